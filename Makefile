@@ -1,0 +1,64 @@
+# A front to meson and ninja; the build itself is in the meson.build files.
+# `make help` lists the targets.
+
+BUILD = build
+PREFIX = /usr/local
+DESTDIR =
+NINJA = ninja -C $(BUILD)
+C_FILES = $(shell find src tests -name '*.c' -o -name '*.h' -o -name '*.cpp')
+
+.PHONY: all deps test-deps demo check lint tidy test test-clean bench install clean fmt help
+
+all: $(BUILD)/build.ninja ## build/gtap, optimised and hardened (the default)
+	$(NINJA) gtap
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD)
+
+$(BUILD)/.tests: $(BUILD)/build.ninja
+	meson configure $(BUILD) -Dtests=enabled
+	touch $@
+
+deps: ## install what building needs (Debian packages; sudo when not root)
+	tools/install-deps.sh build
+
+test-deps: ## install what testing needs, too
+	tools/install-deps.sh build test
+
+demo: deps ## from a bare machine to a first answer
+	$(MAKE) --no-print-directory all
+	tools/demo.sh $(BUILD)/gtap
+
+check: lint $(BUILD)/.tests ## unit and property tests and lint, for every day
+	$(NINJA)
+	meson test -C $(BUILD) --no-rebuild --print-errorlogs --suite unit --suite property
+
+lint: ## layers, house style, formatting
+	tools/lint.sh
+
+tidy: build-clang/build.ninja ## clang-tidy's opinion, one file after the other
+	clang-tidy --quiet -p build-clang $(filter src/%.c,$(C_FILES))
+
+build-clang/build.ninja:
+	CC=clang CXX=clang++ meson setup build-clang -Dtests=enabled
+
+test: test-deps ## everything: gcc, clang, ASan, UBSan, TSan, fuzzing, integration, end to end
+	tools/run-tests.sh
+
+test-clean: ## `make demo` in a fresh Debian 12 root (debootstrap; needs root)
+	tests/integration/clean-root.sh
+
+bench: all ## the benchmarks
+	bench/run.sh
+
+install: all ## binary, man page and completions under $(DESTDIR)$(PREFIX)
+	tools/install.sh $(BUILD)/gtap "$(DESTDIR)$(PREFIX)"
+
+clean: ## forget everything built
+	rm -rf $(BUILD) build-*
+
+fmt: ## clang-format over all C and C++ files
+	clang-format -i $(C_FILES)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,252 @@
+#include "cmd/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "cmd/resolve.h"
+#include "cmd/suggest.h"
+#include "cmd/terminal.h"
+#include "report/text.h"
+
+enum { MESSAGE_MAX = 2048, NAMES_MAX = 64, HELP_MAX = 256 * 1024 };
+
+static const char *prefix(const struct cli *cli)
+{
+    return cli->err_terminal.color ? "\x1b[31mgtap:\x1b[0m" : "gtap:";
+}
+
+// Messages quote names that come from outside.
+static void print_line(struct cli *cli, const char *before, const char *text)
+{
+    cli_progress(cli, NULL);
+    struct str clean = text_clean(&cli->arena, str_of(text));
+    fprintf(cli->err, "%s " STR_FMT "\n", before, STR_ARG(clean));
+}
+
+void cli_note(struct cli *cli, const char *text)
+{
+    print_line(cli, "gtap:", text);
+}
+
+int cli_fail(struct cli *cli, const struct error *err)
+{
+    print_line(cli, prefix(cli), err->msg);
+    return err->code == -EINVAL ? EXIT_WRONG_USAGE : EXIT_COULD_NOT;
+}
+
+int cli_misuse(struct cli *cli, const char *fmt, ...)
+{
+    char text[MESSAGE_MAX];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    print_line(cli, prefix(cli), text);
+    const char *name = cli->command ? cli->command->name : "";
+    cli_advise(cli, "See: gtap %s%s--help", name, name[0] ? " " : "");
+    return EXIT_WRONG_USAGE;
+}
+
+void cli_advise(struct cli *cli, const char *fmt, ...)
+{
+    char text[MESSAGE_MAX];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    print_line(cli, "     ", text);
+}
+
+int cli_print(struct cli *cli, struct buf *b)
+{
+    int status = 0;
+    if (!buf_ok(b)) {
+        struct error err;
+        error_set(&err, -EFBIG, "the answer is larger than %zu bytes: ask for less at once",
+                  b->limit);
+        status = cli_fail(cli, &err);
+    } else if (b->n > 0) {
+        fwrite(b->p, 1, b->n, cli->out);
+    }
+    buf_done(b);
+    return status;
+}
+
+int cli_open(struct cli *cli, const char *uri, enum store_access access, struct store **ret)
+{
+    struct error err = {0};
+    int r = store_open(uri, access, ret, &err);
+    return r < 0 ? cli_fail(cli, &err) : 0;
+}
+
+void cli_progress(struct cli *cli, const char *line)
+{
+    if (!cli->err_terminal.is_terminal) {
+        return;
+    }
+    struct str text = line ? str_of(line) : STR("");
+    if (cli->err_terminal.width > 1) {
+        text = text_fit(&cli->arena, text, cli->err_terminal.width - 1);
+    }
+    fprintf(cli->err, "\r" STR_FMT "\x1b[K", STR_ARG(text));
+    fflush(cli->err);
+}
+
+static bool zone_exists(const char *name)
+{
+    static const char *const folders[] = {"/usr/share/zoneinfo", "/usr/lib/zoneinfo"};
+    bool found = false;
+    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+        AUTO_FREE char *path = x_asprintf("%s/%s", folders[i], name);
+        found |= access(path, R_OK) == 0;
+    }
+    return found && name[0] != '/' && name[0] != '.' && strstr(name, "..") == NULL;
+}
+
+int cli_zone(struct cli *cli, const char *text, struct zone *ret)
+{
+    struct error err;
+    if (strcmp(text, "local") == 0) {
+        tzset();
+        *ret = zone_process(STR("local time"));
+        return 0;
+    }
+    if (zone_parse_fixed(str_of(text), ret, &err) == 0) {
+        return 0;
+    }
+    if (!zone_exists(text)) {
+        return cli_misuse(cli,
+                          "--tz: '%s' is no time zone: UTC, local, +02:00 or a name such as "
+                          "Europe/Berlin (these need the tzdata package)",
+                          text);
+    }
+    setenv("TZ", text, 1);
+    tzset();
+    *ret = zone_process(str_of(text));
+    return 0;
+}
+
+static size_t word_count(const char *name)
+{
+    size_t n = 1;
+    for (; *name; name++) {
+        n += *name == ' ';
+    }
+    return n;
+}
+
+static bool named_by(const struct command *c, char *const *words, size_t n)
+{
+    struct str rest = str_of(c->name), word;
+    for (size_t i = 0; str_split(&rest, ' ', &word); i++) {
+        if (i >= n || !str_eq(word, str_of(words[i]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+const struct command *command_find(char *const *words, size_t n, size_t *ret_used)
+{
+    for (size_t i = 0; commands[i]; i++) {
+        if (named_by(commands[i], words, n)) {
+            *ret_used = word_count(commands[i]->name);
+            return commands[i];
+        }
+    }
+    return NULL;
+}
+
+// "price" and "price lst" are near to "price list".
+static int unknown_command(struct cli *cli, char *const *words, size_t n)
+{
+    const char *names[NAMES_MAX + 1] = {0};
+    AUTO_FREE char *two = x_asprintf("%s %s", words[0], n > 1 ? words[1] : "");
+    bool group = false;
+    for (size_t i = 0; commands[i] && i < NAMES_MAX; i++) {
+        names[i] = commands[i]->name;
+        group |= word_count(names[i]) > 1 && str_eq(command_section(commands[i]), str_of(words[0]));
+    }
+    const char *near = suggest(group ? two : words[0], names);
+    return cli_misuse(cli, "%s '%s'%s%s%s", group ? "incomplete command" : "unknown command",
+                      group ? two : words[0], near ? ": did you mean gtap " : "", near ? near : "",
+                      near ? "?" : "");
+}
+
+static int run_command(struct cli *cli, const struct command *c, char *const *words, size_t n)
+{
+    struct error err = {0};
+    AUTO_FREE void *values = x_zalloc(c->size);
+    int r = resolve(cli, c, words, n, values, &err);
+    const struct common *common = values;
+    cli->command = c;
+    cli->out_terminal = terminal_of(cli->out, common->color, cli->getenv);
+    cli->err_terminal = terminal_of(cli->err, common->color, cli->getenv);
+    if (cli->wants_help && r == 0) {
+        struct buf b;
+        buf_init(&b, HELP_MAX);
+        help_command(cli, c, &b);
+        return cli_print(cli, &b);
+    }
+    if (r < 0) {
+        return r == -EINVAL ? cli_misuse(cli, "%s", err.msg) : cli_fail(cli, &err);
+    }
+    return c->run(cli, values);
+}
+
+static int no_command(struct cli *cli, bool wanted)
+{
+    struct buf b;
+    buf_init(&b, HELP_MAX);
+    help_all(&b);
+    if (wanted) {
+        return cli_print(cli, &b);
+    }
+    fwrite(b.p, 1, b.n, cli->err);
+    buf_done(&b);
+    return EXIT_WRONG_USAGE;
+}
+
+static bool is_one_of(const char *word, const char *a, const char *b)
+{
+    return strcmp(word, a) == 0 || strcmp(word, b) == 0;
+}
+
+static int dispatch(struct cli *cli, char *const *words, size_t n)
+{
+    static char version[] = "version";
+    static char *const version_words[] = {version};
+    size_t used;
+    if (n == 0 || is_one_of(words[0], "--help", "-h")) {
+        return no_command(cli, n > 0);
+    }
+    if (is_one_of(words[0], "--version", "-V")) {
+        return run_command(cli, command_find(version_words, 1, &used), NULL, 0);
+    }
+    const struct command *c = command_find(words, n, &used);
+    return c ? run_command(cli, c, words + used, n - used) : unknown_command(cli, words, n);
+}
+
+// An answer that did not reach its reader is no answer: a full disk behind a pipe shows only here.
+static int check_output(struct cli *cli, int status)
+{
+    if (fflush(cli->out) == 0 && !ferror(cli->out)) {
+        return status;
+    }
+    struct error err;
+    error_set(&err, -EIO, "standard output: %s", error_name(errno ? errno : EIO));
+    cli_fail(cli, &err);
+    return EXIT_COULD_NOT;
+}
+
+int cli_main(struct cli *cli, int argc, char *const *argv)
+{
+    size_t n = argc > 1 ? (size_t)argc - 1 : 0;
+    int status = check_output(cli, dispatch(cli, argv + (argc > 0), n));
+    arena_done(&cli->arena);
+    return status;
+}

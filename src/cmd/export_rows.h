@@ -1,0 +1,29 @@
+// The rows of each collection, by the field names of the stores (internal to `gtap export`).
+#pragma once
+
+#include "cmd/emit.h"
+#include "output/store.h"
+
+struct export
+{
+    struct store *store;
+    struct arena *arena;
+    int64_t from, to;
+    enum record_filter filter;
+    enum window_level level;
+    struct emitter emitter;
+};
+
+// 0 or a negative errno with a message. CSV headers are written even where there are no rows.
+int export_token_usage(struct export *x, struct error *err) GTAP_CHECK;
+int export_gpu_metrics(struct export *x, struct error *err) GTAP_CHECK;
+int export_cost_windows(struct export *x, struct error *err) GTAP_CHECK;
+int export_dead_letters(struct export *x, struct error *err) GTAP_CHECK;
+int export_price_book(struct export *x, struct error *err) GTAP_CHECK;
+int export_gpus(struct export *x, struct error *err) GTAP_CHECK;
+int export_settings(struct export *x, struct error *err) GTAP_CHECK;
+
+// The row that writes the CSV header: emit it, then go on. No-ops in NDJSON.
+bool export_titles_begin(struct export *x);
+void export_titles_end(struct export *x);
+int export_failed(int code, struct error *err); // the output stream's error

@@ -1,0 +1,19 @@
+#include <stdlib.h>
+
+#include "cmd/cli.h"
+
+static const char *get_environment(const char *name)
+{
+    return getenv(name);
+}
+
+int main(int argc, char **argv)
+{
+    struct cli cli = {
+        .out = stdout,
+        .err = stderr,
+        .getenv = get_environment,
+        .clock = &clock_system,
+    };
+    return cli_main(&cli, argc, argv);
+}

@@ -1,0 +1,165 @@
+#include "cmd/cli.h"
+#include "cmd/shared_options.h"
+#include "report/format.h"
+
+enum { REPORT_BYTES_MAX = 1 << 30 };
+
+struct options {
+    struct common common;
+    const char *store, *by, *tz;
+    struct time_spec since, until;
+    int basis, format, sort;
+    int64_t limit;
+    bool json, exact, provisional;
+};
+
+// In the order of enum report_basis, report_formats[] and enum report_sort.
+static const char *const bases[] = {"busy", "loaded", NULL};
+static const char *const formats[] = {"table", "csv", "json", NULL};
+static const char *const sorts[] = {"auto", "cost", "tokens", "requests", "rate", "name", NULL};
+
+#define AT(member) offsetof(struct options, member)
+
+static const struct option options[] = {
+    OPTION_STORE(struct options, "the store to read"),
+    {.name = "by",
+     .letter = 'b',
+     .type = OPTION_TEXT,
+     .offset = AT(by),
+     .value = "LIST",
+     .help = "group by any of model, tenant, gpu, host, site, hour, day, kind, in this order; "
+             "'' for the total alone",
+     .fallback = "model,tenant",
+     .key = "by"},
+    OPTION_SINCE(struct options),
+    OPTION_UNTIL(struct options),
+    OPTION_TZ(struct options),
+    {.name = "basis",
+     .type = OPTION_CHOICE,
+     .offset = AT(basis),
+     .value = "BASIS",
+     .help = "busy: rows show what their requests cost; loaded: with their share of idle and "
+             "unattributed time, so that they add up to the bill",
+     .fallback = "busy",
+     .key = "basis",
+     .choices = bases},
+    {.name = "format",
+     .letter = 'f',
+     .type = OPTION_CHOICE,
+     .offset = AT(format),
+     .value = "FORMAT",
+     .help = "table, csv or json",
+     .fallback = "table",
+     .key = "format",
+     .choices = formats},
+    {.name = "json", .type = OPTION_FLAG, .offset = AT(json), .help = "same as --format json"},
+    {.name = "exact",
+     .type = OPTION_FLAG,
+     .offset = AT(exact),
+     .help = "nine decimals and single tokens",
+     .key = "exact"},
+    {.name = "sort",
+     .type = OPTION_CHOICE,
+     .offset = AT(sort),
+     .value = "ORDER",
+     .help = "auto (hours and days as they pass, the rest by cost), cost, tokens, requests, rate "
+             "or name",
+     .fallback = "auto",
+     .key = "sort",
+     .choices = sorts},
+    {.name = "limit",
+     .letter = 'n',
+     .type = OPTION_INT,
+     .offset = AT(limit),
+     .value = "N",
+     .help = "show N groups and add up the others; 0 shows all",
+     .fallback = "0",
+     .key = "limit",
+     .most = 1000000},
+    {.name = "provisional",
+     .type = OPTION_FLAG,
+     .offset = AT(provisional),
+     .help = "with the windows that are not final yet",
+     .key = "provisional"},
+    {0},
+};
+
+static int make_query(struct cli *cli, const struct options *o, struct zone *zone,
+                      struct report_query *q)
+{
+    struct error err;
+    int status = cli_zone(cli, o->tz, zone);
+    if (status != 0) {
+        return status;
+    }
+    *q = (struct report_query){
+        .provisional = o->provisional,
+        .zone = zone,
+        .sort = (enum report_sort)o->sort,
+        .limit = (size_t)o->limit,
+        .now = cli_now(cli),
+    };
+    q->from = time_spec_resolve(&o->since, zone, q->now, INT64_MIN);
+    q->to = time_spec_resolve(&o->until, zone, q->now, INT64_MAX);
+    if (q->from >= q->to) {
+        return cli_misuse(cli, "--since must be before --until");
+    }
+    if (report_dims_parse(str_of(o->by), q->by, &q->n_by, &err) < 0) {
+        return cli_misuse(cli, "--by: %s", err.msg);
+    }
+    return 0;
+}
+
+// With a start but no end, the end is now, so that "since 24h" says 24 h in its header.
+static void close_range(struct report_query *q)
+{
+    if (q->from != INT64_MIN && q->to == INT64_MAX && q->from < q->now) {
+        q->to = q->now;
+    }
+}
+
+static int run(struct cli *cli, const void *given)
+{
+    const struct options *o = given;
+    struct report_query q;
+    struct zone zone;
+    AUTO_STORE struct store *store = NULL;
+    struct report report;
+    struct error err = {0};
+    int status = make_query(cli, o, &zone, &q);
+    status = status ? status : cli_open(cli, o->store, STORE_READ, &store);
+    if (status != 0) {
+        return status;
+    }
+    close_range(&q);
+    if (report_load(store, &q, &cli->arena, &report, &err) < 0) {
+        return cli_fail(cli, &err);
+    }
+    struct report_style style = {
+        .basis = (enum report_basis)o->basis,
+        .exact = o->exact,
+        .width = cli->out_terminal.width,
+        .color = cli->out_terminal.color,
+    };
+    struct buf b;
+    buf_init(&b, REPORT_BYTES_MAX);
+    (o->json ? &format_json : report_formats[o->format])->write(&report, &style, &b);
+    return cli_print(cli, &b);
+}
+
+const struct command command_report = {
+    .name = "report",
+    .args = "",
+    .summary = "what tokens cost, by model, tenant, GPU or time",
+    .about = "Costs come from the store's final windows, so a report of a year takes about as long "
+             "as one of\nan hour. Rows, idle and unattributed time add up to the bill, to the last "
+             "digit shown. The range\nis widened to whole windows. Rates ($/Mtok) are made from "
+             "sums: busy counts what requests cost,\nloaded idle and unattributed time as well.",
+    .examples = "gtap report --by model,tenant --since 24h\n"
+                "gtap report --by day --tz Europe/Berlin   # every day's bill, local midnights\n"
+                "gtap report --by gpu --exact              # every GPU's bill to the nano-dollar\n"
+                "gtap report --by tenant --basis loaded --format csv > bill.csv",
+    .options = options,
+    .size = sizeof(struct options),
+    .run = run,
+};

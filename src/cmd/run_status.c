@@ -1,0 +1,258 @@
+#include "cmd/run_status.h"
+
+#include <errno.h>
+
+#include "report/digits.h"
+#include "report/query.h"
+
+#define COST_SPAN_NS (5 * 60 * NS_PER_S)
+#define COST_EVERY_NS (5 * NS_PER_S)
+enum { LINE_MAX_BYTES = 512, SMOOTHING = 8 };
+
+void run_status_init(struct run_status *s, struct cli *cli, const char *output)
+{
+    *s = (struct run_status){.cli = cli, .output = output, .began = clock_mono(cli->clock)};
+    s->at = s->began;
+}
+
+void run_status_done(struct run_status *s)
+{
+    cli_progress(s->cli, NULL);
+    store_close(s->store);
+    s->store = NULL;
+}
+
+static double seconds_between(struct mono from, struct mono to)
+{
+    return (double)(to.ns - from.ns) / (double)NS_PER_S;
+}
+
+static double smooth(double old, double now)
+{
+    return old > 0 ? old + (now - old) / SMOOTHING : now;
+}
+
+static void update_rates(struct run_status *s, const struct run_progress *p)
+{
+    struct mono now = clock_mono(s->cli->clock);
+    double passed = seconds_between(s->at, now);
+    if (passed > 0) {
+        double records = (double)(p->records - s->last.records) / passed;
+        double tokens = (double)(p->tokens - s->last.tokens) / passed;
+        s->records_per_s = smooth(s->records_per_s, records);
+        s->tokens_per_s = smooth(s->tokens_per_s, tokens);
+        s->at = now;
+        s->last = *p;
+    }
+}
+
+static void take_costs(struct run_status *s, const struct report *r)
+{
+    double rate, hours = (double)(r->to - r->from) / (double)NS_PER_HOUR;
+    i128 time = r->bill.busy_ns;
+    s->has_cost = sums_priced(&r->bill) && time > 0 && hours > 0 &&
+                  digits_per_mtok(r->bill.cost_nusd, sums_tokens(&r->bill), &rate);
+    if (s->has_cost) {
+        s->usd_per_hour = (double)r->bill.cost_nusd / 1e9 / hours;
+        s->usd_per_mtok = rate;
+        s->busy = (double)r->kinds[ROW_USAGE].busy_ns / (double)time;
+    }
+}
+
+// The costs of the last final minutes, from the store like any report. A store that cannot be read
+// (there is none yet, or the output is a sink) leaves the line without them.
+static void read_costs(struct run_status *s, const struct run_progress *p)
+{
+    struct mono now = clock_mono(s->cli->clock);
+    if (p->frontier == INT64_MIN || (s->cost_at.ns > 0 && now.ns - s->cost_at.ns < COST_EVERY_NS)) {
+        return;
+    }
+    s->cost_at = now;
+    struct error err;
+    struct arena arena = {0};
+    struct report report;
+    struct report_query q = {
+        .from = p->frontier - COST_SPAN_NS, .to = p->frontier, .zone = &zone_utc};
+    bool open = s->store || store_open(s->output, STORE_READ, &s->store, &err) == 0;
+    if (open && report_load(s->store, &q, &arena, &report, &err) == 0 && !report.empty) {
+        take_costs(s, &report);
+    }
+    arena_done(&arena);
+}
+
+static void put_finite(const struct run_status *s, const struct run_progress *p, struct buf *b)
+{
+    double done = (double)p->input_done, total = (double)p->input_total;
+    double passed = seconds_between(s->began, clock_mono(s->cli->clock));
+    buf_printf(b, "%.1f %% · ", total > 0 ? 100 * done / total : 100.0);
+    digits_count(b, (int64_t)p->records, "record");
+    buf_cstr(b, " · ");
+    digits_grouped(b, (i128)s->records_per_s, 0);
+    buf_cstr(b, "/s");
+    if (done > 0 && done < total) {
+        buf_cstr(b, " · ");
+        digits_duration(b, (int64_t)(passed * (total - done) / done * (double)NS_PER_S));
+        buf_cstr(b, " left");
+    }
+}
+
+static void put_ending(const struct run_progress *p, struct buf *b)
+{
+    digits_count(b, (int64_t)p->records, "record");
+    buf_cstr(b, " stored · finishing windows");
+    if (p->settling > 0) {
+        buf_cstr(b, ", ");
+        digits_duration(b, p->settling);
+        buf_cstr(b, " to settle");
+    }
+}
+
+static void put_tokens(double per_minute, struct buf *b)
+{
+    const char *unit = per_minute >= 1e7 ? " M" : per_minute >= 1e4 ? " k" : "";
+    double scale = per_minute >= 1e7 ? 1e6 : per_minute >= 1e4 ? 1e3 : 1;
+    digits_grouped(b, (i128)(per_minute / scale), 0);
+    buf_printf(b, "%s tok/min", unit);
+}
+
+static void put_live(const struct run_status *s, const struct run_progress *p, struct buf *b)
+{
+    if (s->has_cost) {
+        buf_printf(b, "$%.2f/h · $", s->usd_per_hour);
+        digits_rate(b, s->usd_per_mtok);
+        buf_cstr(b, "/Mtok loaded · ");
+    }
+    put_tokens(s->tokens_per_s * 60, b);
+    if (s->has_cost) {
+        buf_printf(b, " · %.0f %% busy", 100 * s->busy);
+    }
+    if (p->newest != INT64_MIN) {
+        int64_t behind = cli_now(s->cli) - p->newest;
+        buf_cstr(b, " · ");
+        digits_duration(b, MAX(behind, (int64_t)0));
+        buf_cstr(b, " behind");
+    }
+    buf_cstr(b, " · ");
+    digits_count(b, (int64_t)p->dead_letters, "dead letter");
+}
+
+void run_status_line(const struct run_status *s, const struct run_progress *p, struct buf *b)
+{
+    if (p->ending) {
+        put_ending(p, b);
+    } else if (p->input_total >= 0) {
+        put_finite(s, p, b);
+    } else {
+        put_live(s, p, b);
+    }
+}
+
+void run_status_progress(void *ctx, const struct run_progress *p)
+{
+    struct run_status *s = ctx;
+    if (!s->cli->err_terminal.is_terminal) {
+        return;
+    }
+    struct buf b;
+    buf_init(&b, LINE_MAX_BYTES);
+    update_rates(s, p);
+    if (p->input_total < 0) {
+        read_costs(s, p);
+    }
+    run_status_line(s, p, &b);
+    cli_progress(s->cli, buf_view(&b).p);
+    buf_done(&b);
+}
+
+void run_status_notice(void *ctx, const char *text)
+{
+    struct run_status *s = ctx;
+    cli_note(s->cli, text);
+}
+
+static void put_kept_apart(const struct run_progress *p, struct buf *b)
+{
+    const struct {
+        uint64_t n;
+        const char *one, *many;
+    } counts[] = {
+        {p->duplicates, "duplicate ignored", "duplicates ignored"},
+        {p->conflicts, "conflict kept as a dead letter", "conflicts kept as dead letters"},
+        {p->late, "came late", "came late"},
+        {p->unplaced, "request on no known GPU", "requests on no known GPU"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        if (counts[i].n > 0) {
+            buf_cstr(b, "; ");
+            digits_grouped(b, (i128)counts[i].n, 0);
+            buf_printf(b, " %s", counts[i].n == 1 ? counts[i].one : counts[i].many);
+        }
+    }
+}
+
+void run_status_summary(struct run_status *s, const struct run_progress *p)
+{
+    struct buf b;
+    buf_init(&b, LINE_MAX_BYTES);
+    buf_cstr(&b, "stored ");
+    digits_count(&b, (int64_t)p->records, "record");
+    buf_cstr(&b, " (");
+    digits_count(&b, (int64_t)p->usages, "request");
+    buf_cstr(&b, ", ");
+    digits_count(&b, (int64_t)p->samples, "sample");
+    buf_cstr(&b, ") in ");
+    digits_duration(&b, clock_mono(s->cli->clock).ns - s->began.ns);
+    if (p->frontier != INT64_MIN) {
+        buf_cstr(&b, "; final up to ");
+        zone_format(&b, &zone_utc, p->frontier, cli_now(s->cli));
+        buf_cstr(&b, " UTC");
+    }
+    buf_cstr(&b, "; ");
+    digits_count(&b, (int64_t)p->dead_letters, "dead letter");
+    put_kept_apart(p, &b);
+    cli_note(s->cli, buf_view(&b).p);
+    buf_done(&b);
+}
+
+static const char *remedy(int code)
+{
+    switch (code) {
+    case -ENOSPC:
+    case -EDQUOT:
+        return "Free some space and run the same command again: it goes on where it stopped.";
+    case -EROFS:
+    case -EACCES:
+    case -EPERM:
+        return "Make it writable and run the same command again: it goes on where it stopped.";
+    case -ESTALE:
+        return "Give the changed input another name, or a store of its own.";
+    default:
+        return "Run the same command again when that is mended: it goes on where it stopped.";
+    }
+}
+
+// Before anything was read there is nothing to reassure about.
+static bool before_start(const struct run_progress *p, const struct error *err)
+{
+    bool refused = err->code == -EINVAL || err->code == -ENOENT || err->code == -EBUSY;
+    return refused && p->records == 0 && p->input_done == 0;
+}
+
+int run_status_failure(struct run_status *s, const struct run_progress *p, const struct error *err)
+{
+    if (before_start(p, err)) {
+        return cli_fail(s->cli, err);
+    }
+    struct error whole = *err;
+    struct buf count;
+    buf_init(&count, LINE_MAX_BYTES);
+    digits_count(&count, (int64_t)p->records, "record");
+    error_set(&whole, err->code,
+              "%s. " STR_FMT " of this run %s stored and safe; nothing after %s was acknowledged.",
+              err->msg, STR_ARG(buf_view(&count)), p->records == 1 ? "is" : "are",
+              p->records == 1 ? "it" : "them");
+    buf_done(&count);
+    cli_fail(s->cli, &whole);
+    cli_advise(s->cli, "%s", remedy(err->code));
+    return EXIT_COULD_NOT;
+}

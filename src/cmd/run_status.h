@@ -1,0 +1,33 @@
+// What `gtap run` says while it runs and when it ends.
+#pragma once
+
+#include "cmd/cli.h"
+#include "pipeline/run.h"
+
+struct run_status {
+    struct cli *cli;
+    const char *output;  // the store's URI; costs of the last minutes are read from it
+    struct store *store; // open once there is something to read
+    struct mono began;
+    struct mono at; // of `last`
+    struct run_progress last;
+    double records_per_s, tokens_per_s; // smoothed
+    struct mono cost_at;                // when the costs below were read; 0: never
+    bool has_cost;
+    double usd_per_hour, usd_per_mtok, busy;
+};
+
+void run_status_init(struct run_status *s, struct cli *cli, const char *output);
+void run_status_done(struct run_status *s);
+
+// For run_config: ctx is the struct run_status.
+void run_status_progress(void *ctx, const struct run_progress *p);
+void run_status_notice(void *ctx, const char *text);
+
+// The lines at the end, on cli->err.
+void run_status_summary(struct run_status *s, const struct run_progress *p);
+// What failed, what is safe, what to do next; the exit status.
+int run_status_failure(struct run_status *s, const struct run_progress *p, const struct error *err);
+
+// One line of status as run_status_progress shows it, for tests.
+void run_status_line(const struct run_status *s, const struct run_progress *p, struct buf *b);

@@ -1,0 +1,39 @@
+#include "cmd/stop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static const int signals[] = {SIGINT, SIGTERM};
+
+// A signal handler has no argument of ours: this is the one thing that must be global.
+static volatile int stop_fd = -1;
+
+static void on_signal(int number)
+{
+    (void)number;
+    int saved = errno;
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+        signal(signals[i], SIG_DFL);
+    }
+    ssize_t written = write(stop_fd, &(uint64_t){1}, sizeof(uint64_t));
+    (void)written; // an eventfd's counter does not run over by one
+    errno = saved;
+}
+
+int stop_on_signals(int *ret_fd, struct error *err)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0) {
+        return error_set(err, -errno, "eventfd: %s", error_name(errno));
+    }
+    stop_fd = fd;
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+        sigaction(signals[i], &action, NULL);
+    }
+    *ret_fd = fd;
+    return 0;
+}

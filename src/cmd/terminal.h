@@ -1,0 +1,8 @@
+// What a stream ends in.
+#pragma once
+
+#include "cmd/command.h"
+
+// color: COLOR_*. Colour needs a terminal that is not dumb, and no NO_COLOR (no-color.org), unless
+// it is forced.
+struct terminal terminal_of(FILE *f, int color, const char *(*getenv)(const char *name));

@@ -1,0 +1,34 @@
+// The price book: dated prices per GPU name (and site). History is never edited: a correction is
+// a new entry with the same effective_from, and the entry added last wins.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+struct price_entry {
+    int64_t id;             // given by the store, grows with the order of adding
+    int64_t effective_from; // ns, event time
+    int64_t price_nusd_hour; // nano-USD per hour
+    int64_t added_at;       // ns, wall time
+    struct str name;        // GPU name, or a glob ("NVIDIA H100*"); letter case is ignored
+    struct str site;        // absent: any site
+    struct str source;      // where the price is from, for people; may be absent
+};
+
+struct price_book {
+    const struct price_entry *entries;
+    size_t n;
+};
+
+// The entry in force at t for a GPU of this name at this site: of the matching entries with
+// effective_from <= t the one with the newest effective_from; of these one that names the site
+// before one that does not, a plain name before a glob, then the highest id. NULL: none.
+const struct price_entry *price_at(const struct price_book *book, struct str name, struct str site,
+                                   int64_t t);
+
+// The earliest effective_from > t among the matching entries, INT64_MAX when there is none: until
+// then the answer of price_at stands.
+int64_t price_next_change(const struct price_book *book, struct str name, struct str site,
+                          int64_t t);

@@ -1,0 +1,13 @@
+// A set of disjoint, ascending time ranges.
+#pragma once
+
+#include "cost/engine.h"
+
+struct ranges {
+    struct time_range *v;
+    size_t n, cap;
+};
+
+void ranges_done(struct ranges *r);
+void ranges_add(struct ranges *r, int64_t from, int64_t to); // nothing when from >= to
+void ranges_remove(struct ranges *r, int64_t from, int64_t to);

@@ -1,0 +1,75 @@
+// An input brings records in. Each runs on a thread of its own (pipeline/source.h), which calls
+// next() over and over; everything else about threads, queues and back-pressure is the pipeline's.
+//
+// Every record has an event_id when it leaves an input: the producer's own, or one made from where
+// the record stands ("day.ndjson#5f0c21aa:000000041204"), so that reading the same thing again
+// makes the same ids. Generated inputs (trace:, synthetic:, seed:) are functions of their options:
+// the same options give the same records and ids, so they too go on where they stopped.
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/time.h"
+#include "base/uri.h"
+#include "model/record.h"
+
+struct input;
+
+// What next() fills: owned by the caller, emptied by it before each call.
+struct batch {
+    struct arena arena; // holds all strings of the records
+    struct record *records;
+    struct str *payloads; // per record, as received; absent for generated ones
+    size_t n_records, cap_records;
+    struct dead_letter *dead; // refused: in the order of their positions
+    size_t n_dead, cap_dead;
+    int64_t position; // records + dead letters delivered by this input so far, this batch included
+    int64_t offset;   // bytes consumed so far; -1 where that means nothing
+};
+
+enum { BATCH_RECORDS = 2048 }; // a batch is full at about this many records or 1 MiB
+
+void batch_init(struct batch *b);
+void batch_clear(struct batch *b);
+void batch_done(struct batch *b);
+struct record *batch_add(struct batch *b);          // zeroed
+struct dead_letter *batch_add_dead(struct batch *b); // zeroed
+
+// What an input may use and must obey.
+struct input_env {
+    const struct clock *clock;
+    int64_t now_start; // wall time at which the run began, ns
+    int stop_fd;       // readable once the run is stopping: blocking inputs poll it too; -1: none
+    const char *(*getenv)(const char *name); // RATE, BATCH, SLEEP_SEC, GPU_SEED, HOSTNAME, ...
+};
+
+enum input_result {
+    INPUT_MORE = 1, // the batch may hold records (it may be empty after a wait); call again
+    INPUT_END = 0,  // finite inputs: that was all
+};               // or a negative errno with a message
+
+struct input_info {
+    const char *name;     // stable over restarts: the key of its position in the store
+    bool finite;          // false: live, never ends by itself
+    uint64_t fingerprint; // of its beginning; 0: none
+    int64_t total;        // bytes or records to come in all, for progress; -1 unknown
+    bool total_is_bytes;
+    char about[160]; // for people: "8,819 requests of an Azure trace on 8 simulated GPUs"
+};
+
+// uri is borrowed and outlives the input. -ENOENT, -EINVAL ... with a message that names the URI.
+int input_open(const struct uri *uri, const struct input_env *env, struct input **ret,
+               struct error *err) GTAP_CHECK;
+void input_close(struct input *in); // accepts NULL
+const struct input_info *input_info(const struct input *in);
+
+// Goes to behind the first `records` records (and `offset` bytes where that helps). Once, before
+// the first input_next(). Called only when the stored fingerprint equals this one's. -ESTALE when
+// the input has become shorter than that.
+int input_seek(struct input *in, int64_t records, int64_t offset, struct error *err) GTAP_CHECK;
+
+// Waits for something to come (a live input at most about 200 ms, fewer when env->stop_fd becomes
+// readable) and adds it to *b. Bad records become dead letters; only a broken input is an error.
+int input_next(struct input *in, struct batch *b, struct error *err) GTAP_CHECK;

@@ -1,0 +1,34 @@
+// For those who write an input: one file that ends in one const struct input_driver, and one line
+// in the array of input.c. Contracts are those of input.h.
+#pragma once
+
+#include "input/input.h"
+
+struct input {
+    const struct input_driver *driver;
+    struct input_info info;
+    const struct input_env *env;
+    const struct uri *uri;
+};
+
+struct input_option {
+    const char *name, *value, *help; // "gpus", "N", "number of simulated GPUs (default 8)"
+};
+
+struct input_driver {
+    const char *scheme;
+    const char *synopsis;               // "file:PATH | file:-"
+    const char *help;                   // one line
+    const struct input_option *options; // ends with a NULL name; the only options accepted
+    // On success *ret has driver, info, env and uri set.
+    int (*open)(const struct uri *uri, const struct input_env *env, struct input **ret,
+                struct error *err);
+    int (*seek)(struct input *in, int64_t records, int64_t offset, struct error *err);
+    int (*next)(struct input *in, struct batch *b, struct error *err);
+    void (*close)(struct input *in);
+};
+
+extern const struct input_driver input_file, input_trace, input_synthetic, input_seed;
+
+// All drivers, NULL-terminated: input_open() and the generated documentation walk it.
+extern const struct input_driver *const input_drivers[];

@@ -1,0 +1,39 @@
+// A record while it is read: values by field, before its kind is known. Internal to model/.
+#pragma once
+
+#include "model/fields.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Sets of fields: a bit for each, by its place in record_fields.
+struct field_sets {
+    uint64_t of[2]; // by kind
+    uint64_t required[2];
+    uint64_t telling;
+};
+
+struct field_sets record_field_sets(void);
+
+struct draft {
+    uint64_t seen;  // named, be it with null
+    uint64_t given; // seen with a value, which is in value[] and has passed field_check()
+    union field_value value[FIELDS_MAX]; // texts and lists are borrowed until draft_finish()
+    struct str extra;
+};
+
+// The kind that the given fields tell: that of a telling one; else a sample if there is a field
+// that only samples have; else usage if there is one that only usage has. -EINVAL: fields that
+// tell both kinds, or nothing that tells.
+int draft_kind(const struct field_sets *sets, uint64_t given, enum record_kind *ret,
+               struct error *err) GTAP_CHECK;
+
+// The record: required fields are there, texts and lists are copied to the arena, the digest is
+// set. All that is given must be of this kind. -EINVAL as record_check().
+int draft_finish(const struct draft *d, const struct field_sets *sets, enum record_kind kind,
+                 struct arena *a, struct record *ret, struct error *err) GTAP_CHECK;
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,22 @@
+#include "output/conflict.h"
+
+#include "model/encode.h"
+
+struct dead_letter conflict_letter(const struct store_write *w, const struct store_record *sr,
+                                   int64_t now, struct buf *payload)
+{
+    struct str text = {sr->payload, sr->payload_n};
+    buf_init(payload, 2 * (size_t)RECORD_BYTES_MAX);
+    if (sr->payload == NULL) {
+        record_encode(payload, sr->record);
+        text = buf_view(payload);
+    }
+    text.n = MIN(text.n, (size_t)RECORD_BYTES_MAX);
+    return (struct dead_letter){
+        .at = now,
+        .origin = w->n_positions == 1 ? w->positions[0].input : STR_NONE,
+        .position = sr->record->position,
+        .reason = STR("conflict: another record with this event_id is stored, and stays"),
+        .payload = text,
+    };
+}

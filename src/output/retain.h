@@ -1,0 +1,22 @@
+// How much of the past raw records are still needed for: the rule of store_expire, in one place.
+//
+// What is not final or not settled in a shard begins at
+//     base = min(frontier, oldest_pending, start of every unsettled range).
+// Its requests reach back to T = min(base, start of each request that runs at base), because a
+// request's cost is the sum over all its windows. What happens at T depends on nothing further away
+// than gpu_timeout (cost-model.md, "Price") but the requests that run then. So every record that
+// ends before T - margin may go. The margin is twice the longest gpu_timeout plus a window: neither
+// alignment to windows nor an engine that is started a little early can come up short.
+#pragma once
+
+#include "output/store.h"
+
+// The first instant of this shard that something open depends on; INT64_MIN: nothing may go.
+int64_t retain_base(const struct shard_state *s, const struct unsettled_range *unsettled, size_t n);
+
+// Records that end before this may go. `oldest_start`: T above.
+int64_t retain_records_from(const struct settings_history *h, int64_t oldest_start);
+
+// Windows that begin before this may go: their hours are rolled up and nothing will replace them.
+int64_t retain_windows_from(const struct shard_state *s, const struct unsettled_range *unsettled,
+                            size_t n);

@@ -1,0 +1,228 @@
+// Reading what is computed: rows of windows, hours and days; and dead letters and GPUs.
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "output/sqlite/sqlite.h"
+
+#define ROW_COLUMNS                                                                                \
+    "w.window_start, w.place, w.consumer, w.kind, w.cost_nusd, w.cost_in_nusd, w.cost_out_nusd,"   \
+    " w.prompt_tokens, w.completion_tokens, w.cached_prompt_tokens, w.requests,"                   \
+    " w.unpriced_requests, w.busy_ns, w.unpriced_ns, w.energy_j, w.final, w.revision, w.method"
+
+#define ALL_SHARDS_SQL(table)                                                                      \
+    "SELECT " ROW_COLUMNS " FROM " table " w WHERE w.window_start >= ?1 AND w.window_start < ?2"   \
+    " ORDER BY w.window_start, w.shard, w.n"
+
+// From one window to the next, so that the rows of other shards are never looked at. The rows come
+// in the order in which `at` finds the windows.
+#define ONE_SHARD_SQL(table)                                                                       \
+    "WITH RECURSIVE at(t) AS ("                                                                    \
+    "  SELECT min(window_start) FROM " table " WHERE window_start >= ?1 AND window_start < ?2"     \
+    "  UNION ALL"                                                                                  \
+    "  SELECT (SELECT min(window_start) FROM " table                                               \
+    "          WHERE window_start > at.t AND window_start < ?2) FROM at WHERE at.t IS NOT NULL)"   \
+    " SELECT " ROW_COLUMNS " FROM at CROSS JOIN " table " w"                                       \
+    " WHERE w.window_start = at.t AND w.shard = ?3"
+
+static const char *const all_sql[] = {
+    [LEVEL_WINDOW] = ALL_SHARDS_SQL("cost_window"),
+    [LEVEL_HOUR] = ALL_SHARDS_SQL("cost_hour"),
+    [LEVEL_DAY] = ALL_SHARDS_SQL("cost_day"),
+};
+static const char *const one_sql[] = {
+    [LEVEL_WINDOW] = ONE_SHARD_SQL("cost_window"),
+    [LEVEL_HOUR] = ONE_SHARD_SQL("cost_hour"),
+    [LEVEL_DAY] = ONE_SHARD_SQL("cost_day"),
+};
+
+int sq_rows_statement(struct sq_conn *c, const struct window_query *q, sqlite3_stmt **ret,
+                      struct error *err)
+{
+    int r = sq_statement(c, q->shard < 0 ? all_sql[q->level] : one_sql[q->level], ret, err);
+    if (r < 0) {
+        return r;
+    }
+    (void)sqlite3_bind_int64(*ret, 1, q->from);
+    (void)sqlite3_bind_int64(*ret, 2, q->to);
+    if (q->shard >= 0) {
+        (void)sqlite3_bind_int64(*ret, 3, q->shard);
+    }
+    return 0;
+}
+
+static void read_numbers(sqlite3_stmt *stmt, struct window_row *row)
+{
+    row->window_start = sq_i64(stmt, 0);
+    row->kind = (enum row_kind)sq_i64(stmt, 3);
+    row->cost_nusd = sq_i64(stmt, 4);
+    row->cost_in_nusd = sq_i64(stmt, 5);
+    row->cost_out_nusd = sq_i64(stmt, 6);
+    row->prompt_tokens = sq_i64(stmt, 7);
+    row->completion_tokens = sq_i64(stmt, 8);
+    row->cached_prompt_tokens = sq_i64(stmt, 9);
+    row->requests = sq_i64(stmt, 10);
+    row->unpriced_requests = sq_i64(stmt, 11);
+    row->busy_ns = sq_i64(stmt, 12);
+    row->unpriced_ns = sq_i64(stmt, 13);
+    row->has_energy = sqlite3_column_type(stmt, 14) != SQLITE_NULL;
+    row->energy_j = row->has_energy ? sqlite3_column_double(stmt, 14) : 0;
+    row->final = sq_i64(stmt, 15) != 0;
+    row->revision = sqlite3_column_int(stmt, 16);
+    row->method = (enum cost_method)sq_i64(stmt, 17);
+}
+
+int sq_read_row(struct sq_conn *c, sqlite3_stmt *stmt, struct window_row *ret, struct error *err)
+{
+    const struct sq_place *place;
+    const struct sq_consumer *consumer;
+    int r = sq_place(c, sq_i64(stmt, 1), &place, err);
+    r = r < 0 ? r : sq_consumer(c, sq_i64(stmt, 2), &consumer, err);
+    if (r < 0) {
+        return r;
+    }
+    *ret = (struct window_row){
+        .gpu = {place->host, place->n_gpus == 1 ? place->gpus[0] : -1, place->instance},
+        .site = place->site,
+        .model = consumer->model,
+        .tenant = consumer->tenant,
+    };
+    read_numbers(stmt, ret);
+    bool known = (unsigned)ret->kind <= ROW_UNPLACED && (unsigned)ret->method <= METHOD_EQUAL;
+    return known ? 0 : sq_fail(c, SQLITE_CORRUPT, err);
+}
+
+int sq_windows(struct store *base, const struct window_query *q, struct store_cursor **ret,
+               struct error *err)
+{
+    struct sq_cursor *c = NULL;
+    int r = sq_cursor_open(sq_of(base), &c, err);
+    if (r < 0) {
+        return r;
+    }
+    r = sq_rows_statement(c->conn, q, &c->rows, err);
+    if (r < 0) {
+        sq_cursor_close(&c->base);
+        return r;
+    }
+    *ret = &c->base;
+    return 0;
+}
+
+// After the end a statement must not be stepped again: it would begin anew.
+static int next_row(struct sq_cursor *c, struct error *err)
+{
+    int r = c->ended ? 0 : sq_row(c->conn, c->rows, err);
+    c->ended |= r <= 0;
+    return r;
+}
+
+int sq_windows_next(struct store_cursor *base, struct window_row *ret, struct error *err)
+{
+    struct sq_cursor *c = (struct sq_cursor *)base;
+    int r = next_row(c, err);
+    if (r <= 0) {
+        return r;
+    }
+    sq_shapes_trim(&c->conn->shapes);
+    r = sq_read_row(c->conn, c->rows, ret, err);
+    return r < 0 ? r : 1;
+}
+
+int sq_dead_letters(struct store *base, int64_t from, int64_t to, struct store_cursor **ret,
+                    struct error *err)
+{
+    static const char sql[] =
+        "SELECT at, origin, position, reason, payload FROM dead_letter WHERE id IN"
+        " (SELECT id FROM dead_letter WHERE at >= ?1 AND at < ?2) ORDER BY id";
+    struct sq_cursor *c = NULL;
+    int r = sq_cursor_open(sq_of(base), &c, err);
+    if (r < 0) {
+        return r;
+    }
+    r = sq_statement(c->conn, sql, &c->rows, err);
+    if (r < 0) {
+        sq_cursor_close(&c->base);
+        return r;
+    }
+    (void)sqlite3_bind_int64(c->rows, 1, from);
+    (void)sqlite3_bind_int64(c->rows, 2, to);
+    *ret = &c->base;
+    return 0;
+}
+
+static struct str read_payload(sqlite3_stmt *stmt, int column)
+{
+    if (sqlite3_column_type(stmt, column) == SQLITE_NULL) {
+        return STR_NONE;
+    }
+    const char *p = sqlite3_column_blob(stmt, column); // NULL when empty
+    return (struct str){p ? p : "", (size_t)sqlite3_column_bytes(stmt, column)};
+}
+
+int sq_dead_letters_next(struct store_cursor *base, struct dead_letter *ret, struct error *err)
+{
+    struct sq_cursor *c = (struct sq_cursor *)base;
+    int r = next_row(c, err);
+    if (r <= 0) {
+        return r;
+    }
+    *ret = (struct dead_letter){
+        .at = sq_i64(c->rows, 0),
+        .origin = sq_str(c->rows, 1),
+        .position = sq_i64(c->rows, 2),
+        .reason = sq_str(c->rows, 3),
+        .payload = read_payload(c->rows, 4),
+    };
+    return 1;
+}
+
+static int read_gpu(struct sq_conn *c, sqlite3_stmt *stmt, struct arena *a, struct gpu_info *ret,
+                    struct error *err)
+{
+    const struct sq_device *d;
+    int r = sq_device(c, sq_i64(stmt, 2), &d, err);
+    if (r < 0) {
+        return r;
+    }
+    *ret = (struct gpu_info){.first_seen = sq_i64(stmt, 0), .newest.ts = sq_i64(stmt, 1)};
+    struct gpu_sample *g = &ret->newest;
+    sq_set_device(g, d);
+    sq_read_measures(stmt, 3, g);
+    g->gpu.host = arena_copy(a, g->gpu.host);
+    g->name = arena_copy(a, g->name);
+    g->uuid = arena_copy(a, g->uuid);
+    g->mig_profile = arena_copy(a, g->mig_profile);
+    g->source = arena_copy(a, g->source);
+    g->site = arena_copy(a, g->site);
+    return 0;
+}
+
+int sq_gpus(struct store *base, struct arena *a, struct gpu_info **ret, size_t *ret_n,
+            struct error *err)
+{
+    static const char sql[] =
+        "SELECT first_seen, ts, device, utilization, mem_used_mb, mem_total_mb, power_w,"
+        " temperature_c, sm_clock_mhz, energy_mj, price_nusd_hour FROM gpu"
+        " ORDER BY host, gpu_index, gpu_instance";
+    struct sq_store *s = sq_of(base);
+    struct gpu_info *gpus AUTO_FREE = NULL;
+    size_t n = 0, cap = 0;
+    sqlite3_stmt *stmt;
+    int r = sq_statement(s->main, sql, &stmt, err);
+    while (r >= 0 && (r = sq_row(s->main, stmt, err)) > 0) {
+        ARRAY_RESERVE(gpus, n, cap);
+        r = read_gpu(s->main, stmt, a, &gpus[n++], err);
+        if (r < 0) {
+            sq_reset(stmt);
+        }
+    }
+    if (r < 0) {
+        return r;
+    }
+    *ret = arena_alloc(a, n * sizeof(**ret));
+    if (n > 0) {
+        memcpy(*ret, gpus, n * sizeof(**ret));
+    }
+    *ret_n = n;
+    return 0;
+}

@@ -1,0 +1,287 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/time.h"
+#include "base/uri.h"
+#include "output/store_impl.h"
+
+static const struct store_ops *const drivers[] = {&store_memory_ops, &store_sqlite_ops};
+
+enum { STORE_SHARDS_MAX = 4096 };
+
+static const struct store_ops *driver_of(struct str scheme)
+{
+    for (size_t i = 0; i < ARRAY_LEN(drivers); i++) {
+        if (str_eq(scheme, str_of(drivers[i]->scheme))) {
+            return drivers[i];
+        }
+    }
+    return NULL;
+}
+
+// "scheme://user:***@host": a password stands between the authority's first ':' and its last '@'.
+static char *name_without_secrets(const char *text)
+{
+    const char *authority = strstr(text, "//");
+    const char *at = authority ? strrchr(authority, '@') : NULL;
+    const char *colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
+    if (colon == NULL) {
+        return x_strdup(text);
+    }
+    return x_asprintf("%.*s:***%s", (int)(colon - text), text, at);
+}
+
+static int unknown_driver(struct str scheme, struct error *err)
+{
+    char known[128];
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(drivers) && n < sizeof(known); i++) {
+        n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s:", i ? ", " : "",
+                              drivers[i]->scheme);
+    }
+    return error_set(err, -EINVAL, STR_FMT ": is not a store; known: %s", STR_ARG(scheme), known);
+}
+
+static int open_uri(struct arena *a, const char *text, enum store_access access,
+                    struct store **ret, struct error *err)
+{
+    static const char *const no_options[] = {NULL};
+    struct uri uri;
+    int r = uri_parse(a, str_of(text), &uri, err);
+    if (r < 0) {
+        return r;
+    }
+    const struct store_ops *ops = driver_of(uri.scheme);
+    if (ops == NULL) {
+        return unknown_driver(uri.scheme, err);
+    }
+    r = uri_options_known(&uri, no_options, err);
+    return r < 0 ? r : ops->open(uri.path, access, ret, err);
+}
+
+int store_open(const char *text, enum store_access access, struct store **ret, struct error *err)
+{
+    struct arena a = {0};
+    struct store *s = NULL;
+    int r = open_uri(&a, text, access, &s, err);
+    arena_done(&a);
+    if (r < 0) {
+        return r;
+    }
+    s->name = name_without_secrets(text);
+    *ret = s;
+    return 0;
+}
+
+void store_close(struct store *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    char *name = s->name;
+    s->ops->close(s);
+    free(name);
+}
+
+const char *store_name(const struct store *s)
+{
+    return s->name;
+}
+
+static int bad(const struct store *s, struct error *err, const char *what)
+{
+    return error_set(err, -EINVAL, "%s: %s", s->name, what);
+}
+
+static bool names_shard(const struct store_write *w, uint32_t shard)
+{
+    for (size_t i = 0; i < w->n_shards; i++) {
+        if (w->shards[i].shard == shard) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *write_fault(const struct store_write *w)
+{
+    for (size_t i = 0; i < w->n_records; i++) {
+        if (!str_present(w->records[i].record->event_id)) {
+            return "a record without event_id cannot be stored";
+        }
+    }
+    for (size_t i = 0; i < w->n_costs; i++) {
+        if (w->costs[i].seq <= 0) {
+            return "a cost without its record's seq cannot be stored";
+        }
+    }
+    for (size_t i = 0; i < w->n_unsettled; i++) {
+        const struct unsettled_range *u = &w->unsettled[i];
+        if (u->from >= u->to || !names_shard(w, u->shard)) {
+            return "an unsettled range is empty, or of a shard whose state is not written";
+        }
+    }
+    return NULL;
+}
+
+int store_commit(struct store *s, struct store_write *w, struct error *err)
+{
+    const char *fault = write_fault(w);
+    return fault ? bad(s, err, fault) : s->ops->commit(s, w, err);
+}
+
+int store_set_shards(struct store *s, uint32_t n, struct error *err)
+{
+    if (n == 0 || n > STORE_SHARDS_MAX) {
+        return error_set(err, -EINVAL, "%s: the number of shards must be 1 to %d", s->name,
+                         STORE_SHARDS_MAX);
+    }
+    return s->ops->set_shards(s, n, err);
+}
+
+int store_add_settings(struct store *s, const struct settings *e, int64_t added_at,
+                       struct error *err)
+{
+    int r = settings_check(e, err);
+    return r < 0 ? r : s->ops->add_settings(s, e, added_at, err);
+}
+
+struct shard_state store_no_state(uint32_t shard)
+{
+    return (struct shard_state){
+        .shard = shard,
+        .frontier = INT64_MIN,
+        .newest = INT64_MIN,
+        .oldest_pending = INT64_MAX,
+    };
+}
+
+int store_check_epoch(const char *name, const struct settings *newest, const struct settings *e,
+                      struct error *err)
+{
+    const char *fault = NULL;
+    if (newest == NULL) {
+        fault = e->effective_from ? "the first settings must hold from the beginning" : NULL;
+    } else if (e->effective_from < newest->effective_from) {
+        fault = "settings can only be added after the newest ones";
+    } else if (e->effective_from % newest->window_ns != 0) {
+        fault = "settings must begin where a window of the previous ones ends";
+    }
+    return fault ? error_set(err, -EINVAL, "%s: %s", name, fault) : 0;
+}
+
+static bool text_fits(struct str s)
+{
+    return s.n <= RECORD_TEXT_MAX;
+}
+
+int store_add_price(struct store *s, const struct price_entry *e, int64_t *ret_id,
+                    struct error *err)
+{
+    if (e->name.n == 0 || !text_fits(e->name) || !text_fits(e->site) || !text_fits(e->source)) {
+        return bad(s, err, "a price needs a GPU name, and no text may be longer than 512 bytes");
+    }
+    if (e->price_nusd_hour < 0 || e->price_nusd_hour > RECORD_PRICE_MAX) {
+        return bad(s, err, "a price must be between 0 and 1,000,000 USD per hour");
+    }
+    if (e->effective_from < 0 || e->effective_from > TIME_MAX) {
+        return bad(s, err, "a price must hold from a time between 1970 and 2200");
+    }
+    return s->ops->add_price(s, e, ret_id, err);
+}
+
+int store_expire(struct store *s, enum store_collection c, int64_t before, size_t limit,
+                 size_t *ret_removed, struct error *err)
+{
+    *ret_removed = 0;
+    return limit == 0 ? 0 : s->ops->expire(s, c, before, limit, ret_removed, err);
+}
+
+int store_info(struct store *s, struct store_info *ret, struct error *err)
+{
+    return s->ops->info(s, ret, err);
+}
+
+int store_settings(struct store *s, struct arena *a, struct settings_history *ret,
+                   struct error *err)
+{
+    return s->ops->settings(s, a, ret, err);
+}
+
+int store_prices(struct store *s, struct arena *a, struct price_book *ret, struct error *err)
+{
+    return s->ops->prices(s, a, ret, err);
+}
+
+int store_position(struct store *s, struct str input, struct input_position *ret,
+                   struct error *err)
+{
+    return s->ops->position(s, input, ret, err);
+}
+
+int store_shard(struct store *s, uint32_t shard, struct shard_state *ret, struct error *err)
+{
+    return s->ops->shard(s, shard, ret, err);
+}
+
+int store_unsettled(struct store *s, struct arena *a, struct unsettled_range **ret, size_t *ret_n,
+                    struct error *err)
+{
+    return s->ops->unsettled(s, a, ret, ret_n, err);
+}
+
+int store_gpus(struct store *s, struct arena *a, struct gpu_info **ret, size_t *ret_n,
+               struct error *err)
+{
+    return s->ops->gpus(s, a, ret, ret_n, err);
+}
+
+int store_records(struct store *s, const struct record_query *q, struct store_cursor **ret,
+                  struct error *err)
+{
+    if (q->kind == RECORD_SAMPLE && q->filter != RECORDS_ALL) {
+        return bad(s, err, "samples cannot be filtered: they have no cost");
+    }
+    return s->ops->records(s, q, ret, err);
+}
+
+int store_records_next(struct store_cursor *c, struct stored_record *ret, struct error *err)
+{
+    return c->ops->records_next(c, ret, err);
+}
+
+int store_cost(struct store *s, int64_t seq, struct usage_cost *ret, struct error *err)
+{
+    return s->ops->cost(s, seq, ret, err);
+}
+
+int store_windows(struct store *s, const struct window_query *q, struct store_cursor **ret,
+                  struct error *err)
+{
+    return s->ops->windows(s, q, ret, err);
+}
+
+int store_windows_next(struct store_cursor *c, struct window_row *ret, struct error *err)
+{
+    return c->ops->windows_next(c, ret, err);
+}
+
+int store_dead_letters(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
+                       struct error *err)
+{
+    return s->ops->dead_letters(s, from, to, ret, err);
+}
+
+int store_dead_letters_next(struct store_cursor *c, struct dead_letter *ret, struct error *err)
+{
+    return c->ops->dead_letters_next(c, ret, err);
+}
+
+void store_cursor_close(struct store_cursor *c)
+{
+    if (c) {
+        c->ops->cursor_close(c);
+    }
+}

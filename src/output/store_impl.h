@@ -1,0 +1,66 @@
+// For those who write a store: the table of functions behind store.h, member for member. A driver
+// is one file (or folder part) that ends in one const struct, and one line in store.c's array.
+//
+// A driver embeds struct store first; store.c checks arguments and dispatches. Cursors embed
+// struct store_cursor first. All contracts are those of store.h.
+#pragma once
+
+#include "output/store.h"
+
+struct store {
+    const struct store_ops *ops;
+    char *name; // owned by store.c
+};
+
+struct store_cursor {
+    const struct store_ops *ops;
+};
+
+struct store_ops {
+    const char *scheme;
+    // path: what follows "scheme:". On success *ret has its ops set.
+    int (*open)(struct str path, enum store_access access, struct store **ret, struct error *err);
+    void (*close)(struct store *s);
+    int (*commit)(struct store *s, struct store_write *w, struct error *err);
+    int (*set_shards)(struct store *s, uint32_t n, struct error *err);
+    int (*add_settings)(struct store *s, const struct settings *e, int64_t added_at,
+                        struct error *err);
+    int (*add_price)(struct store *s, const struct price_entry *e, int64_t *ret_id,
+                     struct error *err);
+    int (*expire)(struct store *s, enum store_collection c, int64_t before, size_t limit,
+                  size_t *ret_removed, struct error *err);
+    int (*info)(struct store *s, struct store_info *ret, struct error *err);
+    int (*settings)(struct store *s, struct arena *a, struct settings_history *ret,
+                    struct error *err);
+    int (*prices)(struct store *s, struct arena *a, struct price_book *ret, struct error *err);
+    int (*position)(struct store *s, struct str input, struct input_position *ret,
+                    struct error *err);
+    int (*shard)(struct store *s, uint32_t shard, struct shard_state *ret, struct error *err);
+    int (*unsettled)(struct store *s, struct arena *a, struct unsettled_range **ret, size_t *ret_n,
+                     struct error *err);
+    int (*gpus)(struct store *s, struct arena *a, struct gpu_info **ret, size_t *ret_n,
+                struct error *err);
+    int (*records)(struct store *s, const struct record_query *q, struct store_cursor **ret,
+                   struct error *err);
+    int (*records_next)(struct store_cursor *c, struct stored_record *ret, struct error *err);
+    int (*cost)(struct store *s, int64_t seq, struct usage_cost *ret, struct error *err);
+    int (*windows)(struct store *s, const struct window_query *q, struct store_cursor **ret,
+                   struct error *err);
+    int (*windows_next)(struct store_cursor *c, struct window_row *ret, struct error *err);
+    int (*dead_letters)(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
+                        struct error *err);
+    int (*dead_letters_next)(struct store_cursor *c, struct dead_letter *ret, struct error *err);
+    void (*cursor_close)(struct store_cursor *c);
+};
+
+extern const struct store_ops store_memory_ops;
+extern const struct store_ops store_sqlite_ops;
+
+// Shared by the drivers: store.c.
+
+// The state of a shard that nothing was said about.
+struct shard_state store_no_state(uint32_t shard);
+
+// Whether an epoch may follow `newest` (NULL: it is the first): -EINVAL with a message otherwise.
+int store_check_epoch(const char *name, const struct settings *newest, const struct settings *e,
+                      struct error *err) GTAP_CHECK;

@@ -1,0 +1,398 @@
+// `verify` and `recompute`: the whole of a store, or a range, derived once more.
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/map.h"
+#include "base/time.h"
+#include "pipeline/rederive.h"
+#include "pipeline/settle.h"
+
+struct audit {
+    const struct rederive_config *c;
+    struct rederive_result *result;
+    struct store *store;
+    struct store_info info;
+    struct arena told;
+    struct settings_history settings;
+    struct price_book prices;
+    struct outbox *outbox; // NULL: nothing is written
+    size_t reported;
+    struct gpu_key *gpus; // seen so far, canonical order
+    size_t n_gpus, cap_gpus;
+    struct arena gpu_texts;
+    int64_t from, to; // of the shard at hand
+    uint64_t records;
+};
+
+// ---- reporting differences -----------------------------------------------------------------
+
+static void report(struct audit *a, const struct difference *d)
+{
+    a->result->rows_different++;
+    if (a->c->difference && a->reported++ < a->c->max_differences)
+        a->c->difference(a->c->ctx, d);
+}
+
+static void compare_rows(struct audit *a, const struct derive_window *w)
+{
+    size_t i = 0, j = 0;
+    while (i < w->n_derived || j < w->n_stored) {
+        const struct window_row *derived = i < w->n_derived ? &w->derived[i] : NULL;
+        const struct window_row *stored = j < w->n_stored ? &w->stored[j] : NULL;
+        int c = !derived ? 1 : !stored ? -1 : window_row_cmp(derived, stored);
+        i += c <= 0;
+        j += c >= 0;
+        if (c == 0 && stored->final && window_row_same(derived, stored)) {
+            a->result->rows_equal++;
+            continue;
+        }
+        report(a, &(struct difference){.stored = c >= 0 ? stored : NULL,
+                                       .derived = c <= 0 ? derived : NULL,
+                                       .level = "window"});
+    }
+}
+
+// ---- adding up -----------------------------------------------------------------------------
+
+static void note_gpu(struct audit *a, const struct gpu_key *key)
+{
+    size_t at = a->n_gpus;
+    while (at > 0 && gpu_key_cmp(key, &a->gpus[at - 1]) < 0)
+        at--;
+    if (at > 0 && gpu_key_cmp(key, &a->gpus[at - 1]) == 0)
+        return;
+    ARRAY_RESERVE(a->gpus, a->n_gpus, a->cap_gpus);
+    memmove(&a->gpus[at + 1], &a->gpus[at], (a->n_gpus - at) * sizeof(a->gpus[0]));
+    a->gpus[at] = *key;
+    a->gpus[at].host = arena_copy(&a->gpu_texts, key->host);
+    a->n_gpus++;
+}
+
+static void add_up(struct audit *a, const struct window_row *row)
+{
+    struct rederive_result *r = a->result;
+    switch (row->kind) {
+    case ROW_USAGE:
+        r->requests_nusd += row->cost_nusd;
+        break;
+    case ROW_IDLE:
+        r->idle_nusd += row->cost_nusd;
+        break;
+    case ROW_UNATTRIBUTED:
+        r->unattributed_nusd += row->cost_nusd;
+        break;
+    case ROW_UNPLACED:
+        r->unplaced_requests += (uint64_t)row->requests;
+        break;
+    }
+    r->requests += (uint64_t)row->requests;
+    r->unpriced_requests += (uint64_t)row->unpriced_requests;
+    r->unpriced_ns += row->unpriced_ns;
+    if (row->kind != ROW_UNPLACED)
+        note_gpu(a, &row->gpu);
+}
+
+// ---- the visitor ---------------------------------------------------------------------------
+
+static void on_window(void *ctx, const struct derive_window *w)
+{
+    struct audit *a = ctx;
+    a->result->windows += w->n_derived > 0;
+    a->result->bill_nusd += w->bill_nusd;
+    for (size_t i = 0; i < w->n_derived; i++)
+        add_up(a, &w->derived[i]);
+    compare_rows(a, w);
+    if (a->outbox)
+        settle_window(a->outbox, w);
+}
+
+static void on_cost(void *ctx, const struct usage_cost *derived, const struct usage_cost *stored)
+{
+    struct audit *a = ctx;
+    a->records++;
+    if (stored->final && usage_cost_same(derived, stored)) {
+        a->result->rows_equal++;
+        return;
+    }
+    report(a, &(struct difference){.stored_cost = stored->final ? stored : NULL,
+                                   .derived_cost = derived,
+                                   .level = "request"});
+    if (a->outbox)
+        settle_cost(a->outbox, derived, stored);
+}
+
+static void on_progress(void *ctx, int64_t done)
+{
+    struct audit *a = ctx;
+    struct rederive_progress p = {MIN(done, a->to), a->from, a->to, a->records};
+    if (a->c->progress)
+        a->c->progress(a->c->ctx, &p);
+}
+
+// ---- hours and days ------------------------------------------------------------------------
+
+struct rollup_sums {
+    struct window_row *rows;
+    size_t n, cap;
+    struct arena texts;
+};
+
+static bool same_place(const struct window_row *a, const struct window_row *b)
+{
+    struct window_row key = *a;
+    key.window_start = b->window_start;
+    return window_row_cmp(&key, b) == 0;
+}
+
+static void sum_row(struct rollup_sums *s, const struct window_row *row)
+{
+    size_t i = 0;
+    while (i < s->n && !same_place(&s->rows[i], row))
+        i++;
+    if (i == s->n) {
+        ARRAY_RESERVE(s->rows, s->n, s->cap);
+        struct window_row *new = &s->rows[s->n++];
+        *new = (struct window_row){.gpu = row->gpu, .kind = row->kind};
+        new->gpu.host = arena_copy(&s->texts, row->gpu.host);
+        new->model = arena_copy(&s->texts, row->model);
+        new->tenant = arena_copy(&s->texts, row->tenant);
+    }
+    struct window_row *sum = &s->rows[i];
+    sum->cost_nusd += row->cost_nusd;
+    sum->cost_in_nusd += row->cost_in_nusd;
+    sum->cost_out_nusd += row->cost_out_nusd;
+    sum->prompt_tokens += row->prompt_tokens;
+    sum->completion_tokens += row->completion_tokens;
+    sum->cached_prompt_tokens += row->cached_prompt_tokens;
+    sum->requests += row->requests;
+    sum->unpriced_requests += row->unpriced_requests;
+    sum->busy_ns += row->busy_ns;
+    sum->unpriced_ns += row->unpriced_ns;
+}
+
+static bool same_sums(const struct window_row *a, const struct window_row *b)
+{
+    return a->cost_nusd == b->cost_nusd && a->cost_in_nusd == b->cost_in_nusd &&
+           a->cost_out_nusd == b->cost_out_nusd && a->prompt_tokens == b->prompt_tokens &&
+           a->completion_tokens == b->completion_tokens &&
+           a->cached_prompt_tokens == b->cached_prompt_tokens && a->requests == b->requests &&
+           a->unpriced_requests == b->unpriced_requests && a->busy_ns == b->busy_ns &&
+           a->unpriced_ns == b->unpriced_ns;
+}
+
+static int each_row(struct audit *a, const struct window_query *q,
+                    int (*f)(struct audit *a, const struct window_row *row, void *ctx), void *ctx,
+                    struct error *err)
+{
+    struct store_cursor *cursor = NULL;
+    struct window_row row;
+    int r = store_windows(a->store, q, &cursor, err);
+    while (r >= 0 && (r = store_windows_next(cursor, &row, err)) > 0) {
+        int failed = f(a, &row, ctx);
+        if (failed < 0) {
+            r = failed;
+            break;
+        }
+    }
+    store_cursor_close(cursor);
+    return r;
+}
+
+static int add_to_sums(struct audit *a, const struct window_row *row, void *ctx)
+{
+    (void)a;
+    if (row->final)
+        sum_row(ctx, row);
+    return 0;
+}
+
+struct rollup_check {
+    struct rollup_sums *sums;
+    const char *level;
+};
+
+static int check_row(struct audit *a, const struct window_row *row, void *ctx)
+{
+    struct rollup_check *check = ctx;
+    for (size_t i = 0; i < check->sums->n; i++) {
+        struct window_row *sum = &check->sums->rows[i];
+        if (!same_place(sum, row))
+            continue;
+        sum->window_start = row->window_start; // found: what is left with 0 is missing
+        if (same_sums(sum, row))
+            a->result->rows_equal++;
+        else
+            report(a, &(struct difference){.stored = row, .derived = sum, .level = check->level});
+        return 0;
+    }
+    report(a, &(struct difference){.stored = row, .level = check->level});
+    return 0;
+}
+
+static void report_missing(struct audit *a, struct rollup_check *check, int64_t start)
+{
+    for (size_t i = 0; i < check->sums->n; i++) {
+        struct window_row *sum = &check->sums->rows[i];
+        if (sum->window_start == start)
+            continue;
+        sum->window_start = start;
+        report(a, &(struct difference){.derived = sum, .level = check->level});
+    }
+}
+
+// One hour or day of a shard against the windows it is the sum of.
+static int audit_rollup(struct audit *a, enum window_level level, uint32_t shard, int64_t start,
+                        int64_t length, struct error *err)
+{
+    struct rollup_sums sums = {0};
+    struct rollup_check check = {&sums, level == LEVEL_HOUR ? "hour" : "day"};
+    struct window_query windows = {LEVEL_WINDOW, start, start + length, shard};
+    struct window_query rolled = {level, start, start + 1, shard};
+    int r = each_row(a, &windows, add_to_sums, &sums, err);
+    for (size_t i = 0; i < sums.n; i++)
+        sums.rows[i].window_start = INT64_MIN;
+    if (r == 0)
+        r = each_row(a, &rolled, check_row, &check, err);
+    if (r == 0)
+        report_missing(a, &check, start);
+    arena_done(&sums.texts);
+    free(sums.rows);
+    return r;
+}
+
+static int audit_rollups(struct audit *a, uint32_t shard, struct error *err)
+{
+    static const struct {
+        enum window_level level;
+        int64_t length;
+    } levels[] = {{LEVEL_HOUR, NS_PER_HOUR}, {LEVEL_DAY, NS_PER_DAY}};
+    int r = 0;
+    for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
+        int64_t length = levels[i].length;
+        int64_t at = time_ceil(a->from, length);
+        for (; at + length <= a->to && r == 0; at += length)
+            r = audit_rollup(a, levels[i].level, shard, at, length, err);
+    }
+    return r;
+}
+
+// ---- shards and slices ---------------------------------------------------------------------
+
+static int write_slice(struct audit *a, struct error *err)
+{
+    AUTO_FREE struct window_rows *windows = x_array(a->outbox->n_windows + 1, sizeof(*windows));
+    struct store_write write = {0};
+    outbox_fill(a->outbox, windows, &write);
+    int r = write.n_windows + write.n_costs > 0 ? store_commit(a->store, &write, err) : 0;
+    outbox_clear(a->outbox);
+    return r;
+}
+
+static int audit_slice(struct audit *a, const struct derive_config *range, struct error *err)
+{
+    struct derivation *keep = NULL;
+    if (a->outbox)
+        a->outbox->shard = range->shard;
+    int r = derive(range, &keep, err);
+    if (r == 0 && a->outbox)
+        r = write_slice(a, err);
+    derivation_free(keep);
+    return r;
+}
+
+// The part of the range asked for that is final in this shard and whose raw records are all there.
+static void cut_range(struct audit *a, const struct shard_state *state)
+{
+    int64_t first = MAX(a->info.first - a->info.longest_usage_ns, 0);
+    if (a->info.raw_from != INT64_MIN)
+        first = MAX(first, a->info.raw_from + a->info.longest_usage_ns);
+    a->from = MAX(a->c->from, first);
+    a->to = MIN(a->c->to, state->frontier);
+    if (a->from >= a->to)
+        return;
+    int64_t length = settings_at(&a->settings, a->from)->window_ns;
+    a->from = a->info.raw_from != INT64_MIN ? time_ceil(a->from, length)
+                                            : time_floor(a->from, length);
+    a->to = time_ceil(a->to, settings_at(&a->settings, a->to - 1)->window_ns);
+    a->to = MIN(a->to, state->frontier);
+}
+
+static int audit_shard(struct audit *a, uint32_t shard, struct error *err)
+{
+    struct shard_state state;
+    int r = store_shard(a->store, shard, &state, err);
+    if (r < 0)
+        return r;
+    cut_range(a, &state);
+    if (state.frontier == INT64_MIN || a->from >= a->to)
+        return 0;
+    a->result->from = MIN(a->result->from, a->from);
+    a->result->to = MAX(a->result->to, a->to);
+    struct derive_config range = {
+        .store = a->store,
+        .settings = &a->settings,
+        .prices = &a->prices,
+        .shard = shard,
+        .frontier = state.frontier,
+        .visitor = {.window = on_window, .cost = on_cost, .progress = on_progress, .ctx = a},
+    };
+    int64_t slice = a->outbox ? settle_slice(&a->info, settings_at(&a->settings, a->from))
+                              : INT64_MAX / 4;
+    slice = MAX(slice, NS_PER_HOUR);
+    for (int64_t at = a->from; at < a->to && r == 0; at = range.to) {
+        range.from = at;
+        range.to = MIN(a->to, time_floor(at, NS_PER_HOUR) + slice);
+        r = audit_slice(a, &range, err);
+    }
+    return r == 0 && !a->outbox ? audit_rollups(a, shard, err) : r;
+}
+
+static int audit_all(struct audit *a, struct error *err)
+{
+    int r = store_info(a->store, &a->info, err);
+    if (r == 0)
+        r = store_settings(a->store, &a->told, &a->settings, err);
+    if (r == 0)
+        r = store_prices(a->store, &a->told, &a->prices, err);
+    if (r < 0 || a->settings.n == 0 || a->info.last == INT64_MIN)
+        return r;
+    for (uint32_t i = 0; i < a->info.n_shards && r == 0; i++)
+        r = audit_shard(a, i, err);
+    return r;
+}
+
+static int audit(const struct rederive_config *c, enum store_access access, struct outbox *outbox,
+                 struct rederive_result *ret, struct error *err)
+{
+    *ret = (struct rederive_result){.from = INT64_MAX, .to = INT64_MIN};
+    struct audit a = {.c = c, .result = ret, .outbox = outbox};
+    int r = store_open(c->store, access, &a.store, err);
+    if (r == 0)
+        r = audit_all(&a, err);
+    ret->gpus = a.n_gpus;
+    if (ret->from > ret->to)
+        ret->from = ret->to = 0;
+    store_close(a.store);
+    free(a.gpus);
+    arena_done(&a.gpu_texts);
+    arena_done(&a.told);
+    return r;
+}
+
+int verify_store(const struct rederive_config *c, struct rederive_result *ret, struct error *err)
+{
+    return audit(c, STORE_READ, NULL, ret, err);
+}
+
+int recompute_store(const struct rederive_config *c, bool dry_run, struct rederive_result *ret,
+                    struct error *err)
+{
+    struct outbox outbox = {0};
+    int r = dry_run ? audit(c, STORE_READ, NULL, ret, err)
+                    : audit(c, STORE_WRITE, &outbox, ret, err);
+    outbox_done(&outbox);
+    return r;
+}

@@ -1,0 +1,511 @@
+#include "pipeline/meter.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/time.h"
+#include "cost/provisional.h"
+#include "pipeline/rebuild.h"
+
+enum { INBOX_MAX = 4096, OUTBOX_COSTS_MAX = 8192 };
+#define TICK_NS (50 * NS_PER_MS)
+#define WISHES_EVERY_NS (2 * NS_PER_S)
+#define DEFAULT_COMMIT_NS (200 * NS_PER_MS)
+
+// ---- what the store knows ------------------------------------------------------------------
+
+static void tell(const struct meter *m, const char *text)
+{
+    if (m->config->notice)
+        m->config->notice(m->config->ctx, text);
+}
+
+// New settings hold from the end of what is stored, on bounds that suit both window lengths.
+static int64_t settings_due(const struct store_info *info, const struct settings *old,
+                            const struct settings *new)
+{
+    if (info->last == INT64_MIN)
+        return 0;
+    int64_t step = old->window_ns == new->window_ns ? new->window_ns : NS_PER_HOUR;
+    return time_ceil(info->last + 1, step);
+}
+
+static int add_settings(struct meter *m, const struct store_info *info, struct error *err)
+{
+    const struct settings *old = m->settings.n ? &m->settings.epochs[m->settings.n - 1] : NULL;
+    struct settings new = m->config->settings;
+    if (old && (!m->config->settings_given || settings_same(old, &new)))
+        return 0;
+    new.effective_from = old ? settings_due(info, old, &new) : 0;
+    if (old && new.effective_from < old->effective_from)
+        new.effective_from = old->effective_from;
+    int r = store_add_settings(m->store, &new, clock_wall(m->config->env.clock), err);
+    if (r < 0)
+        return r;
+    if (old && new.effective_from > 0) {
+        struct buf b;
+        buf_init(&b, 512);
+        buf_cstr(&b, "the settings differ from the store's: the new ones hold from ");
+        time_format_iso(&b, new.effective_from);
+        buf_cstr(&b, " on, earlier time keeps the old ones");
+        tell(m, b.p);
+        buf_done(&b);
+    }
+    return store_settings(m->store, &m->told, &m->settings, err);
+}
+
+static int load_settings(struct meter *m, struct error *err)
+{
+    struct store_info info;
+    int r = store_info(m->store, &info, err);
+    if (r == 0)
+        r = store_settings(m->store, &m->told, &m->settings, err);
+    if (r == 0)
+        r = add_settings(m, &info, err);
+    if (r == 0)
+        r = store_prices(m->store, &m->told, &m->prices, err);
+    return r;
+}
+
+static void count_late(void *ctx, const struct record *r, int late)
+{
+    struct meter *m = ctx;
+    (void)r;
+    m->progress.late += late == ENGINE_LATE;
+}
+
+static int load_shards(struct meter *m, struct error *err)
+{
+    struct store_info info;
+    int r = store_info(m->store, &info, err);
+    if (r == 0 && m->config->shards > 0 && m->config->shards != info.n_shards)
+        r = store_set_shards(m->store, m->config->shards, err);
+    if (r < 0)
+        return r;
+    uint32_t n = m->config->shards > 0 ? m->config->shards : info.n_shards;
+    m->shards = x_array(n, sizeof(m->shards[0]));
+    for (; m->n_shards < n && r == 0; m->n_shards++) {
+        struct shard *s = &m->shards[m->n_shards];
+        *s = (struct shard){0};
+        r = store_shard(m->store, m->n_shards, &s->state, err);
+        if (r == 0)
+            r = rebuild_engine(m->store, &m->settings, &m->prices, &s->state, count_late, m,
+                               &s->engine, err);
+    }
+    return r;
+}
+
+static int open_sources(struct meter *m, struct error *err)
+{
+    const struct run_config *c = m->config;
+    m->sources = x_array(c->n_inputs, sizeof(m->sources[0]));
+    for (; m->n_sources < c->n_inputs; m->n_sources++) {
+        struct source *s = &m->sources[m->n_sources];
+        int r = source_open(s, c->inputs[m->n_sources], &c->env, m->inbox, err);
+        if (r < 0) {
+            source_close(s);
+            return r;
+        }
+    }
+    return 0;
+}
+
+// Takes an input up where an earlier run left it.
+static int resume_source(struct meter *m, struct source *s, struct error *err)
+{
+    const struct input_info *info = input_info(s->input);
+    struct input_position at;
+    int r = store_position(m->store, str_of(info->name), &at, err);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return r;
+    if (at.fingerprint != info->fingerprint) {
+        AUTO_FREE char *text = x_asprintf("%s begins differently than it did: read from the start",
+                                          info->name);
+        tell(m, text);
+        return 0;
+    }
+    r = input_seek(s->input, at.records, at.offset, err);
+    if (r == 0 && at.records > 0) {
+        AUTO_FREE char *text = x_asprintf("%s: going on behind record %" PRId64, info->name,
+                                          at.records);
+        tell(m, text);
+        s->done = info->total_is_bytes ? MAX(at.offset, 0) : at.records;
+    }
+    return r;
+}
+
+int meter_open(struct meter *m, const struct run_config *c, struct store *store, struct error *err)
+{
+    *m = (struct meter){.config = c, .store = store, .advanced_to = INT64_MIN};
+    m->progress.newest = m->progress.frontier = INT64_MIN;
+    m->inbox = queue_new(INBOX_MAX);
+    m->provisional = provisional_new();
+    m->now = clock_mono(c->env.clock);
+    m->last_sent = m->last_progress = m->last_preview = m->last_settled = m->last_wish = m->now;
+    int r = load_settings(m, err);
+    if (r == 0)
+        r = load_shards(m, err);
+    if (r == 0)
+        r = open_sources(m, err);
+    for (size_t i = 0; i < m->n_sources && r == 0; i++)
+        r = resume_source(m, &m->sources[i], err);
+    return r;
+}
+
+void meter_close(struct meter *m)
+{
+    writer_stop(m->writer);
+    queue_close(m->inbox);
+    struct parcel *p;
+    while ((p = queue_pop(m->inbox, 0)))
+        parcel_free(p->source ? NULL : p); // a source's parcels are the source's
+    for (size_t i = 0; i < m->n_sources; i++)
+        source_close(&m->sources[i]);
+    queue_free(m->inbox);
+    for (uint32_t i = 0; i < m->n_shards; i++)
+        engine_free(m->shards[i].engine);
+    free(m->shards);
+    free(m->sources);
+    provisional_free(m->provisional);
+    outbox_done(&m->outbox);
+    arena_done(&m->told);
+    arena_done(&m->price_arena);
+}
+
+// ---- sending parcels to the writer ---------------------------------------------------------
+
+static int send_parcel(struct meter *m, struct parcel *p)
+{
+    outbox_append(&p->outbox, &m->outbox);
+    if (m->now.ns - m->last_wish.ns >= WISHES_EVERY_NS) {
+        m->last_wish = m->now;
+        p->reload_prices = true;
+        p->expire_newest = feeds_watermark(m);
+    }
+    int r = queue_push(m->writer_queue, p);
+    if (r < 0)
+        return error_set(&m->err, r, "the writer's queue is closed");
+    m->in_flight++;
+    m->last_sent = m->now;
+    return 0;
+}
+
+static void estimate(struct meter *m, struct parcel *p)
+{
+    for (size_t i = 0; i < p->batch.n_records; i++) {
+        struct record *r = &p->batch.records[i];
+        r->shard = record_shard(record_host(r), m->n_shards);
+        if (r->kind == RECORD_SAMPLE) {
+            provisional_sample(m->provisional, &r->sample);
+            continue;
+        }
+        provisional_usage(m->provisional, settings_at(&m->settings, r->usage.ts), &m->prices,
+                          &r->usage, &p->provisional[i]);
+        p->entries[i].provisional = &p->provisional[i];
+    }
+}
+
+// Passes on what is waiting, in the order of event time.
+static int pass_on(struct meter *m)
+{
+    struct source *s;
+    while (!m->holding && (s = feeds_next(m))) {
+        struct parcel *p = s->waiting[0];
+        s->n_waiting--;
+        memmove(&s->waiting[0], &s->waiting[1], s->n_waiting * sizeof(s->waiting[0]));
+        parcel_make_entries(p);
+        estimate(m, p);
+        s->passed_ts = MAX(s->passed_ts, p->newest_ts[RECORD_SAMPLE]);
+        s->passed_ts = MAX(s->passed_ts, p->newest_ts[RECORD_USAGE]);
+        int r = send_parcel(m, p);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+// A parcel of its own for computed rows, when no records come that could carry them.
+static int send_outbox(struct meter *m)
+{
+    return send_parcel(m, parcel_new(NULL));
+}
+
+// ---- taking parcels back -------------------------------------------------------------------
+
+static void take_in(struct meter *m, const struct store_record *entry)
+{
+    const struct record *r = entry->record;
+    struct shard *s = &m->shards[r->shard];
+    struct run_progress *p = &m->progress;
+    p->duplicates += entry->verdict == STORE_DUPLICATE;
+    p->conflicts += entry->verdict == STORE_CONFLICT;
+    if (entry->verdict != STORE_NEW)
+        return;
+    int64_t *seen = r->kind == RECORD_SAMPLE ? &s->state.samples_seen : &s->state.usage_seen;
+    *seen = MAX(*seen, r->seq);
+    p->records++;
+    p->late += engine_add(s->engine, r) == ENGINE_LATE;
+    if (r->kind == RECORD_SAMPLE) {
+        p->samples++;
+        return;
+    }
+    p->usages++;
+    p->tokens += (uint64_t)(r->usage.prompt_tokens + r->usage.completion_tokens);
+    p->unplaced += !usage_placed(&r->usage);
+}
+
+static void note_states(struct meter *m)
+{
+    for (uint32_t i = 0; i < m->n_shards; i++) {
+        struct shard *s = &m->shards[i];
+        s->state.shard = i;
+        s->state.frontier = engine_frontier(s->engine);
+        s->state.newest = engine_newest(s->engine);
+        s->state.oldest_pending = engine_oldest_pending(s->engine);
+    }
+}
+
+static void advance_engines(struct meter *m, int64_t watermark)
+{
+    if (m->holding || watermark <= m->advanced_to)
+        return;
+    m->advanced_to = watermark;
+    for (uint32_t i = 0; i < m->n_shards; i++) {
+        struct engine *e = m->shards[i].engine;
+        struct engine_sink sink = outbox_sink(&m->outbox);
+        m->outbox.shard = i;
+        engine_advance(e, engine_settled_until(e, watermark), &sink);
+    }
+}
+
+// The states go with every commit that follows records: they say how far the engines have read.
+static void add_states(struct meter *m)
+{
+    note_states(m);
+    struct outbox states = {0};
+    for (uint32_t i = 0; i < m->n_shards; i++)
+        outbox_add_shard(&states, &m->shards[i].state, m->shards[i].engine);
+    outbox_append(&m->outbox, &states);
+    outbox_done(&states);
+}
+
+static void take_prices(struct meter *m, struct parcel *p)
+{
+    if (!p->reload_prices || p->prices.n == m->prices.n)
+        return;
+    struct arena old = m->price_arena;
+    m->price_arena = p->price_arena;
+    p->price_arena = old;
+    m->prices = p->prices;
+    tell(m, "the price book has changed: the new prices hold for what is not final yet");
+}
+
+static int give_back(struct meter *m, struct parcel *p)
+{
+    if (!p->source) {
+        parcel_free(p);
+        return 0;
+    }
+    p->source->done = input_info(p->source->input)->total_is_bytes ? p->batch.offset
+                                                                   : p->batch.position;
+    int r = queue_push(p->source->free_parcels, p);
+    return r < 0 ? error_set(&m->err, r, "an input's queue is closed") : 0;
+}
+
+static int take_stored(struct meter *m, struct parcel *p)
+{
+    m->in_flight--;
+    if (p->result < 0) {
+        m->err = p->err;
+        return p->result;
+    }
+    bool records = p->source && p->batch.n_records > 0;
+    for (size_t i = 0; i < p->batch.n_records; i++)
+        take_in(m, &p->entries[i]);
+    m->progress.dead_letters += p->batch.n_dead;
+    if (records) {
+        feeds_note(m, p->source, p);
+        advance_engines(m, feeds_watermark(m));
+        add_states(m);
+    }
+    take_prices(m, p);
+    return give_back(m, p);
+}
+
+static int take_read(struct meter *m, struct parcel *p)
+{
+    struct source *s = p->source;
+    s->heard = m->now;
+    if (p->result < 0)
+        m->err = p->err;
+    s->ended |= p->result <= 0;
+    s->waiting[s->n_waiting++] = p;
+    int failed = p->result < 0 ? p->result : 0;
+    p->result = 0;
+    return failed;
+}
+
+static int take(struct meter *m, struct parcel *p)
+{
+    return p->stored ? take_stored(m, p) : take_read(m, p);
+}
+
+// ---- the loop ------------------------------------------------------------------------------
+
+static bool finite_ended(const struct meter *m)
+{
+    bool any_finite = false, all = true;
+    for (size_t i = 0; i < m->n_sources; i++) {
+        bool finite = input_info(m->sources[i].input)->finite;
+        bool ended = m->sources[i].ended && m->sources[i].n_waiting == 0;
+        any_finite |= finite;
+        if (finite || !m->config->until_end)
+            all &= ended;
+    }
+    return all && (any_finite || !m->config->until_end);
+}
+
+static bool told_to_stop(const struct meter *m)
+{
+    struct pollfd fd = {.fd = m->config->env.stop_fd, .events = POLLIN};
+    return fd.fd >= 0 && poll(&fd, 1, 0) > 0;
+}
+
+// Takes in what has come; waits for something at most until the next thing is due.
+static int take_some(struct meter *m)
+{
+    struct parcel *p = queue_pop(m->inbox, TICK_NS);
+    m->now = clock_mono(m->config->env.clock);
+    int r = 0;
+    while (p && r == 0) {
+        r = take(m, p);
+        p = r == 0 ? queue_pop(m->inbox, 0) : NULL;
+    }
+    return r;
+}
+
+static int wait_for_writer(struct meter *m)
+{
+    int r = 0;
+    while (m->in_flight > 0 && r == 0)
+        r = take_some(m);
+    return r;
+}
+
+// Everything found so far is in the store and the writer at rest; the engines stay where they are
+// until `holding` is lifted.
+static int come_to_rest(struct meter *m)
+{
+    m->holding = true;
+    int r = wait_for_writer(m);
+    if (r == 0 && !outbox_empty(&m->outbox))
+        r = send_outbox(m);
+    if (r == 0)
+        r = wait_for_writer(m);
+    return r;
+}
+
+static int settle(struct meter *m, bool all)
+{
+    int r = come_to_rest(m);
+    note_states(m);
+    if (r == 0)
+        r = upkeep_settle(m, all);
+    m->holding = false;
+    return r;
+}
+
+static int keep_up(struct meter *m)
+{
+    int64_t interval = m->config->commit_interval_ns > 0 ? m->config->commit_interval_ns
+                                                         : DEFAULT_COMMIT_NS;
+    upkeep_preview(m);
+    upkeep_progress(m, false);
+    if (upkeep_settle_due(m))
+        return settle(m, false);
+    bool due = m->now.ns - m->last_sent.ns >= interval || m->outbox.n_costs > OUTBOX_COSTS_MAX;
+    return due && m->in_flight == 0 && !outbox_empty(&m->outbox) ? send_outbox(m) : 0;
+}
+
+static int loop(struct meter *m)
+{
+    while (!m->stopping && !finite_ended(m)) {
+        int r = take_some(m);
+        if (r == 0)
+            r = pass_on(m);
+        if (r == 0)
+            r = keep_up(m);
+        if (r < 0)
+            return r;
+        m->stopping = told_to_stop(m);
+    }
+    return 0;
+}
+
+// After the last record: windows up to the newest evidence become final, late ones are settled.
+static int finish(struct meter *m)
+{
+    m->progress.ending = true;
+    int r = wait_for_writer(m);
+    int64_t newest = INT64_MIN;
+    for (uint32_t i = 0; i < m->n_shards; i++)
+        newest = MAX(newest, engine_newest(m->shards[i].engine));
+    if (r < 0 || newest == INT64_MIN)
+        return r;
+    int64_t end = newest - 1 + settings_at(&m->settings, newest)->window_ns;
+    for (uint32_t i = 0; i < m->n_shards; i++) {
+        struct engine_sink sink = outbox_sink(&m->outbox);
+        m->outbox.shard = i;
+        engine_advance(m->shards[i].engine, end, &sink);
+    }
+    add_states(m);
+    return settle(m, true);
+}
+
+// After a stop or a failure: what was read is stored, and what is final computed.
+static int leave(struct meter *m)
+{
+    int r = pass_on(m);
+    if (r == 0)
+        r = wait_for_writer(m);
+    return r == 0 ? come_to_rest(m) : r;
+}
+
+static int run(struct meter *m)
+{
+    int r = writer_start(m->store, m->inbox, m->config->retain_ns, &m->writer, &m->writer_queue,
+                         &m->err);
+    for (size_t i = 0; i < m->n_sources && r == 0; i++) {
+        m->sources[i].heard = m->now;
+        r = source_start(&m->sources[i], &m->err);
+    }
+    if (r < 0)
+        return r;
+    add_states(m);
+    r = loop(m);
+    if (r == 0 && !m->stopping)
+        r = finish(m);
+    if (r == 0)
+        return leave(m);
+    struct error first = m->err; // a failed input does not cost what the others have read
+    int left = leave(m);
+    m->err = left < 0 ? m->err : first;
+    return r;
+}
+
+int meter_run(struct meter *m, struct error *err)
+{
+    int r = run(m);
+    upkeep_progress(m, true);
+    if (r < 0) {
+        *err = m->err;
+        err->code = r;
+    }
+    return r;
+}

@@ -1,0 +1,152 @@
+#include "pipeline/outbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+void outbox_clear(struct outbox *o)
+{
+    o->n_windows = o->n_rows = o->n_costs = o->n_shards = o->n_unsettled = 0;
+}
+
+void outbox_done(struct outbox *o)
+{
+    free(o->windows);
+    free(o->rows);
+    free(o->costs);
+    free(o->shards);
+    free(o->unsettled);
+    *o = (struct outbox){0};
+}
+
+bool outbox_empty(const struct outbox *o)
+{
+    return o->n_windows == 0 && o->n_costs == 0 && o->n_shards == 0;
+}
+
+void outbox_add_window(struct outbox *o, int64_t start, int64_t end)
+{
+    ARRAY_RESERVE(o->windows, o->n_windows, o->cap_windows);
+    o->windows[o->n_windows++] = (struct outbox_window){start, end, o->shard, o->n_rows, 0};
+}
+
+void outbox_add_row(struct outbox *o, const struct window_row *row)
+{
+    ARRAY_RESERVE(o->rows, o->n_rows, o->cap_rows);
+    o->rows[o->n_rows++] = *row;
+    o->windows[o->n_windows - 1].n_rows++;
+}
+
+void outbox_add_cost(struct outbox *o, const struct usage_cost *cost)
+{
+    ARRAY_RESERVE(o->costs, o->n_costs, o->cap_costs);
+    o->costs[o->n_costs] = *cost;
+    o->costs[o->n_costs++].event_id = STR_NONE; // the store knows it by seq
+}
+
+static void on_window(void *ctx, int64_t start, int64_t end)
+{
+    outbox_add_window(ctx, start, end);
+}
+
+static void on_row(void *ctx, const struct window_row *row)
+{
+    outbox_add_row(ctx, row);
+}
+
+static void on_cost(void *ctx, const struct usage_cost *cost)
+{
+    outbox_add_cost(ctx, cost);
+}
+
+struct engine_sink outbox_sink(struct outbox *o)
+{
+    return (struct engine_sink){
+        .window_begin = on_window, .row = on_row, .cost = on_cost, .ctx = o};
+}
+
+void outbox_add_shard(struct outbox *o, const struct shard_state *state, const struct engine *e)
+{
+    const struct time_range *dirty;
+    size_t n = engine_dirty(e, &dirty);
+    ARRAY_RESERVE(o->shards, o->n_shards, o->cap_shards);
+    o->shards[o->n_shards++] = *state;
+    for (size_t i = 0; i < n; i++) {
+        ARRAY_RESERVE(o->unsettled, o->n_unsettled, o->cap_unsettled);
+        o->unsettled[o->n_unsettled++] =
+            (struct unsettled_range){state->shard, dirty[i].from, dirty[i].to};
+    }
+}
+
+// The newer states replace those of the same shards, and their ranges with them.
+static void drop_shard(struct outbox *o, uint32_t shard)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < o->n_shards; i++)
+        if (o->shards[i].shard != shard)
+            o->shards[kept++] = o->shards[i];
+    o->n_shards = kept;
+    kept = 0;
+    for (size_t i = 0; i < o->n_unsettled; i++)
+        if (o->unsettled[i].shard != shard)
+            o->unsettled[kept++] = o->unsettled[i];
+    o->n_unsettled = kept;
+}
+
+static void append_windows(struct outbox *o, const struct outbox *from)
+{
+    size_t row = 0;
+    for (size_t i = 0; i < from->n_windows; i++) {
+        const struct outbox_window *w = &from->windows[i];
+        o->shard = w->shard;
+        outbox_add_window(o, w->start, w->end);
+        for (size_t j = 0; j < w->n_rows; j++)
+            outbox_add_row(o, &from->rows[row++]);
+    }
+}
+
+void outbox_append(struct outbox *o, struct outbox *from)
+{
+    if (outbox_empty(o)) {
+        struct outbox empty = *o;
+        *o = *from;
+        *from = empty;
+        return;
+    }
+    append_windows(o, from);
+    for (size_t i = 0; i < from->n_costs; i++)
+        outbox_add_cost(o, &from->costs[i]);
+    for (size_t i = 0; i < from->n_shards; i++) {
+        drop_shard(o, from->shards[i].shard);
+        ARRAY_RESERVE(o->shards, o->n_shards, o->cap_shards);
+        o->shards[o->n_shards++] = from->shards[i];
+    }
+    for (size_t i = 0; i < from->n_unsettled; i++) {
+        ARRAY_RESERVE(o->unsettled, o->n_unsettled, o->cap_unsettled);
+        o->unsettled[o->n_unsettled++] = from->unsettled[i];
+    }
+    outbox_clear(from);
+}
+
+void outbox_fill(const struct outbox *o, struct window_rows *windows, struct store_write *w)
+{
+    for (size_t i = 0; i < o->n_windows; i++) {
+        const struct outbox_window *from = &o->windows[i];
+        windows[i] = (struct window_rows){
+            .window_start = from->start,
+            .window_end = from->end,
+            .shard = from->shard,
+            .rows = o->rows + from->first_row,
+            .n = from->n_rows,
+        };
+    }
+    w->windows = windows;
+    w->n_windows = o->n_windows;
+    w->costs = o->costs;
+    w->n_costs = o->n_costs;
+    w->shards = o->shards;
+    w->n_shards = o->n_shards;
+    w->unsettled = o->unsettled;
+    w->n_unsettled = o->n_unsettled;
+}

@@ -1,0 +1,45 @@
+// What the engines found since the last commit, on its way to the store.
+#pragma once
+
+#include "cost/engine.h"
+#include "output/store.h"
+
+struct outbox_window {
+    int64_t start, end;
+    uint32_t shard;
+    size_t first_row, n_rows; // in rows
+};
+
+// Texts in rows are the engines' own, which keep them for their lifetime.
+struct outbox {
+    struct outbox_window *windows;
+    size_t n_windows, cap_windows;
+    struct window_row *rows;
+    size_t n_rows, cap_rows;
+    struct usage_cost *costs;
+    size_t n_costs, cap_costs;
+    struct shard_state *shards;
+    size_t n_shards, cap_shards;
+    struct unsettled_range *unsettled;
+    size_t n_unsettled, cap_unsettled;
+    uint32_t shard; // whose rows are being added
+};
+
+void outbox_clear(struct outbox *o);
+void outbox_done(struct outbox *o);
+bool outbox_empty(const struct outbox *o);
+
+// An engine sink that adds to the outbox, for the shard set in o->shard.
+struct engine_sink outbox_sink(struct outbox *o);
+
+void outbox_add_window(struct outbox *o, int64_t start, int64_t end);
+void outbox_add_row(struct outbox *o, const struct window_row *row);
+void outbox_add_cost(struct outbox *o, const struct usage_cost *cost);
+// State and unsettled ranges of a shard as its engine has them.
+void outbox_add_shard(struct outbox *o, const struct shard_state *state, const struct engine *e);
+
+// Moves everything in `from` behind what is in o.
+void outbox_append(struct outbox *o, struct outbox *from);
+
+// Points w at the outbox's contents; `windows` is room for o->n_windows.
+void outbox_fill(const struct outbox *o, struct window_rows *windows, struct store_write *w);

@@ -1,0 +1,103 @@
+#include "pipeline/source.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "model/validate.h"
+
+int source_open(struct source *s, const char *uri, const struct input_env *env, struct queue *inbox,
+                struct error *err)
+{
+    *s = (struct source){.inbox = inbox, .clock = env->clock, .passed_ts = INT64_MIN};
+    s->newest[0] = s->newest[1] = INT64_MIN;
+    int r = uri_parse(&s->uri_arena, str_of(uri), &s->uri, err);
+    if (r < 0)
+        return r;
+    r = input_open(&s->uri, env, &s->input, err);
+    if (r < 0)
+        return r;
+    s->free_parcels = queue_new(SOURCE_PARCELS);
+    for (size_t i = 0; i < SOURCE_PARCELS; i++)
+        s->parcels[i] = parcel_new(s);
+    return 0;
+}
+
+// A record dated too far ahead is refused here, where the clock is.
+static void refuse_future(struct source *s, struct batch *b)
+{
+    int64_t now = clock_wall(s->clock);
+    size_t kept = 0;
+    for (size_t i = 0; i < b->n_records; i++) {
+        struct error err;
+        struct record *r = &b->records[i];
+        if (record_check_now(r, now, &err) == 0) {
+            b->payloads[kept] = b->payloads[i];
+            b->records[kept++] = *r;
+            continue;
+        }
+        struct dead_letter *d = batch_add_dead(b);
+        *d = (struct dead_letter){
+            .at = now,
+            .origin = str_of(input_info(s->input)->name),
+            .position = r->position,
+            .reason = arena_copy(&b->arena, str_of(err.msg)),
+            .payload = b->payloads[i],
+        };
+    }
+    b->n_records = kept;
+}
+
+static void *source_main(void *ctx)
+{
+    struct source *s = ctx;
+    int result = INPUT_MORE;
+    while (result == INPUT_MORE) {
+        struct parcel *p = queue_pop(s->free_parcels, -1);
+        if (!p)
+            return NULL; // closed: the meter is going
+        parcel_clear(p);
+        result = p->result = input_next(s->input, &p->batch, &p->err);
+        refuse_future(s, &p->batch);
+        if (queue_push(s->inbox, p) < 0)
+            return NULL;
+    }
+    return NULL;
+}
+
+int source_start(struct source *s, struct error *err)
+{
+    for (size_t i = 0; i < SOURCE_PARCELS; i++) {
+        int r = queue_push(s->free_parcels, s->parcels[i]);
+        if (r < 0)
+            return error_set(err, r, "cannot hand a parcel to an input");
+    }
+    pthread_t *thread = x_alloc(sizeof(*thread));
+    int r = pthread_create(thread, NULL, source_main, s);
+    if (r != 0) {
+        free(thread);
+        return error_set(err, -r, "cannot start a thread for %s", input_info(s->input)->name);
+    }
+    s->thread = thread;
+    return 0;
+}
+
+void source_close(struct source *s)
+{
+    if (s->free_parcels)
+        queue_close(s->free_parcels);
+    if (s->thread) {
+        pthread_join(*(pthread_t *)s->thread, NULL);
+        free(s->thread);
+    }
+    if (s->free_parcels)
+        while (queue_pop(s->free_parcels, 0))
+            continue;
+    queue_free(s->free_parcels);
+    for (size_t i = 0; i < SOURCE_PARCELS; i++)
+        parcel_free(s->parcels[i]);
+    input_close(s->input);
+    arena_done(&s->uri_arena);
+    *s = (struct source){0};
+}

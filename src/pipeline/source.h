@@ -1,0 +1,38 @@
+// A thread that reads one input into parcels, as many at a time as it was given.
+#pragma once
+
+#include "base/queue.h"
+#include "input/input.h"
+#include "pipeline/parcel.h"
+
+enum { SOURCE_PARCELS = 4 };
+
+// The meter's view of a source. The thread touches nothing here but `input` and the queues.
+struct source {
+    struct input *input;
+    struct uri uri;
+    struct arena uri_arena;
+    struct queue *free_parcels; // meter -> source
+    struct queue *inbox;        // source -> meter; the meter's own
+    struct parcel *parcels[SOURCE_PARCELS];
+    const struct clock *clock;
+    void *thread; // pthread_t, once started
+
+    // Of the meter:
+    struct parcel *waiting[SOURCE_PARCELS]; // read, not yet passed on; in order
+    size_t n_waiting;
+    bool ended;
+    int64_t passed_ts; // newest event time passed on; INT64_MIN: none
+    struct mono heard; // when it last delivered
+    int64_t newest[2]; // newest event time taken into the engines, by kind
+    struct mono fed[2];
+    int64_t done; // progress in the units of input_info.total
+};
+
+// Opens the input and goes to where the store says it stopped. notice as in struct run_config.
+int source_open(struct source *s, const char *uri, const struct input_env *env, struct queue *inbox,
+                struct error *err) GTAP_CHECK;
+int source_start(struct source *s, struct error *err) GTAP_CHECK;
+// The thread delivers nothing after a parcel with result <= 0; joins it and frees everything. The
+// parcels must have come back. Accepts one that was never opened.
+void source_close(struct source *s);

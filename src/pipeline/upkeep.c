@@ -1,0 +1,163 @@
+// What the meter does now and then: settling late time, showing open windows, telling how it goes.
+// Each is kept to a small part of the whole by the time it took last.
+
+#include "base/alloc.h"
+#include "base/time.h"
+#include "pipeline/meter.h"
+#include "pipeline/settle.h"
+
+#define SETTLE_EVERY_NS (5 * NS_PER_S)
+#define PREVIEW_EVERY_NS (1 * NS_PER_S)
+#define PROGRESS_EVERY_NS (1 * NS_PER_S)
+enum { SETTLE_SHARE = 5, PREVIEW_SHARE = 20 }; // one part in so many of the time, at most
+
+static struct mono now(const struct meter *m)
+{
+    return clock_mono(m->config->env.clock);
+}
+
+// ---- settlement ----------------------------------------------------------------------------
+
+static bool any_dirty(const struct meter *m)
+{
+    const struct time_range *ranges;
+    for (uint32_t i = 0; i < m->n_shards; i++)
+        if (engine_dirty(m->shards[i].engine, &ranges) > 0)
+            return true;
+    return false;
+}
+
+bool upkeep_settle_due(const struct meter *m)
+{
+    int64_t wait = MAX(SETTLE_EVERY_NS, m->settle_cost * SETTLE_SHARE);
+    return m->now.ns - m->last_settled.ns >= wait && any_dirty(m);
+}
+
+static int commit_outbox(struct meter *m, struct outbox *o)
+{
+    AUTO_FREE struct window_rows *windows = x_array(o->n_windows + 1, sizeof(*windows));
+    struct store_write write = {0};
+    outbox_fill(o, windows, &write);
+    return store_commit(m->store, &write, &m->err);
+}
+
+// Settles one slice and commits it with what is then left to settle.
+static int settle_slice_of(struct meter *m, struct shard *shard, struct time_range slice)
+{
+    struct outbox outbox = {0};
+    struct derivation *keep = NULL;
+    struct derive_config range = {
+        .store = m->store,
+        .settings = &m->settings,
+        .prices = &m->prices,
+        .shard = shard->state.shard,
+        .from = slice.from,
+        .to = slice.to,
+        .frontier = engine_frontier(shard->engine),
+    };
+    int r = settle_range(&range, shard->engine, &outbox, &keep, &m->err);
+    if (r == 0) {
+        engine_dirty_remove(shard->engine, slice.from, slice.to);
+        outbox_add_shard(&outbox, &shard->state, shard->engine);
+        r = commit_outbox(m, &outbox);
+    }
+    derivation_free(keep);
+    outbox_done(&outbox);
+    return r;
+}
+
+static int settle_shard(struct meter *m, struct shard *shard, int64_t slice, struct mono deadline)
+{
+    const struct time_range *ranges;
+    while (engine_dirty(shard->engine, &ranges) > 0) {
+        struct time_range next = {ranges[0].from, MIN(ranges[0].to, ranges[0].from + slice)};
+        int r = settle_slice_of(m, shard, next);
+        if (r < 0)
+            return r;
+        upkeep_progress(m, false);
+        if (now(m).ns >= deadline.ns)
+            return 0;
+    }
+    return 0;
+}
+
+int upkeep_settle(struct meter *m, bool all)
+{
+    struct mono begin = now(m);
+    struct mono deadline = {all ? INT64_MAX : begin.ns + NS_PER_S};
+    struct store_info info;
+    int r = store_info(m->store, &info, &m->err);
+    if (r < 0)
+        return r;
+    int64_t slice = settle_slice(&info, &m->settings.epochs[m->settings.n - 1]);
+    slice = time_ceil(slice, NS_PER_HOUR); // whole windows, whatever their length was then
+    for (uint32_t i = 0; i < m->n_shards && r == 0; i++)
+        r = settle_shard(m, &m->shards[i], slice, deadline);
+    m->last_settled = now(m);
+    m->settle_cost = m->last_settled.ns - begin.ns;
+    return r;
+}
+
+// ---- open windows --------------------------------------------------------------------------
+
+void upkeep_preview(struct meter *m)
+{
+    int64_t wait = MAX(PREVIEW_EVERY_NS, m->preview_cost * PREVIEW_SHARE);
+    if (m->now.ns - m->last_preview.ns < wait)
+        return;
+    struct mono begin = now(m);
+    for (uint32_t i = 0; i < m->n_shards; i++) {
+        struct engine_sink sink = outbox_sink(&m->outbox);
+        m->outbox.shard = i;
+        engine_preview(m->shards[i].engine, &sink);
+    }
+    m->last_preview = now(m);
+    m->preview_cost = m->last_preview.ns - begin.ns;
+}
+
+// ---- progress ------------------------------------------------------------------------------
+
+static void count_inputs(struct meter *m)
+{
+    struct run_progress *p = &m->progress;
+    p->input_done = p->input_total = 0;
+    for (size_t i = 0; i < m->n_sources; i++) {
+        const struct input_info *info = input_info(m->sources[i].input);
+        if (!info->finite)
+            continue;
+        p->input_done += m->sources[i].done;
+        p->input_total = info->total < 0 || p->input_total < 0 ? -1 : p->input_total + info->total;
+    }
+}
+
+static void count_time(struct meter *m)
+{
+    struct run_progress *p = &m->progress;
+    p->frontier = INT64_MAX;
+    p->newest = INT64_MIN;
+    p->settling = 0;
+    for (uint32_t i = 0; i < m->n_shards; i++) {
+        const struct engine *e = m->shards[i].engine;
+        const struct time_range *ranges;
+        size_t n = engine_dirty(e, &ranges);
+        p->newest = MAX(p->newest, engine_newest(e));
+        if (engine_newest(e) != INT64_MIN)
+            p->frontier = MIN(p->frontier, engine_frontier(e));
+        for (size_t j = 0; j < n; j++)
+            p->settling += ranges[j].to - ranges[j].from;
+    }
+    if (p->frontier == INT64_MAX)
+        p->frontier = INT64_MIN;
+}
+
+void upkeep_progress(struct meter *m, bool last)
+{
+    struct mono at = now(m);
+    if (!last && at.ns - m->last_progress.ns < PROGRESS_EVERY_NS)
+        return;
+    m->last_progress = at;
+    count_inputs(m);
+    count_time(m);
+    if (m->config->progress)
+        m->config->progress(m->config->ctx, &m->progress);
+}

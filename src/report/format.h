@@ -1,0 +1,26 @@
+// How a report is written. A format is one file that ends in one const struct, and one line in
+// report_formats[].
+#pragma once
+
+#include "report/query.h"
+
+enum report_basis {
+    BASIS_BUSY,   // rows show what their requests cost
+    BASIS_LOADED, // ... with their share of idle and unattributed time
+};
+
+struct report_style {
+    enum report_basis basis;
+    bool exact;   // nine decimals
+    size_t width; // of the terminal; 0: any
+    bool color;
+};
+
+struct report_format {
+    const char *name, *help;
+    void (*write)(const struct report *r, const struct report_style *style, struct buf *b);
+};
+
+extern const struct report_format format_table, format_csv, format_json;
+
+extern const struct report_format *const report_formats[]; // NULL-terminated

@@ -1,0 +1,177 @@
+// The order of a report's rows: level by level, so that "model,tenant" lists the models by what
+// each costs in all, and within each its tenants.
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "report/digits.h"
+#include "report/query.h"
+#include "report/text.h"
+
+// Neighbours that agree in one more dimension.
+struct run {
+    size_t first, n;
+    struct sums sums;
+    double measure;
+    int rank; // idle and unattributed time below requests
+};
+
+struct ordering {
+    struct report *report;
+    size_t depth;
+    const struct report_row *rows; // of the runs being sorted
+};
+
+// Idle time is no tenant: among models and tenants, what has none by nature stands apart from
+// requests that did not say.
+static int kind_rank(const struct report *r, size_t depth, const struct report_row *row)
+{
+    bool end = depth == r->query.n_by;
+    return end || !report_dim_physical(r->query.by[depth]) ? (int)row->kind : 0;
+}
+
+static int value_cmp(const struct ordering *o, const struct report_row *a,
+                     const struct report_row *b)
+{
+    int order = kind_rank(o->report, o->depth, a) - kind_rank(o->report, o->depth, b);
+    if (order != 0 || o->depth == o->report->query.n_by) {
+        return order;
+    }
+    const struct report_value *x = &a->values[o->depth], *y = &b->values[o->depth];
+    if (x->time != y->time) {
+        return x->time < y->time ? -1 : 1;
+    }
+    return text_natural_cmp(x->text, y->text);
+}
+
+static int by_value(const void *a, const void *b, void *ordering)
+{
+    return value_cmp(ordering, a, b);
+}
+
+static int by_measure(const void *a, const void *b, void *ordering)
+{
+    const struct run *x = a, *y = b;
+    const struct ordering *o = ordering;
+    if (x->rank != y->rank) {
+        return x->rank - y->rank;
+    }
+    if (x->measure != y->measure) {
+        return x->measure > y->measure ? -1 : 1;
+    }
+    return value_cmp(o, &o->rows[x->first], &o->rows[y->first]);
+}
+
+static double measure(const struct report *r, size_t depth, const struct sums *s)
+{
+    double rate;
+    bool timed =
+        depth < r->query.n_by && (r->query.by[depth] == DIM_HOUR || r->query.by[depth] == DIM_DAY);
+    switch (r->query.sort) {
+    case SORT_NAME:
+        return 0;
+    case SORT_TOKENS:
+        return (double)sums_tokens(s);
+    case SORT_REQUESTS:
+        return (double)s->requests;
+    case SORT_RATE:
+        return digits_per_mtok(s->cost_nusd, sums_tokens(s), &rate) ? rate : -1;
+    case SORT_AUTO:
+    case SORT_COST:
+        break;
+    }
+    return timed && r->query.sort == SORT_AUTO ? 0 : (double)s->cost_nusd;
+}
+
+static size_t find_runs(const struct ordering *o, const struct report_row *rows, size_t n,
+                        struct run *runs)
+{
+    size_t n_runs = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i == 0 || value_cmp(o, &rows[i - 1], &rows[i]) != 0) {
+            int rank = kind_rank(o->report, o->depth, &rows[i]);
+            runs[n_runs++] = (struct run){.first = i, .rank = rank};
+        }
+        struct run *run = &runs[n_runs - 1];
+        run->n++;
+        sums_add(&run->sums, &rows[i].sums);
+    }
+    for (size_t i = 0; i < n_runs; i++) {
+        runs[i].measure = measure(o->report, o->depth, &runs[i].sums);
+    }
+    return n_runs;
+}
+
+static void order_level(struct report *r, struct report_row *rows, size_t n, size_t depth)
+{
+    struct ordering o = {.report = r, .depth = depth};
+    AUTO_FREE struct run *runs = x_array(n, sizeof(*runs));
+    AUTO_FREE struct report_row *sorted = x_array(n, sizeof(*sorted));
+    qsort_r(rows, n, sizeof(*rows), by_value, &o);
+    size_t n_runs = find_runs(&o, rows, n, runs), at = 0;
+    o.rows = rows;
+    qsort_r(runs, n_runs, sizeof(*runs), by_measure, &o);
+    for (size_t i = 0; i < n_runs; i++) {
+        memcpy(&sorted[at], &rows[runs[i].first], runs[i].n * sizeof(*rows));
+        runs[i].first = at;
+        at += runs[i].n;
+    }
+    memcpy(rows, sorted, n * sizeof(*rows));
+    for (size_t i = 0; i < n_runs && depth < r->query.n_by; i++) {
+        order_level(r, &rows[runs[i].first], runs[i].n, depth + 1);
+    }
+}
+
+static void fold(struct report_row *into, const struct report_row *row)
+{
+    sums_add(&into->sums, &row->sums);
+    into->loaded_nusd += row->loaded_nusd;
+    into->loaded_in_nusd += row->loaded_in_nusd;
+    into->loaded_out_nusd += row->loaded_out_nusd;
+    into->others++;
+}
+
+// A GPU's usage, idle and unattributed rows are one group.
+static bool same_group(const struct report *r, const struct report_row *a,
+                       const struct report_row *b)
+{
+    for (size_t i = 0; i < r->query.n_by; i++) {
+        const struct report_value *x = &a->values[i], *y = &b->values[i];
+        if (x->time != y->time || !str_eq(x->text, y->text)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Groups beyond the limit become one row for each kind, at the end: the report still adds up.
+static void fold_others(struct report *r)
+{
+    struct report_row others[ROW_UNPLACED + 1] = {0};
+    size_t kept = 0, groups = 0;
+    for (size_t i = 0; i < r->n_rows; i++) {
+        const struct report_row *row = &r->rows[i];
+        groups += i == 0 || !same_group(r, row, &r->rows[kept - 1]);
+        if (groups <= r->query.limit) {
+            r->rows[kept++] = *row;
+        } else {
+            others[row->kind].kind = row->kind;
+            fold(&others[row->kind], row);
+        }
+    }
+    for (size_t k = 0; k <= ROW_UNPLACED; k++) {
+        if (others[k].others > 0) {
+            r->rows[kept++] = others[k];
+        }
+    }
+    r->n_rows = kept;
+}
+
+void report_order(struct report *r)
+{
+    if (r->n_rows > 0) {
+        order_level(r, r->rows, r->n_rows, 0);
+    }
+    if (r->query.limit > 0) {
+        fold_others(r);
+    }
+}

@@ -1,0 +1,383 @@
+#include "report/query.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/intern.h"
+#include "report/range.h"
+
+enum { LOAD_TRIES = 4, KEY_TEXT_MAX = 16 * 1024 };
+
+// Groups under construction: the packed key of a row is interned, its number is the group's.
+struct builder {
+    struct report *report;
+    struct arena *arena;
+    struct intern *keys, *gpu_keys;
+    struct report_row *rows;
+    size_t n_rows, cap_rows;
+    struct report_gpu *gpus;
+    size_t n_gpus, cap_gpus;
+    struct buf key, text; // scratch
+};
+
+static void builder_init(struct builder *b, struct report *report, struct arena *a)
+{
+    *b = (struct builder){.report = report, .arena = a};
+    b->keys = intern_new();
+    b->gpu_keys = intern_new();
+    buf_init(&b->key, KEY_TEXT_MAX);
+    buf_init(&b->text, KEY_TEXT_MAX);
+}
+
+static void builder_done(struct builder *b)
+{
+    intern_free(b->keys);
+    intern_free(b->gpu_keys);
+    free(b->rows);
+    free(b->gpus);
+    buf_done(&b->key);
+    buf_done(&b->text);
+}
+
+void report_gpu_name(struct buf *b, const struct gpu_key *gpu)
+{
+    buf_str(b, gpu->host);
+    buf_printf(b, "/%d", (int)gpu->index);
+    if (gpu->instance != GPU_INSTANCE_NONE) {
+        buf_printf(b, ":%d", (int)gpu->instance);
+    }
+}
+
+static struct str gpu_label(struct buf *text, const struct window_row *row)
+{
+    buf_clear(text);
+    if (!str_present(row->gpu.host)) {
+        return STR_NONE;
+    }
+    report_gpu_name(text, &row->gpu);
+    return buf_view(text);
+}
+
+static struct report_value value_of(struct builder *b, enum report_dim dim,
+                                    const struct window_row *row)
+{
+    const struct zone *zone = b->report->query.zone;
+    switch (dim) {
+    case DIM_MODEL:
+        return (struct report_value){.text = row->model};
+    case DIM_TENANT:
+        return (struct report_value){.text = row->tenant};
+    case DIM_GPU:
+        return (struct report_value){.text = gpu_label(&b->text, row)};
+    case DIM_HOST:
+        return (struct report_value){.text = row->gpu.host};
+    case DIM_SITE:
+        return (struct report_value){.text = row->site};
+    case DIM_HOUR:
+        return (struct report_value){.time = zone_hour(zone, row->window_start)};
+    case DIM_DAY:
+        return (struct report_value){.time = zone_day(zone, row->window_start)};
+    case DIM_KIND:
+    case DIM_COUNT:
+        break;
+    }
+    return (struct report_value){.text = str_of(row_kind_name(row->kind))};
+}
+
+static void pack(struct buf *key, const void *p, size_t n)
+{
+    buf_add(key, &n, sizeof(n));
+    buf_add(key, p, n);
+}
+
+static void pack_value(struct buf *key, const struct report_value *v)
+{
+    buf_char(key, str_present(v->text));
+    pack(key, v->text.p, v->text.n);
+    pack(key, &v->time, sizeof(v->time));
+}
+
+static struct report_row *find_group(struct builder *b, const struct window_row *row)
+{
+    const struct report_query *q = &b->report->query;
+    struct report_value values[DIM_COUNT] = {0};
+    buf_clear(&b->key);
+    buf_char(&b->key, (char)row->kind);
+    for (size_t i = 0; i < q->n_by; i++) {
+        values[i] = value_of(b, q->by[i], row);
+        pack_value(&b->key, &values[i]);
+    }
+    uint32_t id = intern_id(b->keys, buf_view(&b->key));
+    if (id < b->n_rows) {
+        return &b->rows[id];
+    }
+    ARRAY_RESERVE(b->rows, b->n_rows, b->cap_rows);
+    struct report_row *group = &b->rows[b->n_rows++];
+    *group = (struct report_row){.kind = row->kind};
+    for (size_t i = 0; i < q->n_by; i++) {
+        group->values[i].text = arena_copy(b->arena, values[i].text);
+        group->values[i].time = values[i].time;
+    }
+    return group;
+}
+
+static struct report_gpu *find_gpu(struct builder *b, const struct gpu_key *key)
+{
+    buf_clear(&b->key);
+    pack(&b->key, key->host.p, key->host.n);
+    pack(&b->key, &key->index, sizeof(key->index));
+    pack(&b->key, &key->instance, sizeof(key->instance));
+    uint32_t id = intern_id(b->gpu_keys, buf_view(&b->key));
+    if (id == b->n_gpus) {
+        ARRAY_RESERVE(b->gpus, b->n_gpus, b->cap_gpus);
+        struct gpu_key copy = {arena_copy(b->arena, key->host), key->index, key->instance};
+        b->gpus[b->n_gpus++] = (struct report_gpu){.key = copy};
+    }
+    return &b->gpus[id];
+}
+
+static void add_row(struct builder *b, const struct window_row *row)
+{
+    struct report *r = b->report;
+    r->has_open |= !row->final;
+    sums_add_row(&find_group(b, row)->sums, row);
+    sums_add_row(&r->kinds[row->kind], row);
+    if (str_present(row->gpu.host)) {
+        struct report_gpu *gpu = find_gpu(b, &row->gpu);
+        gpu->unattributed_ns += row->kind == ROW_UNATTRIBUTED ? row->busy_ns : 0;
+        gpu->unpriced_ns += row->unpriced_ns;
+    }
+}
+
+static int add_part(struct builder *b, struct store *s, const struct range_part *part,
+                    struct error *err)
+{
+    struct window_query q = {part->level, part->from, part->to, .shard = -1};
+    struct store_cursor *cursor;
+    int r = store_windows(s, &q, &cursor, err);
+    if (r < 0) {
+        return r;
+    }
+    struct window_row row;
+    while ((r = store_windows_next(cursor, &row, err)) > 0) {
+        if (row.final || b->report->query.provisional) {
+            add_row(b, &row);
+        }
+    }
+    store_cursor_close(cursor);
+    return r;
+}
+
+// The start of the first row of a level, INT64_MAX when there is none.
+static int first_row(struct store *s, enum window_level level, int64_t *ret, struct error *err)
+{
+    struct window_query q = {level, 0, TIME_MAX, .shard = -1};
+    struct store_cursor *cursor;
+    int r = store_windows(s, &q, &cursor, err);
+    if (r < 0) {
+        return r;
+    }
+    struct window_row row;
+    r = store_windows_next(cursor, &row, err);
+    *ret = r > 0 ? row.window_start : INT64_MAX;
+    store_cursor_close(cursor);
+    return r < 0 ? r : 0;
+}
+
+// Where the rows begin. Windows may have been expired: then the first hour that is kept.
+static int first_shown(struct store *s, int64_t *ret, struct error *err)
+{
+    int64_t window, hour;
+    int r = first_row(s, LEVEL_WINDOW, &window, err);
+    r = r < 0 ? r : first_row(s, LEVEL_HOUR, &hour, err);
+    if (r == 0) {
+        bool kept = window != INT64_MAX && time_floor(window, NS_PER_HOUR) <= hour;
+        *ret = kept ? window : hour;
+    }
+    return r;
+}
+
+static enum window_level coarsest_level(const struct report *r, int64_t from, int64_t to)
+{
+    const struct report_query *q = &r->query;
+    enum window_level level = LEVEL_DAY;
+    for (size_t i = 0; i < q->n_by; i++) {
+        if (q->by[i] != DIM_HOUR && q->by[i] != DIM_DAY) {
+            continue;
+        }
+        if (!zone_aligned(q->zone, from, to, NS_PER_HOUR)) {
+            return LEVEL_WINDOW;
+        }
+        if (q->by[i] == DIM_HOUR || !zone_aligned(q->zone, from, to, NS_PER_DAY)) {
+            level = LEVEL_HOUR;
+        }
+    }
+    return level;
+}
+
+static int64_t window_at(const struct settings_history *h, int64_t t)
+{
+    return h->n > 0 ? settings_at(h, t)->window_ns : settings_default.window_ns;
+}
+
+// Sets from and to: what to read, and what to show where that differs (an open range shows where
+// the data begins and where it ends).
+static int find_range(struct store *s, const struct store_info *info,
+                      const struct settings_history *h, struct report *r, struct range_part *ret,
+                      struct error *err)
+{
+    const struct report_query *q = &r->query;
+    int64_t begin = 0, first = 0;
+    if (q->from != INT64_MIN) {
+        begin = time_floor(q->from, window_at(h, q->from));
+    }
+    int error = first_shown(s, &first, err);
+    if (error < 0) {
+        return error;
+    }
+    r->from = q->from != INT64_MIN ? begin : first != INT64_MAX ? first : info->first;
+    int64_t last = q->to != INT64_MAX ? q->to : info->last + 1;
+    r->to = MAX(time_ceil(last, window_at(h, last)), r->from);
+    int64_t end = q->to != INT64_MAX ? r->to : TIME_MAX;
+    if (!q->provisional) {
+        end = MIN(end, r->final_until);
+    }
+    *ret = (struct range_part){.from = begin, .to = MAX(begin, end)};
+    return 0;
+}
+
+static void find_splits(const struct settings_history *h, struct report *r)
+{
+    size_t first = 0, end = h->n;
+    while (first + 1 < h->n && h->epochs[first + 1].effective_from <= r->from) {
+        first++;
+    }
+    while (end > first + 1 && h->epochs[end - 1].effective_from >= r->to) {
+        end--;
+    }
+    r->splits = h->n ? &h->epochs[first] : NULL;
+    r->n_splits = end - first;
+}
+
+static int by_gpu(const void *a, const void *b)
+{
+    const struct report_gpu *x = a, *y = b;
+    return gpu_key_cmp(&x->key, &y->key);
+}
+
+static int name_gpus(struct store *s, struct report *r, struct arena *a, struct error *err)
+{
+    struct gpu_info *infos;
+    size_t n;
+    int error = store_gpus(s, a, &infos, &n, err);
+    size_t i = 0, k = 0; // both in canonical order
+    while (error == 0 && i < r->n_gpus && k < n) {
+        int order = gpu_key_cmp(&r->gpus[i].key, &infos[k].newest.gpu);
+        if (order == 0) {
+            r->gpus[i].name = infos[k].newest.name;
+        }
+        i += order <= 0;
+        k += order >= 0;
+    }
+    return error;
+}
+
+static size_t count_hosts(const struct report *r)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_gpus; i++) {
+        n += i == 0 || !str_eq(r->gpus[i].key.host, r->gpus[i - 1].key.host);
+    }
+    return n;
+}
+
+static void *keep(struct arena *a, const void *p, size_t size)
+{
+    void *copy = arena_alloc(a, size + 1);
+    if (size > 0) {
+        memcpy(copy, p, size);
+    }
+    return copy;
+}
+
+static void finish(struct builder *b)
+{
+    struct report *r = b->report;
+    if (b->n_gpus > 0) {
+        qsort(b->gpus, b->n_gpus, sizeof(*b->gpus), by_gpu);
+    }
+    r->gpus = keep(b->arena, b->gpus, b->n_gpus * sizeof(*b->gpus));
+    r->n_gpus = b->n_gpus;
+    r->n_hosts = count_hosts(r);
+    r->rows = keep(b->arena, b->rows, b->n_rows * sizeof(*b->rows));
+    r->n_rows = b->n_rows;
+    r->bill = r->kinds[ROW_USAGE];
+    sums_add(&r->bill, &r->kinds[ROW_IDLE]);
+    sums_add(&r->bill, &r->kinds[ROW_UNATTRIBUTED]);
+}
+
+static int read_rows(struct builder *b, struct store *s, const struct range_part *range,
+                     struct error *err)
+{
+    struct range_part parts[RANGE_PARTS_MAX];
+    enum window_level coarsest = coarsest_level(b->report, b->report->from, b->report->to);
+    size_t n = range_split(range->from, range->to, b->report->final_until, coarsest, parts);
+    int r = 0;
+    for (size_t i = 0; i < n && r == 0; i++) {
+        r = add_part(b, s, &parts[i], err);
+    }
+    return r;
+}
+
+static int load(struct store *s, const struct report_query *q, const struct store_info *info,
+                struct arena *a, struct report *ret, struct error *err)
+{
+    struct settings_history history;
+    struct range_part range;
+    int r = store_settings(s, a, &history, err);
+    if (r < 0) {
+        return r;
+    }
+    *ret = (struct report){
+        .query = *q,
+        .final_until = info->final_until,
+        .first = info->first,
+        .last = info->last,
+        .empty = info->first == INT64_MAX,
+    };
+    if (ret->empty) {
+        return 0;
+    }
+    r = find_range(s, info, &history, ret, &range, err);
+    if (r < 0) {
+        return r;
+    }
+    find_splits(&history, ret);
+    struct builder b;
+    builder_init(&b, ret, a);
+    r = read_rows(&b, s, &range, err);
+    finish(&b);
+    builder_done(&b);
+    return r < 0 ? r : name_gpus(s, ret, a, err);
+}
+
+int report_load(struct store *s, const struct report_query *q, struct arena *a, struct report *ret,
+                struct error *err)
+{
+    struct store_info before, after;
+    int r = store_info(s, &before, err);
+    for (int tries = 0; r == 0 && tries < LOAD_TRIES; tries++) {
+        r = load(s, q, &before, a, ret, err);
+        r = r < 0 ? r : store_info(s, &after, err);
+        if (r == 0 && after.data_version == before.data_version) {
+            break;
+        }
+        before = after;
+    }
+    if (r == 0 && !ret->empty) {
+        report_spread_loaded(ret);
+        report_order(ret);
+    }
+    return r;
+}

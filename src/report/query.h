@@ -1,0 +1,103 @@
+// A report: stored cost rows of a range of time, grouped. Everything is a sum of integers; formats
+// (format.h) make text and rates of it.
+#pragma once
+
+#include "base/arena.h"
+#include "output/store.h"
+#include "report/sums.h"
+#include "report/zone.h"
+
+enum report_dim {
+    DIM_MODEL,
+    DIM_TENANT,
+    DIM_GPU,
+    DIM_HOST,
+    DIM_SITE,
+    DIM_HOUR,
+    DIM_DAY,
+    DIM_KIND,
+    DIM_COUNT,
+};
+
+const char *report_dim_name(enum report_dim d); // "model", ...
+// "model,tenant": names once each. -EINVAL naming the bad one and the choice. "" is no dimension.
+int report_dims_parse(struct str text, enum report_dim dims[DIM_COUNT], size_t *ret_n,
+                      struct error *err) GTAP_CHECK;
+
+// GPU time without requests belongs to a GPU, host, site, hour and day, but to no model or tenant.
+static inline bool report_dim_physical(enum report_dim d)
+{
+    return d >= DIM_GPU && d <= DIM_DAY;
+}
+
+enum report_sort {
+    SORT_AUTO, // hours and days as they pass, the rest by cost
+    SORT_COST,
+    SORT_TOKENS,
+    SORT_REQUESTS,
+    SORT_RATE, // $/Mtok
+    SORT_NAME,
+};
+
+struct report_query {
+    enum report_dim by[DIM_COUNT];
+    size_t n_by;
+    int64_t from, to; // [from, to), widened to whole windows. INT64_MIN, INT64_MAX: everything
+    bool provisional; // windows that are not final too
+    const struct zone *zone;
+    enum report_sort sort;
+    size_t limit; // rows; what is left out is added up in "(n others)". 0: all
+    int64_t now;  // wall time; sets the end of an open range's header only
+};
+
+struct report_value {
+    struct str text; // absent: the row has none (idle time has no model)
+    int64_t time;    // DIM_HOUR, DIM_DAY: see zone_hour(), zone_day()
+};
+
+struct report_row {
+    enum row_kind kind;
+    struct report_value values[DIM_COUNT]; // as query.by
+    struct sums sums;
+    // With its share of the idle and unattributed time of the same GPU, host, site, hour or day (as
+    // far as grouped by these), in proportion to cost. Over all rows it adds up to the bill too;
+    // idle rows keep what no request was there to bear.
+    i128 loaded_nusd, loaded_in_nusd, loaded_out_nusd;
+    size_t others; // "(n others)": how many rows it stands for
+};
+
+struct report_gpu {
+    struct gpu_key key;
+    struct str name; // as its newest sample says; may be absent
+    i128 unattributed_ns, unpriced_ns;
+};
+
+struct report {
+    struct report_query query;
+    int64_t from, to;    // what is shown, whole windows
+    int64_t final_until; // INT64_MIN: nothing is final
+    bool has_open;       // rows that are not final are among them
+    bool empty;          // the store holds no records at all
+    int64_t first, last; // of the store's records
+    struct report_row *rows;
+    size_t n_rows;
+    struct sums kinds[ROW_UNPLACED + 1]; // totals, by row_kind
+    struct sums bill;                    // of all kinds but unplaced; its tokens are the requests'
+    struct report_gpu *gpus;             // canonical order
+    size_t n_gpus, n_hosts;
+    const struct settings *splits; // epochs in force within the range
+    size_t n_splits;
+};
+
+// Everything is owned by the arena. Reads one state of the store as far as a writer beside it
+// allows: it tries again when something was committed meanwhile, a few times.
+int report_load(struct store *s, const struct report_query *q, struct arena *a, struct report *ret,
+                struct error *err) GTAP_CHECK;
+
+// "gpu-01/0", or "gpu-01/0:3" for slice 3.
+void report_gpu_name(struct buf *b, const struct gpu_key *gpu);
+
+// order.c: puts the rows in order, then folds those beyond the limit.
+void report_order(struct report *r);
+// loaded.c: sets every row's loaded_*.
+void report_spread_loaded(struct report *r);

@@ -1,0 +1,19 @@
+// Foreign text in a terminal: how wide it is, and nothing in it that the terminal would obey.
+#pragma once
+
+#include "base/arena.h"
+
+// Columns that s takes: 2 for East Asian wide characters and emoji, 0 for combining ones. The few
+// ranges that names of models and tenants meet, not the whole of Unicode's tables.
+size_t text_width(struct str s) GTAP_PURE;
+
+// s with control characters, bytes that are not UTF-8 and bidirectional overrides as U+FFFD; s
+// itself where there are none. Absent stays absent.
+struct str text_clean(struct arena *a, struct str s);
+
+// s, or its beginning with an ellipsis, in at most `width` columns (width >= 1). s is clean.
+struct str text_fit(struct arena *a, struct str s, size_t width);
+
+// Order for people: runs of digits compare as numbers, so that gpu-2 comes before gpu-10. Absent
+// comes last. <0, 0, >0.
+int text_natural_cmp(struct str a, struct str b) GTAP_PURE;

@@ -1,0 +1,20 @@
+#!/bin/bash
+# install.sh GTAP PREFIX: the binary, and the man page and completions that it prints itself.
+set -euo pipefail
+
+gtap=$1 prefix=$2
+made=$(mktemp -d)
+trap 'rm -rf "$made"' EXIT
+
+place()
+{
+    local what=$1 to=$2
+    "$gtap" docs "$what" >"$made/$what"
+    install -D -m 644 "$made/$what" "$prefix/share/$to"
+}
+
+install -D -m 755 "$gtap" "$prefix/bin/gtap"
+place man man/man1/gtap.1
+place bash bash-completion/completions/gtap
+place zsh zsh/site-functions/_gtap
+place fish fish/vendor_completions.d/gtap.fish

@@ -1,0 +1,166 @@
+#!/bin/bash
+# Everything that can be tested on one machine, in phases; goes on after a failure, so that one run
+# shows them all. The last line is the count; exits 1 when anything failed.
+#
+#   run-tests.sh                 all phases
+#   run-tests.sh lint gcc tsan   only these
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+phases=(lint gcc clang asan tsan fuzz)
+fuzz_seconds=${GTAP_FUZZ_SECONDS:-10}
+passed=0 failed=0 skipped=0
+failures=()
+
+count()
+{
+    passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
+    if (($2 > 0)); then
+        failures+=("$phase: $2 failed")
+    fi
+}
+
+# One command that is one test.
+step()
+{
+    local name=$1
+    shift
+    if "$@"; then
+        count 1 0 0
+        return 0
+    fi
+    echo "not ok - $phase: $name"
+    count 0 1 0
+    return 1
+}
+
+# Clang 14 and gcc 12 cannot place their shadow memory under the widest address randomisation of
+# newer kernels; without it they can. Containers may forbid the switch.
+fixed_addresses=()
+if setarch -R true 2>/dev/null; then
+    fixed_addresses=(setarch -R)
+fi
+
+configured()
+{
+    local dir=$1
+    shift
+    if [[ ! -f $dir/build.ninja ]]; then
+        meson setup "$dir" -Dtests=enabled "$@" >"$dir.log" 2>&1 || {
+            cat "$dir.log"
+            return 1
+        }
+    fi
+}
+
+built()
+{
+    ninja -C "$1" --quiet
+}
+
+# tested DIR [meson test options]
+tested()
+{
+    local dir=$1 log=$1/meson-logs/testlog.json counts
+    shift
+    rm -f "$log"
+    "${fixed_addresses[@]}" meson test -C "$dir" --no-rebuild --print-errorlogs "$@"
+    local status=$?
+    if [[ ! -s $log ]]; then
+        step "tests ran" false
+        return
+    fi
+    read -r -a counts < <(python3 tools/count-tests.py "$log")
+    count "${counts[@]}"
+    if ((status != 0 && counts[1] == 0)); then
+        step "meson test" false
+    fi
+}
+
+phase_lint()
+{
+    local line
+    while read -r line; do
+        printf '%s\n' "$line"
+        case $line in
+            "ok - lint"*) count 1 0 0 ;;
+            "not ok - lint"*) count 0 1 0 ;;
+        esac
+    done < <(tools/lint.sh 2>&1)
+}
+
+phase_gcc()
+{
+    step "configure" make --no-print-directory build/.tests &&
+        step "build with gcc -Werror" built build && tested build
+}
+
+phase_clang()
+{
+    CC=clang CXX=clang++ step "configure" configured build-clang &&
+        step "build with clang -Werror" built build-clang && tested build-clang --suite unit
+}
+
+phase_asan()
+{
+    CC=clang CXX=clang++ step "configure" configured build-asan --buildtype=debugoptimized \
+        -Db_sanitize=address,undefined -Db_lundef=false &&
+        step "build with ASan and UBSan" built build-asan && tested build-asan -t 4
+}
+
+phase_tsan()
+{
+    step "configure" configured build-tsan --buildtype=debugoptimized -Db_sanitize=thread &&
+        step "build with TSan" built build-tsan && tested build-tsan -t 4 --suite threads
+}
+
+# Replays the corpus, then looks further. New inputs stay out of the tree.
+fuzz_one()
+{
+    local program=$1 name corpus found log
+    name=$(basename "$program")
+    corpus=tests/fuzz/corpus/${name#fuzz_}
+    found=build-fuzz/found/$name
+    log=build-fuzz/$name.log
+    mkdir -p "$found" "$corpus" build-fuzz/crashes
+    if ! "${fixed_addresses[@]}" "$program" -runs=0 "$corpus" >"$log" 2>&1 ||
+        ! "${fixed_addresses[@]}" "$program" -max_total_time="$fuzz_seconds" -timeout=10 \
+            -rss_limit_mb=1024 -artifact_prefix="build-fuzz/crashes/$name-" \
+            "$found" "$corpus" >>"$log" 2>&1; then
+        tail -n 60 "$log"
+        return 1
+    fi
+    echo "$name: $(grep -o '^Done .*' "$log" | tail -n 1)"
+}
+
+phase_fuzz()
+{
+    CC=clang CXX=clang++ step "configure" configured build-fuzz --buildtype=debugoptimized \
+        -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false &&
+        step "build with libFuzzer" built build-fuzz || return
+    local program
+    for program in build-fuzz/tests/fuzz/fuzz_*; do
+        if [[ -f $program && -x $program ]]; then
+            step "$(basename "$program")" fuzz_one "$program"
+        fi
+    done
+}
+
+if (($# > 0)); then
+    phases=("$@")
+fi
+for phase in "${phases[@]}"; do
+    printf '\n== %s\n' "$phase"
+    "phase_$phase"
+done
+
+echo
+if ((${#failures[@]} > 0)); then
+    printf '%s\n' "${failures[@]}"
+fi
+summary="$passed passed, $failed failed"
+if ((skipped > 0)); then
+    summary+=", $skipped skipped"
+fi
+echo "$summary"
+((failed == 0))
