@@ -5,7 +5,7 @@ BUILD = build
 PREFIX = /usr/local
 DESTDIR =
 NINJA = ninja -C $(BUILD)
-C_FILES = $(shell find src tests -name '*.c' -o -name '*.h' -o -name '*.cpp')
+C_FILES = $(shell find src tests bench -name '*.c' -o -name '*.h' -o -name '*.cpp')
 
 .PHONY: all deps test-deps demo check lint tidy test test-clean bench install clean fmt help
 

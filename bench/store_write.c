@@ -1,7 +1,7 @@
-// How fast the SQLite store takes records: samples and usage half and half, with ids in the order of
-// time as UUIDv7 gives them, in commits of 16,384, each with the final costs of the usage before it.
-// Beside it, what SQLite itself can do: the same columns into plain tables without any index, by
-// prepared statements, with the same settings. Prints both and their ratio.
+// How fast the SQLite store takes records: samples and usage half and half, with ids in the order
+// of time as UUIDv7 gives them, in commits of 16,384, each with the final costs of the usage before
+// it. Beside it, what SQLite itself can do: the same columns into plain tables without any index,
+// by prepared statements, with the same settings. Prints both and their ratio.
 //
 //     store_write [RECORDS [DIRECTORY]]
 #include <errno.h>
@@ -147,7 +147,8 @@ static void make_group(struct workload *w)
     for (size_t i = 0; i < GROUP; i++) {
         struct record *r = &g->records[i];
         w->now += 2 * NS_PER_MS / 8; // 4,000 records a second
-        *r = (struct record){.kind = i % 2 ? RECORD_USAGE : RECORD_SAMPLE, .position = ++w->position};
+        *r = (struct record){.kind = i % 2 ? RECORD_USAGE : RECORD_SAMPLE,
+                             .position = ++w->position};
         make_id(w, g->ids[i]);
         r->event_id = str_of(g->ids[i]);
         if (r->kind == RECORD_USAGE) {
@@ -212,8 +213,10 @@ static void bare_open(struct bare *b, const char *path)
         "CREATE TABLE cost(seq INTEGER PRIMARY KEY, priced INTEGER, cost_in_nusd INTEGER,"
         " cost_out_nusd INTEGER, unpriced_ns INTEGER, energy_j REAL, final INTEGER, late INTEGER,"
         " revision INTEGER, method INTEGER);";
-    must(sqlite3_open_v2(path, &b->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
-                         SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK, "cannot open the bare file");
+    must(sqlite3_open_v2(path, &b->db,
+                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                         NULL) == SQLITE_OK,
+         "cannot open the bare file");
     must(sqlite3_exec(b->db, schema, NULL, NULL, NULL) == SQLITE_OK, sqlite3_errmsg(b->db));
     b->begin = prepare(b->db, "BEGIN IMMEDIATE");
     b->commit = prepare(b->db, "COMMIT");

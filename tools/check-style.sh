@@ -54,5 +54,5 @@ END {
     exit bad
 }'
 
-find src tests -type f \( -name '*.c' -o -name '*.cpp' -o -name '*.h' \) | LC_ALL=C sort |
+find src tests bench -type f \( -name '*.c' -o -name '*.cpp' -o -name '*.h' \) | LC_ALL=C sort |
     xargs awk -v calls="$calls" "$program"

@@ -17,7 +17,7 @@ check()
     fi
 }
 
-mapfile -t files < <(find src tests -name '*.c' -o -name '*.h' -o -name '*.cpp' | LC_ALL=C sort)
+mapfile -t files < <(find src tests bench -name '*.c' -o -name '*.h' -o -name '*.cpp' | LC_ALL=C sort)
 mapfile -t sources < <(printf '%s\n' "${files[@]}" | grep '^src/')
 
 check "layers (tools/layers.txt)" awk -f tools/check-layers.awk tools/layers.txt "${sources[@]}"

@@ -5,8 +5,8 @@
 #pragma once
 
 #include <stddef.h>
-#include <string.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/macros.h"
 

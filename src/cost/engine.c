@@ -470,7 +470,8 @@ struct engine_stats engine_stats(const struct engine *e)
         s.samples += g->n_samples;
         s.requests += g->n_uses - g->head_uses;
         s.bytes += g->cap_samples * sizeof(struct sample) + g->cap_uses * sizeof(struct use) +
-                   g->cap_pieces * sizeof(struct piece) + (g->n_uses - g->head_uses) * sizeof(struct request);
+                   g->cap_pieces * sizeof(struct piece) +
+                   (g->n_uses - g->head_uses) * sizeof(struct request);
     }
     return s;
 }

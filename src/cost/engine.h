@@ -75,8 +75,8 @@ struct time_range {
     int64_t from, to; // ns, [from, to)
 };
 size_t engine_dirty(const struct engine *e, const struct time_range **ret); // borrowed
-void engine_dirty_add(struct engine *e, int64_t from, int64_t to);           // e.g. from a store
-void engine_dirty_remove(struct engine *e, int64_t from, int64_t to);        // settled
+void engine_dirty_add(struct engine *e, int64_t from, int64_t to);          // e.g. from a store
+void engine_dirty_remove(struct engine *e, int64_t from, int64_t to);       // settled
 
 // Requests that began before the frontier and end after it carry what they were charged so far.
 // A settlement that ran on another instance over [.., frontier) hands its findings over:

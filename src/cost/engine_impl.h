@@ -36,12 +36,12 @@ struct engine {
     struct map gpu_by_key;
     struct group *groups;
     size_t n_groups, cap_groups, n_ranked;
-    struct map group_by_pair; // value: index + 1
+    struct map group_by_pair;  // value: index + 1
     struct request **unplaced; // not final yet; by end, once sorted
     size_t n_unplaced, cap_unplaced, at_unplaced;
 
     int64_t frontier;
-    bool advanced; // before the first advance, records behind the frontier are not late
+    bool advanced;          // before the first advance, records behind the frontier are not late
     int64_t oldest, newest; // of all evidence; INT64_MAX, INT64_MIN
     int64_t oldest_pending;
     struct ranges dirty;

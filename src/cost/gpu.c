@@ -13,8 +13,7 @@ static bool sample_less(const struct sample *a, const struct sample *b)
 
 static bool use_less(const struct use *a, const struct use *b)
 {
-    return a->start != b->start ? a->start < b->start
-                                : str_cmp(a->request->id, b->request->id) < 0;
+    return a->start != b->start ? a->start < b->start : str_cmp(a->request->id, b->request->id) < 0;
 }
 
 DEFINE_SORT(sort_samples, struct sample, sample_less);

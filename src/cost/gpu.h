@@ -61,15 +61,15 @@ struct gpu {
     bool has_sites; // some sample ever stated a site
 
     // Evidence nearest to the frontier F, to tell whether a record after F reaches back over it.
-    int64_t before, after;  // newest instant of evidence < F, oldest >= F (F itself: it crosses)
-    int64_t sample_after;   // oldest sample >= F
+    int64_t before, after; // newest instant of evidence < F, oldest >= F (F itself: it crosses)
+    int64_t sample_after;  // oldest sample >= F
 
     // The current stretch of computation.
     struct piece *pieces;
     size_t n_pieces, cap_pieces;
-    size_t at_piece;       // first piece that ends after the current window's start
-    size_t at_use;         // first use that starts at or after it
-    uint32_t *running;     // indices of earlier uses that still run, ascending
+    size_t at_piece;   // first piece that ends after the current window's start
+    size_t at_use;     // first use that starts at or after it
+    uint32_t *running; // indices of earlier uses that still run, ascending
     size_t n_running, cap_running;
 };
 

@@ -8,13 +8,13 @@
 #include "base/str.h"
 
 struct price_entry {
-    int64_t id;             // given by the store, grows with the order of adding
-    int64_t effective_from; // ns, event time
+    int64_t id;              // given by the store, grows with the order of adding
+    int64_t effective_from;  // ns, event time
     int64_t price_nusd_hour; // nano-USD per hour
-    int64_t added_at;       // ns, wall time
-    struct str name;        // GPU name, or a glob ("NVIDIA H100*"); letter case is ignored
-    struct str site;        // absent: any site
-    struct str source;      // where the price is from, for people; may be absent
+    int64_t added_at;        // ns, wall time
+    struct str name;         // GPU name, or a glob ("NVIDIA H100*"); letter case is ignored
+    struct str site;         // absent: any site
+    struct str source;       // where the price is from, for people; may be absent
 };
 
 struct price_book {

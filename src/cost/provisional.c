@@ -51,11 +51,12 @@ void provisional_free(struct provisional *p)
     free(p);
 }
 
-static struct seen_gpu *seen(struct provisional *p, struct str host, int32_t index, int32_t instance)
+static struct seen_gpu *seen(struct provisional *p, struct str host, int32_t index,
+                             int32_t instance)
 {
     uint64_t id = intern_id(p->texts, host);
-    int64_t key = (int64_t)(id << 33 | (uint64_t)(uint32_t)index << 17 |
-                            (uint64_t)(uint32_t)(instance + 1));
+    int64_t key =
+        (int64_t)(id << 33 | (uint64_t)(uint32_t)index << 17 | (uint64_t)(uint32_t)(instance + 1));
     struct seen_gpu *g = map_get(&p->gpus, key);
     if (g)
         return g;

@@ -23,8 +23,8 @@ struct window_row {
     struct gpu_key gpu;
     struct str site;
     enum row_kind kind;
-    struct str model, tenant; // absent for idle and unattributed; tenant may be absent
-    int64_t cost_nusd;        // of the priced time
+    struct str model, tenant;            // absent for idle and unattributed; tenant may be absent
+    int64_t cost_nusd;                   // of the priced time
     int64_t cost_in_nusd, cost_out_nusd; // usage: add up to cost_nusd; else 0
     int64_t prompt_tokens, completion_tokens;
     int64_t cached_prompt_tokens;
@@ -46,7 +46,7 @@ int window_row_cmp(const struct window_row *a, const struct window_row *b);
 
 // What one request costs, all its windows and GPUs together.
 struct usage_cost {
-    int64_t seq;       // the record's
+    int64_t seq; // the record's
     struct str event_id;
     int64_t ts;        // the record's end
     bool priced;       // false: some part of it has no price (or no GPU), and its cost is null
@@ -61,4 +61,5 @@ struct usage_cost {
     enum cost_method method;
 };
 
-bool usage_cost_same(const struct usage_cost *a, const struct usage_cost *b); // but final, late, revision
+bool usage_cost_same(const struct usage_cost *a,
+                     const struct usage_cost *b); // but final, late, revision

@@ -15,12 +15,12 @@ enum cost_method { METHOD_WEIGHTED, METHOD_EQUAL };
 #define PRICE_NONE INT64_C(-1) // unpriced: never the same as 0
 
 struct settings {
-    int64_t effective_from;     // ns; a multiple of window_ns of this and the previous epoch
-    int64_t window_ns;          // W; divides one hour. 60 s
-    int64_t max_gap_ns;         // 30 s
-    int64_t gpu_timeout_ns;     // >= max_gap_ns. 5 min
-    int64_t horizon_ns;         // >= gpu_timeout_ns. 5 min
-    int64_t default_price_nusd; // per hour, PRICE_NONE when there is none
+    int64_t effective_from;        // ns; a multiple of window_ns of this and the previous epoch
+    int64_t window_ns;             // W; divides one hour. 60 s
+    int64_t max_gap_ns;            // 30 s
+    int64_t gpu_timeout_ns;        // >= max_gap_ns. 5 min
+    int64_t horizon_ns;            // >= gpu_timeout_ns. 5 min
+    int64_t default_price_nusd;    // per hour, PRICE_NONE when there is none
     int32_t weight_in, weight_out; // 1..65535, in lowest terms. 1:4
     enum cost_method method;
 };

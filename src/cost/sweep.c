@@ -190,8 +190,8 @@ static void collect(struct sweep *s, struct slot *slot)
         *side = dd_add(*side, dd_add(dd_mul(dd_of_u128(slot->weight), weighted), equal));
     }
     if (s->now.powered_ns > slot->since.powered_ns) {
-        struct dd joules = dd_mul(dd_of_u128(slot->weight),
-                                  dd_sub(s->now.weighted_j, slot->since.weighted_j));
+        struct dd joules =
+            dd_mul(dd_of_u128(slot->weight), dd_sub(s->now.weighted_j, slot->since.weighted_j));
         joules = dd_add(joules, dd_sub(s->now.equal_j, slot->since.equal_j));
         slot->energy += dd_value(joules);
         slot->has_energy = true;
@@ -288,11 +288,12 @@ static void book_slot(struct slot *slot, int64_t in, int64_t out, bool priced)
 static void close_span(struct sweep *s, int64_t at, int64_t price)
 {
     bool priced = price != PRICE_NONE;
-    struct dd rate = priced ? dd_div(dd_of_i64(price), dd_of_double(NUSD_HOUR_NS))
-                            : dd_of_double(1);
+    struct dd rate =
+        priced ? dd_div(dd_of_i64(price), dd_of_double(NUSD_HOUR_NS)) : dd_of_double(1);
     int64_t hour = INT64_C(3600000000000);
-    int64_t bill = priced ? mul_div_floor(price, at, hour) - mul_div_floor(price, s->span_from, hour)
-                          : at - s->span_from;
+    int64_t bill = priced
+                       ? mul_div_floor(price, at, hour) - mul_div_floor(price, s->span_from, hour)
+                       : at - s->span_from;
     struct dd idle = dd_of_i64(s->idle_ns), unattributed = dd_of_i64(s->unattributed_ns);
     size_t n = 0;
     for (size_t i = 0; i < s->n_members; i++) {

@@ -9,8 +9,9 @@
 // Weights are integers in a unit 2^-S that suits the window: S is the least of
 // 104 - bits(coefficient * tokens) + bits(length * GPUs) over all phases with a weight of the
 // requests that run in it, so no weight reaches 2^105, 2^22 concurrent requests cannot overflow
-// their sum, and each converts to a double-double exactly. The integrals start afresh at each span of constant price, and W is an
-// integer sum, so neither history nor the order of arrival can show in a digit.
+// their sum, and each converts to a double-double exactly. The integrals start afresh at each span
+// of constant price, and W is an integer sum, so neither history nor the order of arrival can show
+// in a digit.
 //
 // Internal to src/cost.
 #pragma once
@@ -37,11 +38,11 @@ struct rate {
 // A request in the window being swept.
 struct slot {
     const struct use *use;
-    int64_t first;          // of the request; -1 none
+    int64_t first; // of the request; -1 none
     struct rate rate_in, rate_out;
     u128 weight_in, weight_out; // the rates, in the window's unit
     u128 weight;                // what counts in the phase it is in
-    uint32_t row;           // index into sweep.rows
+    uint32_t row;               // index into sweep.rows
     bool active;
     bool decoding;          // it has passed its first token
     struct integrals since; // when its phase, or the span, began

@@ -125,8 +125,7 @@ static void add_piece(struct gpu *g, struct piece piece)
 }
 
 // Cuts [from, to), all billed, into pieces. *next: index of the first sample after `from`.
-static void cut_billed(struct gpu *g, int64_t from, int64_t to, struct pricing *p,
-                       size_t *next)
+static void cut_billed(struct gpu *g, int64_t from, int64_t to, struct pricing *p, size_t *next)
 {
     for (int64_t t = from; t < to;) {
         while (*next < g->n_samples && g->samples[*next].ts <= t)

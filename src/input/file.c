@@ -11,6 +11,8 @@
 #include "model/decode.h"
 #include "model/validate.h"
 
+_Static_assert((int)LINES_PADDING >= (int)DECODER_PADDING, "lines are handed to the decoder");
+
 enum { FINGERPRINT_BYTES = 64 * 1024, BATCH_BYTES = 1 << 20 };
 
 struct file_input {

@@ -34,7 +34,7 @@ enum { BATCH_RECORDS = 2048 }; // a batch is full at about this many records or 
 void batch_init(struct batch *b);
 void batch_clear(struct batch *b);
 void batch_done(struct batch *b);
-struct record *batch_add(struct batch *b);          // zeroed
+struct record *batch_add(struct batch *b);           // zeroed
 struct dead_letter *batch_add_dead(struct batch *b); // zeroed
 
 // What an input may use and must obey.
@@ -48,7 +48,7 @@ struct input_env {
 enum input_result {
     INPUT_MORE = 1, // the batch may hold records (it may be empty after a wait); call again
     INPUT_END = 0,  // finite inputs: that was all
-};               // or a negative errno with a message
+};                  // or a negative errno with a message
 
 struct input_info {
     const char *name;     // stable over restarts: the key of its position in the store

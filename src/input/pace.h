@@ -12,7 +12,7 @@ struct pace {
     int64_t interval; // ns between two deliveries; 0: each record when it is due
     bool started;
     struct mono begun; // when event time `origin` was
-    int64_t origin; // or the wall time then, where that is earlier
+    int64_t origin;    // or the wall time then, where that is earlier
 };
 
 // Reads option speed=, else takes `otherwise`.

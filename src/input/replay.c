@@ -18,6 +18,8 @@ static void fill_sample(const struct replay *r, const struct serve_sample *s, st
                         struct record *ret)
 {
     const struct fleet *f = &r->fleet;
+    int64_t percent = s->busy_permille / 10; // as a driver counts
+    int64_t power_10mw = s->power_mw / 10, degrees = s->temperature / 1000;
     ret->kind = RECORD_SAMPLE;
     ret->sample = (struct gpu_sample){
         .ts = s->ts,
@@ -27,11 +29,11 @@ static void fill_sample(const struct replay *r, const struct serve_sample *s, st
         .has = SAMPLE_UTILIZATION | SAMPLE_MEM_USED | SAMPLE_MEM_TOTAL | SAMPLE_POWER |
                SAMPLE_TEMPERATURE | SAMPLE_SM_CLOCK | SAMPLE_ENERGY |
                (f->price_nusd >= 0 ? (uint32_t)SAMPLE_PRICE : 0),
-        .utilization = (double)(s->busy_permille / 10) / 100.0, // a driver counts in percent
+        .utilization = (double)percent / 100.0,
         .mem_used_mb = (double)s->memory_mb,
         .mem_total_mb = (double)f->gpu->memory_mb,
-        .power_w = (double)(s->power_mw / 10) / 100.0,
-        .temperature_c = (double)(s->temperature / 1000),
+        .power_w = (double)power_10mw / 100.0,
+        .temperature_c = (double)degrees,
         .sm_clock_mhz = (double)s->clock_mhz,
         .energy_mj = s->energy_mj,
         .price_nusd_hour = f->price_nusd >= 0 ? f->price_nusd : 0,

@@ -290,7 +290,8 @@ static void describe(struct trace_input *t, uint64_t hash)
         .total_is_bytes = plain,
     };
     snprintf(info->about, sizeof(info->about), "the %s trace %.60s on %u simulated %s",
-             t->layout.format->name, origin_file_name(t->base.uri->path).p, f->n_gpus, f->gpu->name);
+             t->layout.format->name, origin_file_name(t->base.uri->path).p, f->n_gpus,
+             f->gpu->name);
     origin_init(&t->replay.origin, origin_file_name(t->base.uri->path), info->fingerprint);
 }
 

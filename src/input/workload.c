@@ -28,21 +28,19 @@ static const struct {
     uint32_t weight;
 } default_models[] = {{"llama-3-70b", 5}, {"qwen3-30b", 3}, {"llama-3-8b", 4}};
 
-// "name:3" or "name".
+// "name:3" or "name", off the front of a list that is present.
 static int take_weighted(struct str *list, struct str *ret_name, uint32_t *ret_weight)
 {
     struct str item;
     int64_t weight = 1;
-    if (!str_split(list, ',', &item)) {
-        return 0;
-    }
+    str_split(list, ',', &item);
     str_split(&item, ':', ret_name);
     if (str_present(item) && (decimal_parse(item, 0, &weight) < 0 || weight < 1)) {
         return -EINVAL;
     }
-    bool fine = ret_name->n > 0 && ret_name->n < WORKLOAD_NAME_MAX && weight <= WEIGHT_MAX;
     *ret_weight = (uint32_t)weight;
-    return fine ? 1 : -EINVAL;
+    bool fine = ret_name->n > 0 && ret_name->n < WORKLOAD_NAME_MAX && weight <= WEIGHT_MAX;
+    return fine ? 0 : -EINVAL;
 }
 
 static int bad_list(const char *option, struct str text, struct error *err)
@@ -67,10 +65,8 @@ static int read_models(struct workload *w, struct str list, struct error *err)
     for (size_t i = 0; i < ARRAY_LEN(default_models) && !str_present(text); i++) {
         add_model(w, str_of(default_models[i].name), default_models[i].weight);
     }
-    int r = 1;
-    while (r > 0 && str_present(list)) {
-        r = take_weighted(&list, &name, &weight);
-        if (r < 0 || w->n_models == WORKLOAD_MODELS_MAX) {
+    while (str_present(list)) {
+        if (take_weighted(&list, &name, &weight) < 0 || w->n_models == WORKLOAD_MODELS_MAX) {
             return bad_list("models", text, err);
         }
         add_model(w, name, weight);

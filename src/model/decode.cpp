@@ -13,20 +13,15 @@ extern "C" {
 #include "model/draft.h"
 }
 #include "model/decode.h"
+#include "model/names.h"
+#include "model/refuse.h"
 #include "model/token.h"
 
 namespace json = simdjson::ondemand;
 
-enum { SLOT_BITS = 7, SLOTS = 1 << SLOT_BITS, NAME_WORDS = 3, NESTING_MAX = 32, QUOTE_MAX = 40 };
-static const uint64_t ALL_BYTES = 0x0101010101010101;
-static_assert(static_cast<int>(SLOTS) > static_cast<int>(FIELDS_MAX));
+enum { NESTING_MAX = 32 };
 static_assert(DECODER_PADDING >= simdjson::SIMDJSON_PADDING);
-
-// A key as it stands in a text, its closing quote included, so that keys compare as words.
-struct name {
-    uint64_t word[NAME_WORDS], mask[NAME_WORDS];
-    const struct field *field; // NULL: a free slot
-};
+static_assert(DECODER_PADDING >= int{NAME_BYTES});
 
 struct decoder {
     json::parser parser;
@@ -34,7 +29,7 @@ struct decoder {
     struct draft draft;
     struct buf extra;
     int32_t gpus[RECORD_GPUS_MAX];
-    struct name names[SLOTS]; // open addressing
+    struct names names;
 };
 
 // One pass over a text. Which names are known depends on the kind of the record, and that on the
@@ -68,132 +63,35 @@ static struct str token_of(json::value &v)
     return str{token.data(), n};
 }
 
-static uint64_t word_at(const char *p)
-{
-    uint64_t word;
-    memcpy(&word, p, sizeof(word));
-    return word;
-}
-
-// By the first eight bytes of a key, or all of a shorter one: they tell nearly all names apart.
-static size_t slot_of(const char *key)
-{
-    uint64_t word = word_at(key), zero_at_quote = word ^ ALL_BYTES * '"';
-    uint64_t quote = (zero_at_quote - ALL_BYTES) & ~zero_at_quote & ALL_BYTES << 7;
-    if (quote) {
-        word &= ((quote & -quote) >> 7) - 1;
-    }
-    return (word * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - SLOT_BITS);
-}
-
-static void add_name(struct decoder *d, const struct field *f)
-{
-    size_t n = strlen(f->name);
-    char key[sizeof(d->names[0].word)] = {}, mask[sizeof(key)] = {};
-    memcpy(key, f->name, n);
-    key[n] = '"';
-    memset(mask, 0xff, n + 1);
-    size_t slot = slot_of(key);
-    while (d->names[slot].field) {
-        slot = (slot + 1) % SLOTS;
-    }
-    d->names[slot].field = f;
-    memcpy(d->names[slot].word, key, sizeof(key));
-    memcpy(d->names[slot].mask, mask, sizeof(mask));
-}
-
-static bool name_matches(const struct name *name, const char *key)
-{
-    uint64_t differ = (word_at(key) ^ name->word[0]) & name->mask[0];
-    differ |= (word_at(key + 8) ^ name->word[1]) & name->mask[1];
-    differ |= (word_at(key + 16) ^ name->word[2]) & name->mask[2];
-    return differ == 0;
-}
-
-// The field whose name stands at `key`, its closing quote included; NULL when there is none.
-static inline const struct field *find_name(const struct decoder *d, const char *key)
-{
-    size_t slot = slot_of(key);
-    while (d->names[slot].field && !name_matches(&d->names[slot], key)) {
-        slot = (slot + 1) % SLOTS;
-    }
-    return d->names[slot].field;
-}
-
 static uint64_t bit_of(const struct field *f)
 {
     return UINT64_C(1) << (f - record_fields);
-}
-
-static int fault(const struct walk *w, const char *what)
-{
-    return error_set(w->err, -EINVAL, "not JSON: %s", what);
-}
-
-// At a byte that cannot stand there; bytes are counted from 1.
-static int fault_at(const struct walk *w, const char *at)
-{
-    size_t n = static_cast<size_t>(at - w->text.p);
-    if (n >= w->text.n) {
-        return fault(w, "ends too early");
-    }
-    if (*at > ' ' && *at <= '~') {
-        return error_set(w->err, -EINVAL, "not JSON: unexpected %c at byte %zu", *at, n + 1);
-    }
-    return error_set(w->err, -EINVAL, "not JSON: unexpected character at byte %zu", n + 1);
 }
 
 // Where the parser stopped.
 static int fault_here(struct walk *w)
 {
     const char *at = nullptr;
-    return w->doc.current_location().get(at) ? fault(w, "ends too early") : fault_at(w, at);
-}
-
-static int fault_in_string(const struct walk *w, const char *at)
-{
-    return error_set(w->err, -EINVAL, "not JSON: bad escape in the string at byte %zu",
-                     static_cast<size_t>(at - w->text.p) + 1);
+    return w->doc.current_location().get(at) ? refuse_text(w->err, "ends too early")
+                                             : refuse_byte(w->err, w->text, at);
 }
 
 static int fault_of_text(const struct walk *w, simdjson::error_code code)
 {
     switch (code) {
     case simdjson::EMPTY:
-        return fault(w, "empty");
+        return refuse_text(w->err, "empty");
     case simdjson::UTF8_ERROR:
-        return fault(w, "not UTF-8");
+        return refuse_text(w->err, "not UTF-8");
     case simdjson::UNESCAPED_CHARS:
-        return fault(w, "control character in a string");
+        return refuse_text(w->err, "control character in a string");
     case simdjson::UNCLOSED_STRING:
-        return fault(w, "a string is not closed");
+        return refuse_text(w->err, "a string is not closed");
     case simdjson::INCOMPLETE_ARRAY_OR_OBJECT:
-        return fault(w, "does not end with a closing brace");
+        return refuse_text(w->err, "does not end with a closing brace");
     default:
-        return fault(w, simdjson::error_message(code));
+        return refuse_text(w->err, simdjson::error_message(code));
     }
-}
-
-// "field: problem (token)", the token cut to what reads well.
-static int refuse(const struct walk *w, const struct field *f, const char *problem,
-                  struct str token)
-{
-    size_t n = std::min<size_t>(token.n, QUOTE_MAX);
-    while (n < token.n && (token.p[n] & 0xc0) == 0x80) {
-        n--;
-    }
-    return error_set(w->err, -EINVAL, "%s: %s (%.*s%s)", f->name, problem, static_cast<int>(n),
-                     token.p, n < token.n ? "..." : "");
-}
-
-static int wrong_type(const struct walk *w, const struct field *f, struct str token,
-                      const char *expected)
-{
-    if (token_malformed(token)) {
-        return fault_at(w, token.p);
-    }
-    return error_set(w->err, -EINVAL, "%s: wrong type (%s), expected %s", f->name,
-                     token_type(token), expected);
 }
 
 // A string's text, borrowed from the input; false for one with escapes, and for no string.
@@ -214,7 +112,7 @@ static int unescape(struct walk *w, json::value &v, struct str token, struct str
         return 0;
     }
     if (v.get_string().get(text)) {
-        return fault_in_string(w, token.p);
+        return refuse_string(w->err, w->text, token.p);
     }
     *ret = str{text.data(), text.size()};
     return 0;
@@ -250,7 +148,7 @@ static int read_text(struct walk *w, const struct field *f, json::value &v, stru
                      struct str *ret)
 {
     if (token.p[0] != '"') {
-        return wrong_type(w, f, token, "a string");
+        return refuse_type(w->err, w->text, f, token, "a string");
     }
     return unescape(w, v, token, ret);
 }
@@ -259,21 +157,21 @@ static int read_text(struct walk *w, const struct field *f, json::value &v, stru
 static int check_number(const struct walk *w, const struct field *f, struct str token, int result)
 {
     if (token_malformed(token)) {
-        return fault_at(w, token.p);
+        return refuse_byte(w->err, w->text, token.p);
     }
     if (number_negative(token)) {
-        return refuse(w, f, "is negative", token);
+        return refuse_value(w->err, f, "is negative", token);
     }
     if (result == -EDOM) {
-        return refuse(w, f, "is not an integer", token);
+        return refuse_value(w->err, f, "is not an integer", token);
     }
-    return result < 0 ? refuse(w, f, "is too large", token) : 0;
+    return result < 0 ? refuse_value(w->err, f, "is too large", token) : 0;
 }
 
 static int read_integer(struct walk *w, const struct field *f, struct str token, int64_t *ret)
 {
     if (!token_is_number(token)) {
-        return wrong_type(w, f, token, "an integer");
+        return refuse_type(w->err, w->text, f, token, "an integer");
     }
     return check_number(w, f, token, number_integer(token, ret));
 }
@@ -281,7 +179,7 @@ static int read_integer(struct walk *w, const struct field *f, struct str token,
 static int read_decimal(struct walk *w, const struct field *f, struct str token, int64_t *ret)
 {
     if (!token_is_number(token)) {
-        return wrong_type(w, f, token, "a number");
+        return refuse_type(w->err, w->text, f, token, "a number");
     }
     return check_number(w, f, token, number_scaled(token, f->scale, ret));
 }
@@ -290,7 +188,7 @@ static int read_real(struct walk *w, const struct field *f, json::value &v, stru
                      double *ret)
 {
     if (!token_is_number(token)) {
-        return wrong_type(w, f, token, "a number");
+        return refuse_type(w->err, w->text, f, token, "a number");
     }
     int r = v.get_double().get(*ret) ? -ERANGE : 0;
     *ret += 0.0; // no -0
@@ -303,11 +201,12 @@ static int read_time(struct walk *w, const struct field *f, json::value &v, stru
     if (token_is_number(token)) {
         int r = number_scaled(token, f->scale, ret);
         bool late = r == -ERANGE || (r == 0 && *ret > f->most.i);
-        return late && token.p[0] != '-' ? refuse(w, f, "is after 2199, taken as seconds", token)
-                                         : check_number(w, f, token, r);
+        return late && token.p[0] != '-'
+                   ? refuse_value(w->err, f, "is after 2199, taken as seconds", token)
+                   : check_number(w, f, token, r);
     }
     if (token.p[0] != '"') {
-        return wrong_type(w, f, token, "an ISO 8601 time or a number of seconds");
+        return refuse_type(w->err, w->text, f, token, "an ISO 8601 time or a number of seconds");
     }
     struct str text;
     int r = unescape(w, v, token, &text);
@@ -316,7 +215,8 @@ static int read_time(struct walk *w, const struct field *f, json::value &v, stru
     }
     r = time_parse_iso(text, ret);
     if (r < 0) {
-        return refuse(w, f, r == -ERANGE ? "is not within 1970 to 2199" : "is not a time", token);
+        return refuse_value(w->err, f,
+                            r == -ERANGE ? "is not within 1970 to 2199" : "is not a time", token);
     }
     return 0;
 }
@@ -329,7 +229,7 @@ static int add_gpu(struct walk *w, const struct field *f, struct str token, stru
         return r;
     }
     if (index > f->most.i) {
-        return refuse(w, f, "is too large", token);
+        return refuse_value(w->err, f, "is too large", token);
     }
     if (list->n == RECORD_GPUS_MAX) {
         return error_set(w->err, -EINVAL, "%s: names more than %d GPUs", f->name, RECORD_GPUS_MAX);
@@ -343,7 +243,8 @@ static int read_gpus(struct walk *w, const struct field *f, json::value &v, stru
 {
     json::array array;
     if (v.get_array().get(array)) {
-        return token.p[0] == '[' ? fault_here(w) : wrong_type(w, f, token, "an array of integers");
+        return token.p[0] == '[' ? fault_here(w)
+                                 : refuse_type(w->err, w->text, f, token, "an array of integers");
     }
     *ret = {w->d->gpus, 0};
     for (auto element : array) {
@@ -429,13 +330,13 @@ static int find_unescaped(struct walk *w, json::field &member, const struct fiel
     const char *raw = member.key().raw();
     std::string_view text;
     if (member.unescaped_key().get(text)) {
-        return fault_in_string(w, raw - 1);
+        return refuse_string(w->err, w->text, raw - 1);
     }
-    char key[sizeof(w->d->names[0].word)] = {};
-    if (text.size() < sizeof(key) && text.find('"') == text.npos) {
+    char key[NAME_BYTES] = {};
+    if (text.size() < NAME_BYTES && text.find('"') == text.npos) {
         memcpy(key, text.data(), text.size());
         key[text.size()] = '"';
-        *ret = find_name(w->d, key);
+        *ret = names_find(&w->d->names, key);
     }
     return 0;
 }
@@ -443,7 +344,7 @@ static int find_unescaped(struct walk *w, json::field &member, const struct fiel
 // NULL for an unknown field.
 static inline int find_field(struct walk *w, json::field &member, const struct field **ret)
 {
-    *ret = find_name(w->d, member.key().raw());
+    *ret = names_find(&w->d->names, member.key().raw());
     return *ret ? 0 : find_unescaped(w, member, ret);
 }
 
@@ -462,7 +363,7 @@ static int copy_member(struct walk *w, json::field &member, int depth)
     const char *key = member.key().raw();
     std::string_view unused;
     if (member.unescaped_key().get(unused)) {
-        return fault_in_string(w, key - 1);
+        return refuse_string(w->err, w->text, key - 1);
     }
     copy_key(w, key);
     return copy_value(w, member.value(), depth);
@@ -520,11 +421,11 @@ static int copy_value(struct walk *w, json::value &v, int depth)
 {
     struct str token = token_of(v);
     if (token_malformed(token)) {
-        return fault_at(w, token.p);
+        return refuse_byte(w->err, w->text, token.p);
     }
     if (token.p[0] == '{' || token.p[0] == '[') {
         if (depth == NESTING_MAX) {
-            return fault(w, "nested too deeply");
+            return refuse_text(w->err, "nested too deeply");
         }
         return token.p[0] == '{' ? copy_object(w, v, depth + 1) : copy_array(w, v, depth + 1);
     }
@@ -574,19 +475,6 @@ static int note_member(struct walk *w, json::field &member)
     return r;
 }
 
-static int not_an_object(struct walk *w)
-{
-    size_t start = 0;
-    while (start < w->text.n && is_space(w->text.p[start])) {
-        start++;
-    }
-    struct str token = {w->text.p + start, w->text.n - start};
-    if (strchr("\"[tfn-0123456789", token.p[0])) {
-        return error_set(w->err, -EINVAL, "not a JSON object, but %s", token_type(token));
-    }
-    return fault_at(w, token.p);
-}
-
 // Hands each member of the text's object to int take(struct walk *, json::field &).
 template <auto take> static int each_member(struct walk *w)
 {
@@ -601,7 +489,7 @@ template <auto take> static int each_member(struct walk *w)
     json::object object;
     code = w->doc.get_object().get(object);
     if (code == simdjson::INCORRECT_TYPE) {
-        return not_an_object(w);
+        return refuse_root(w->err, w->text);
     }
     if (code) {
         return fault_of_text(w, code);
@@ -617,7 +505,7 @@ template <auto take> static int each_member(struct walk *w)
         }
     }
     const char *rest;
-    return w->doc.current_location().get(rest) ? 0 : fault_at(w, rest);
+    return w->doc.current_location().get(rest) ? 0 : refuse_byte(w->err, w->text, rest);
 }
 
 // The second look at a record that has fields of both kinds: only those of its own are known.
@@ -633,6 +521,9 @@ static int read_again(struct walk *w, enum record_kind *ret)
     }
     w->known = d->sets.of[*ret];
     w->guessed = false;
+    if (w->err) {
+        w->err->code = 0; // of the first look
+    }
     return each_member<take_member>(w);
 }
 
@@ -654,9 +545,7 @@ struct decoder *decoder_new(void)
         abort(); // as base/alloc.h does
     }
     d->sets = record_field_sets();
-    for (size_t i = 0; i < n_record_fields; i++) {
-        add_name(d, &record_fields[i]);
-    }
+    names_init(&d->names);
     buf_init(&d->extra, RECORD_BYTES_MAX);
     return d;
 }

@@ -16,8 +16,8 @@ enum {
     RECORD_GPU_INDEX_MAX = 65535,
     RECORD_GPU_INSTANCE_MAX = 65535,
 };
-#define RECORD_TOKENS_MAX INT64_C(1000000000) // of one kind in one record: 10^9
-#define RECORD_PRICE_MAX INT64_C(1000000000000000) // nano-USD per hour: 10^6 USD/h
+#define RECORD_TOKENS_MAX INT64_C(1000000000)                  // of one kind in one record: 10^9
+#define RECORD_PRICE_MAX INT64_C(1000000000000000)             // nano-USD per hour: 10^6 USD/h
 #define RECORD_LATENCY_MAX (INT64_C(366) * 86400 * 1000000000) // ns
 
 enum { GPU_INSTANCE_NONE = -1 };
@@ -47,15 +47,15 @@ enum {
 struct gpu_sample {
     int64_t ts; // ns since the epoch, event time
     struct gpu_key gpu;
-    uint32_t has;            // SAMPLE_*
-    double utilization;      // 0..1
-    double mem_used_mb;      // MB as the source counts them
+    uint32_t has;       // SAMPLE_*
+    double utilization; // 0..1
+    double mem_used_mb; // MB as the source counts them
     double mem_total_mb;
     double power_w;
     double temperature_c;
     double sm_clock_mhz;
-    int64_t energy_mj;       // millijoules since the driver was loaded
-    int64_t price_nusd_hour; // nano-USD per hour
+    int64_t energy_mj;                                // millijoules since the driver was loaded
+    int64_t price_nusd_hour;                          // nano-USD per hour
     struct str name, uuid, mig_profile, source, site; // absent when not stated
 };
 
@@ -68,10 +68,10 @@ enum {
 // token.usage.v1: one request, or one scrape interval of a server's counters. It occupies
 // [start, end): see usage_start() and usage_first().
 struct usage_record {
-    int64_t ts;          // ns, its end
-    int64_t latency_ns;  // as stated; less than 1 ms counts as 1 ms
-    int64_t ttft_ns;     // valid with USAGE_TTFT; <= latency
-    uint32_t has;        // USAGE_*
+    int64_t ts;         // ns, its end
+    int64_t latency_ns; // as stated; less than 1 ms counts as 1 ms
+    int64_t ttft_ns;    // valid with USAGE_TTFT; <= latency
+    uint32_t has;       // USAGE_*
     int64_t prompt_tokens, completion_tokens;
     int64_t cached_prompt_tokens; // 0 unless USAGE_CACHED; <= prompt_tokens
     int64_t requests;             // 1 unless USAGE_REQUESTS
@@ -107,12 +107,12 @@ enum record_kind { RECORD_SAMPLE, RECORD_USAGE };
 
 struct record {
     enum record_kind kind;
-    uint32_t shard;       // which engine instance it belongs to (record_shard)
-    struct str event_id;  // the producer's, else made from its origin by the input; never absent
-    struct str extra;     // unknown fields as a JSON object's inside ("a":1,"b":[2]), or absent
-    uint64_t digest;      // of all that was said: equal id and digest = a duplicate
-    int64_t seq;          // given by the store: > 0, grows with arrival, unique within its kind
-    int64_t position;     // its number in its input, from 1
+    uint32_t shard;      // which engine instance it belongs to (record_shard)
+    struct str event_id; // the producer's, else made from its origin by the input; never absent
+    struct str extra;    // unknown fields as a JSON object's inside ("a":1,"b":[2]), or absent
+    uint64_t digest;     // of all that was said: equal id and digest = a duplicate
+    int64_t seq;         // given by the store: > 0, grows with arrival, unique within its kind
+    int64_t position;    // its number in its input, from 1
     union {
         struct gpu_sample sample;
         struct usage_record usage;
@@ -136,9 +136,9 @@ uint64_t record_digest(const struct record *r);
 
 // A record refused: whole, with the reason and where it came from.
 struct dead_letter {
-    int64_t at;           // ns, wall time of the refusal
-    struct str origin;    // the input's name
-    int64_t position;     // record number in that input, from 1
-    struct str reason;    // "tokens: negative", "conflict: ...": a short sentence
-    struct str payload;   // as received, cut at RECORD_BYTES_MAX
+    int64_t at;         // ns, wall time of the refusal
+    struct str origin;  // the input's name
+    int64_t position;   // record number in that input, from 1
+    struct str reason;  // "tokens: negative", "conflict: ...": a short sentence
+    struct str payload; // as received, cut at RECORD_BYTES_MAX
 };

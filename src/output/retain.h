@@ -5,8 +5,9 @@
 // Its requests reach back to T = min(base, start of each request that runs at base), because a
 // request's cost is the sum over all its windows. What happens at T depends on nothing further away
 // than gpu_timeout (cost-model.md, "Price") but the requests that run then. So every record that
-// ends before T - margin may go. The margin is twice the longest gpu_timeout plus a window: neither
-// alignment to windows nor an engine that is started a little early can come up short.
+// ends before T - margin may go, once the shard's engine has taken it in, and a request's cost is
+// final. The margin is twice the longest gpu_timeout plus a window: neither alignment to windows
+// nor an engine that is started a little early can come up short.
 #pragma once
 
 #include "output/store.h"

@@ -19,8 +19,8 @@ void sink_close(struct sink *s); // accepts NULL
 
 // Hands the records over: on return the operating system has them all. After a failure some of
 // them may have gone out. -EPIPE: nobody reads any more (the caller ignores SIGPIPE); -ENOSPC.
-int sink_write(struct sink *s, const struct record *records, size_t n,
-               struct error *err) GTAP_CHECK;
+int sink_write(struct sink *s, const struct record *records, size_t n, struct error *err)
+    GTAP_CHECK;
 
 // For those who write a sink: a driver is one const struct and one line in sink.c's array.
 struct sink_driver {

@@ -44,8 +44,8 @@ static int unknown_driver(struct str scheme, struct error *err)
     return error_set(err, -EINVAL, STR_FMT ": is not a store; known: %s", STR_ARG(scheme), known);
 }
 
-static int open_uri(struct arena *a, const char *text, enum store_access access,
-                    struct store **ret, struct error *err)
+static int open_uri(struct arena *a, const char *text, enum store_access access, struct store **ret,
+                    struct error *err)
 {
     static const char *const no_options[] = {NULL};
     struct uri uri;
@@ -215,8 +215,7 @@ int store_prices(struct store *s, struct arena *a, struct price_book *ret, struc
     return s->ops->prices(s, a, ret, err);
 }
 
-int store_position(struct store *s, struct str input, struct input_position *ret,
-                   struct error *err)
+int store_position(struct store *s, struct str input, struct input_position *ret, struct error *err)
 {
     return s->ops->position(s, input, ret, err);
 }

@@ -314,8 +314,8 @@ static void cut_range(struct audit *a, const struct shard_state *state)
     if (a->from >= a->to)
         return;
     int64_t length = settings_at(&a->settings, a->from)->window_ns;
-    a->from = a->info.raw_from != INT64_MIN ? time_ceil(a->from, length)
-                                            : time_floor(a->from, length);
+    a->from =
+        a->info.raw_from != INT64_MIN ? time_ceil(a->from, length) : time_floor(a->from, length);
     a->to = time_ceil(a->to, settings_at(&a->settings, a->to - 1)->window_ns);
     a->to = MIN(a->to, state->frontier);
 }
@@ -339,8 +339,8 @@ static int audit_shard(struct audit *a, uint32_t shard, struct error *err)
         .frontier = state.frontier,
         .visitor = {.window = on_window, .cost = on_cost, .progress = on_progress, .ctx = a},
     };
-    int64_t slice = a->outbox ? settle_slice(&a->info, settings_at(&a->settings, a->from))
-                              : INT64_MAX / 4;
+    int64_t slice =
+        a->outbox ? settle_slice(&a->info, settings_at(&a->settings, a->from)) : INT64_MAX / 4;
     slice = MAX(slice, NS_PER_HOUR);
     for (int64_t at = a->from; at < a->to && r == 0; at = range.to) {
         range.from = at;
@@ -391,8 +391,8 @@ int recompute_store(const struct rederive_config *c, bool dry_run, struct rederi
                     struct error *err)
 {
     struct outbox outbox = {0};
-    int r = dry_run ? audit(c, STORE_READ, NULL, ret, err)
-                    : audit(c, STORE_WRITE, &outbox, ret, err);
+    int r =
+        dry_run ? audit(c, STORE_READ, NULL, ret, err) : audit(c, STORE_WRITE, &outbox, ret, err);
     outbox_done(&outbox);
     return r;
 }

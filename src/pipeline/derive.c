@@ -12,6 +12,7 @@ struct derivation {
     int64_t reach;   // the longest gpu_timeout
     int64_t longest; // the longest request stored
     int64_t hull_from, hull_to;
+    int64_t windows_to; // windows from c->from on are visited up to here
 
     struct store_cursor *samples, *usages, *windows;
     struct stored_record sample, usage; // the next ones, borrowed from their cursors
@@ -108,7 +109,7 @@ static void on_window(void *ctx, int64_t start, int64_t end)
 {
     struct derivation *d = ctx;
     close_window(d);
-    d->window_open = start >= d->c->from && start < d->c->to;
+    d->window_open = start >= d->c->from && start < d->windows_to;
     d->window_start = start;
     d->window_end = end;
     d->bill_nusd = 0;
@@ -190,6 +191,7 @@ static int find_hull(struct derivation *d)
         return r;
     d->hull_from = time_floor(MAX(d->hull_from, 0), window_length(d, MAX(d->hull_from, 0)));
     d->hull_to = MIN(c->frontier, time_ceil(d->hull_to, window_length(d, d->hull_to)));
+    d->windows_to = c->to_request_ends ? d->hull_to : c->to;
     return 0;
 }
 
@@ -207,7 +209,7 @@ static int open_cursors(struct derivation *d)
     usages.kind = RECORD_USAGE;
     usages.from -= d->longest;
     struct window_query windows = {
-        .level = LEVEL_WINDOW, .from = d->c->from, .to = d->c->to, .shard = d->c->shard};
+        .level = LEVEL_WINDOW, .from = d->c->from, .to = d->windows_to, .shard = d->c->shard};
     int r = store_records(s, &samples, &d->samples, &d->err);
     if (r == 0)
         r = store_records(s, &usages, &d->usages, &d->err);
@@ -257,11 +259,8 @@ static int feed_one(struct derivation *d, bool usage)
 
 static void advance(struct derivation *d, int64_t until)
 {
-    struct engine_sink sink = {.window_begin = on_window,
-                               .bill = on_bill,
-                               .row = on_row,
-                               .cost = on_cost,
-                               .ctx = d};
+    struct engine_sink sink = {
+        .window_begin = on_window, .bill = on_bill, .row = on_row, .cost = on_cost, .ctx = d};
     engine_advance(d->engine, MIN(until, d->hull_to), &sink);
     if (d->c->visitor.progress)
         d->c->visitor.progress(d->c->visitor.ctx, engine_frontier(d->engine));
@@ -305,7 +304,7 @@ static int run(struct derivation *d)
         return r;
     advance(d, d->hull_to);
     close_window(d);
-    visit_stored_before(d, d->c->to);
+    visit_stored_before(d, d->windows_to);
     engine_partials(d->engine, on_partial, d);
     return d->failure;
 }

@@ -34,6 +34,9 @@ struct derive_config {
     const struct price_book *prices;
     uint32_t shard;
     int64_t from, to; // on window bounds; to <= frontier
+    // Visit the windows behind `to` as well in which a request that touches the range ends: their
+    // counts of unpriced requests hang on the whole of it.
+    bool to_request_ends;
     int64_t frontier; // the shard's
     struct derive_visitor visitor;
 };

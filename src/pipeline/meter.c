@@ -125,15 +125,15 @@ static int resume_source(struct meter *m, struct source *s, struct error *err)
     if (r < 0)
         return r;
     if (at.fingerprint != info->fingerprint) {
-        AUTO_FREE char *text = x_asprintf("%s begins differently than it did: read from the start",
-                                          info->name);
+        AUTO_FREE char *text =
+            x_asprintf("%s begins differently than it did: read from the start", info->name);
         tell(m, text);
         return 0;
     }
     r = input_seek(s->input, at.records, at.offset, err);
     if (r == 0 && at.records > 0) {
-        AUTO_FREE char *text = x_asprintf("%s: going on behind record %" PRId64, info->name,
-                                          at.records);
+        AUTO_FREE char *text =
+            x_asprintf("%s: going on behind record %" PRId64, info->name, at.records);
         tell(m, text);
         s->done = info->total_is_bytes ? MAX(at.offset, 0) : at.records;
     }
@@ -312,8 +312,8 @@ static int give_back(struct meter *m, struct parcel *p)
         parcel_free(p);
         return 0;
     }
-    p->source->done = input_info(p->source->input)->total_is_bytes ? p->batch.offset
-                                                                   : p->batch.position;
+    p->source->done =
+        input_info(p->source->input)->total_is_bytes ? p->batch.offset : p->batch.position;
     int r = queue_push(p->source->free_parcels, p);
     return r < 0 ? error_set(&m->err, r, "an input's queue is closed") : 0;
 }
@@ -423,8 +423,8 @@ static int settle(struct meter *m, bool all)
 
 static int keep_up(struct meter *m)
 {
-    int64_t interval = m->config->commit_interval_ns > 0 ? m->config->commit_interval_ns
-                                                         : DEFAULT_COMMIT_NS;
+    int64_t interval =
+        m->config->commit_interval_ns > 0 ? m->config->commit_interval_ns : DEFAULT_COMMIT_NS;
     upkeep_preview(m);
     upkeep_progress(m, false);
     if (upkeep_settle_due(m))

@@ -14,17 +14,17 @@ struct shard {
 struct meter {
     const struct run_config *config;
     struct store *store;
-    struct arena told;                // owns what `settings` and `prices` point to
+    struct arena told; // owns what `settings` and `prices` point to
     struct settings_history settings;
     struct price_book prices;
-    struct arena price_arena;         // of a book read later
+    struct arena price_arena; // of a book read later
     struct provisional *provisional;
     struct shard *shards;
     uint32_t n_shards;
     struct source *sources;
     size_t n_sources;
 
-    struct queue *inbox;  // parcels from the sources and from the writer
+    struct queue *inbox; // parcels from the sources and from the writer
     struct queue *writer_queue;
     struct writer *writer;
     size_t in_flight;     // parcels at the writer
@@ -41,8 +41,8 @@ struct meter {
 };
 
 // Loads settings, prices and engines from the store. The store stays the caller's.
-int meter_open(struct meter *m, const struct run_config *c, struct store *store,
-               struct error *err) GTAP_CHECK;
+int meter_open(struct meter *m, const struct run_config *c, struct store *store, struct error *err)
+    GTAP_CHECK;
 int meter_run(struct meter *m, struct error *err) GTAP_CHECK;
 void meter_close(struct meter *m);
 

@@ -25,12 +25,12 @@ struct parcel {
     bool reload_prices;       // the writer shall read the price book as well, into `prices`
     struct arena price_arena; // owns it
     struct price_book prices;
-    int64_t expire_newest;    // newest event time: the writer shall drop what is older than the
-                              // retention allows; INT64_MIN: not now
+    int64_t expire_newest; // newest event time: the writer shall drop what is older than the
+                           // retention allows; INT64_MIN: not now
 };
 
 struct parcel *parcel_new(struct source *source);
-void parcel_free(struct parcel *p); // accepts NULL
+void parcel_free(struct parcel *p);  // accepts NULL
 void parcel_clear(struct parcel *p); // empty, to be filled again
 
 // Makes the store's entries for the records of the batch.

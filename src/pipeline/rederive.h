@@ -10,9 +10,9 @@
 
 // One stored row that is not what the raw records say.
 struct difference {
-    const struct window_row *stored, *derived; // window rows; NULL: missing on that side
+    const struct window_row *stored, *derived;           // window rows; NULL: missing on that side
     const struct usage_cost *stored_cost, *derived_cost; // or costs of a request
-    const char *level;                                    // "window", "hour", "day", "request"
+    const char *level;                                   // "window", "hour", "day", "request"
 };
 
 struct rederive_progress {
@@ -21,27 +21,27 @@ struct rederive_progress {
 };
 
 struct rederive_config {
-    const char *store;   // opened to read by verify, to write by recompute
-    int64_t from, to;    // [from, to): widened to whole windows, cut to what is final
+    const char *store;      // opened to read by verify, to write by recompute
+    int64_t from, to;       // [from, to): widened to whole windows, cut to what is final
     size_t max_differences; // reported one by one; all are counted
-    void (*difference)(void *ctx, const struct difference *d); // may be NULL
+    void (*difference)(void *ctx, const struct difference *d);      // may be NULL
     void (*progress)(void *ctx, const struct rederive_progress *p); // about 5 times a second
     void *ctx;
 };
 
 struct rederive_result {
-    int64_t from, to; // what was looked at, ns; from == to: nothing is final yet
-    uint64_t requests, gpus, windows; // derived
+    int64_t from, to;                    // what was looked at, ns; from == to: nothing is final yet
+    uint64_t requests, gpus, windows;    // derived
     uint64_t rows_equal, rows_different; // stored rows compared (window rows, costs, roll-ups)
-    int64_t bill_nusd;   // from the prices and billed time alone, not from the parts
+    int64_t bill_nusd; // from the prices and billed time alone, not from the parts
     int64_t requests_nusd, idle_nusd, unattributed_nusd; // the parts: they add up to the bill
     uint64_t unpriced_requests, unplaced_requests;
     int64_t unpriced_ns; // GPU time without a price
 };
 
 // Compares; changes nothing. 0 also when rows differ: see rows_different.
-int verify_store(const struct rederive_config *c, struct rederive_result *ret,
-                 struct error *err) GTAP_CHECK;
+int verify_store(const struct rederive_config *c, struct rederive_result *ret, struct error *err)
+    GTAP_CHECK;
 
 // Replaces every row that differs, revision + 1. With dry_run only counts them.
 int recompute_store(const struct rederive_config *c, bool dry_run, struct rederive_result *ret,

@@ -20,28 +20,28 @@
 #include "output/store.h"
 
 struct run_progress {
-    uint64_t records;      // stored as new by this run, both kinds
+    uint64_t records; // stored as new by this run, both kinds
     uint64_t samples, usages;
-    uint64_t tokens;       // of the usage records: prompt + completion
+    uint64_t tokens; // of the usage records: prompt + completion
     uint64_t duplicates, conflicts, dead_letters, late, unplaced;
     int64_t input_done, input_total; // bytes or records over all finite inputs; total -1 unknown
-    int64_t newest;        // newest event time; INT64_MIN: none
-    int64_t frontier;      // final until; INT64_MIN: none
-    int64_t settling;      // ns of event time waiting to be settled
-    bool ending;           // all inputs ended: finishing windows
+    int64_t newest;                  // newest event time; INT64_MIN: none
+    int64_t frontier;                // final until; INT64_MIN: none
+    int64_t settling;                // ns of event time waiting to be settled
+    bool ending;                     // all inputs ended: finishing windows
 };
 
 struct run_config {
     const char *const *inputs; // URI texts
     size_t n_inputs;
     const char *output; // "sqlite:PATH", "memory:", or a sink without an engine: "null:", "stdout:"
-    struct settings settings;  // what this run is told; effective_from is found out
-    bool settings_given;       // false: a store that has settings keeps them, silently
-    uint32_t shards;           // 0: as the store has it
-    bool until_end;            // stop when the finite inputs are exhausted, all final and settled
+    struct settings settings;   // what this run is told; effective_from is found out
+    bool settings_given;        // false: a store that has settings keeps them, silently
+    uint32_t shards;            // 0: as the store has it
+    bool until_end;             // stop when the finite inputs are exhausted, all final and settled
     int64_t commit_interval_ns; // a live trickle is committed at least this often (200 ms)
-    int64_t retain_ns[4];      // by enum store_collection; 0: keep for ever
-    struct input_env env;      // clock, environment; stop_fd is the caller's: readable = stop
+    int64_t retain_ns[4];       // by enum store_collection; 0: keep for ever
+    struct input_env env;       // clock, environment; stop_fd is the caller's: readable = stop
     // Called on the meter's thread: about once a second, and at the end. May be NULL.
     void (*progress)(void *ctx, const struct run_progress *p);
     // Something a person should know once, without '\n': "settings differ ...". May be NULL.
@@ -52,5 +52,5 @@ struct run_config {
 // Runs until the inputs end (all are finite, or until_end), stop_fd becomes readable, or an error.
 // After a stop everything read is stored and computed as far as it is final. *ret, when not NULL,
 // gets the last progress, also on error: ret->records are stored and safe.
-int run_pipeline(const struct run_config *c, struct run_progress *ret,
-                 struct error *err) GTAP_CHECK;
+int run_pipeline(const struct run_config *c, struct run_progress *ret, struct error *err)
+    GTAP_CHECK;

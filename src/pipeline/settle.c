@@ -23,8 +23,7 @@ size_t rows_different(const struct derive_window *w, size_t *ret_equal)
         int c = i == w->n_derived  ? 1
                 : j == w->n_stored ? -1
                                    : window_row_cmp(&w->derived[i], &w->stored[j]);
-        bool same = c == 0 && w->stored[j].final &&
-                    window_row_same(&w->derived[i], &w->stored[j]);
+        bool same = c == 0 && w->stored[j].final && window_row_same(&w->derived[i], &w->stored[j]);
         equal += same;
         different += !same;
         i += c <= 0;
@@ -105,6 +104,7 @@ int settle_range(const struct derive_config *range, struct engine *live, struct 
 {
     struct settlement s = {.outbox = o, .live = live};
     struct derive_config c = *range;
+    c.to_request_ends = true;
     c.visitor.window = on_window;
     c.visitor.cost = on_cost;
     c.visitor.partial = on_partial;

@@ -83,8 +83,8 @@ static int commit(struct writer *w, struct parcel *const *parcels, size_t n)
         .n_positions = w->n_positions,
     };
     outbox_fill(&w->outbox, w->windows, &write);
-    if (write.n_records + write.n_dead_letters + write.n_windows + write.n_costs +
-            write.n_shards == 0)
+    if (write.n_records + write.n_dead_letters + write.n_windows + write.n_costs + write.n_shards ==
+        0)
         return 0;
     int r = store_commit(w->store, &write, &w->err);
     if (r == 0)

@@ -1,5 +1,5 @@
-// file: as a whole, on any bytes: plain, gzip or zstd. Positions are without gaps, and going on from
-// the middle gives what was left.
+// file: as a whole, on any bytes: plain, gzip or zstd. Positions are without gaps, and going on
+// from the middle gives what was left.
 #include "fuzz.h"
 
 #include <assert.h>

@@ -248,10 +248,10 @@ static const struct command {
     const char *name;
     void (*run)(struct driver *d, struct str args);
 } commands[] = {
-    {"record", command_record},     {"advance", command_advance}, {"watermark", command_watermark},
-    {"settle", driver_settle},     {"restart", driver_restart}, {"preview", driver_preview},
-    {"dump", driver_dump},         {"case", command_case},       {"settings", command_settings},
-    {"price", command_price},       {"start_at", command_start_at},
+    {"record", command_record}, {"advance", command_advance},   {"watermark", command_watermark},
+    {"settle", driver_settle},  {"restart", driver_restart},    {"preview", driver_preview},
+    {"dump", driver_dump},      {"case", command_case},         {"settings", command_settings},
+    {"price", command_price},   {"start_at", command_start_at},
 };
 
 static void run_line(struct driver *d, struct str line)

@@ -18,9 +18,9 @@ struct rows {
 struct driver {
     struct decoder *decoder;
     struct buf out;
-    struct arena arena;           // records, prices
-    struct intern *texts;         // strings of rows
-    struct intern *ids[2];        // event ids seen, by record kind
+    struct arena arena;    // records, prices
+    struct intern *texts;  // strings of rows
+    struct intern *ids[2]; // event ids seen, by record kind
     struct settings epochs[EPOCHS_MAX];
     struct price_entry entries[PRICES_MAX];
     struct settings_history settings;

@@ -14,8 +14,7 @@ struct settling {
 
 static bool touches(const struct record *r, struct time_range range)
 {
-    return r->kind == RECORD_USAGE && usage_start(&r->usage) < range.to &&
-           r->usage.ts > range.from;
+    return r->kind == RECORD_USAGE && usage_start(&r->usage) < range.to && r->usage.ts > range.from;
 }
 
 static void settled_row(void *ctx, const struct window_row *row)

@@ -207,7 +207,7 @@ def duplicates(case):
         return None
     rng = case.rng("duplicates")
     again = [r for r in case.records if rng.random() < 0.5]
-    lies = [replace(r, ts=r.ts + 1) if isinstance(r, Sample) else replace(r, prompt=r.prompt + 1)
+    lies = [replace(r, ts=r.ts + 1) if isinstance(r, Sample) else replace(r, completion=(r.completion + 1) % TOKENS_MAX)
             for r in case.records if rng.random() < 0.3]
     echoes = [replace(s, event_id=s.event_id + "~", price=(s.price or 0) // 2)
               for s in case.samples if rng.random() < 0.5]
@@ -444,16 +444,16 @@ def preview(case):
 
 @proves("settings and prices may be told when they come into force")
 def told_later(case):
+    """Settings come with a restart, as in life: a longer gpu_timeout asks for older neighbours."""
     if len(case.epochs) < 2 and not any(e.effective_from > 0 for e in case.book):
         return None
     case = replace(case, book=tuple(sorted(case.book, key=lambda e: e.effective_from)))
-    pending = sorted([(e.effective_from, settings_line(e)) for e in case.epochs]
-                     + [(e.effective_from, price_line(e)) for e in case.book],
-                     key=lambda p: p[0])
+    told = sorted([(e.effective_from, [settings_line(e), "restart"]) for e in case.epochs]
+                  + [(e.effective_from, [price_line(e)]) for e in case.book], key=lambda t: t[0])
     lines = []
     for r, line in watermarks(case, "told", every=1.0):
-        while pending and pending[0][0] <= event_time(r):
-            lines.append(pending.pop(0)[1])
+        while told and told[0][0] <= event_time(r):
+            lines += told.pop(0)[1]
         lines.append(line)
-    lines += [line for _, line in pending]
+    lines += [line for _, rest in told for line in rest]
     return [plain(case), [*lines, *finish(case)]], all_equal

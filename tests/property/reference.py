@@ -18,6 +18,7 @@ HOUR_NS = 3_600_000_000_000
 LATENCY_MIN_NS = 1_000_000
 WEIGHT_BITS = 104  # weights are integers below 2^105, in a unit that suits the window
 QUOTA_STEP = 1 << 32  # quotas are cut to multiples of 1 / this before they are compared
+NUDGE = Fraction(1, 1 << 46)  # added before: whole-number weights leave true ties a hair apart
 
 USAGE, IDLE, UNATTRIBUTED, UNPLACED = "usage", "idle", "unattributed", "unplaced"
 KIND_ORDER = {USAGE: 0, IDLE: 1, UNATTRIBUTED: 2, UNPLACED: 3}
@@ -214,7 +215,7 @@ def party_order(party):
 
 def apportion(bill, quotas):
     """Largest remainder: integer parts of `bill` for quotas (party -> Fraction, in tie order)."""
-    steps = {p: math.floor(q * QUOTA_STEP) for p, q in quotas.items() if q != 0}
+    steps = {p: math.floor((q + NUDGE) * QUOTA_STEP) for p, q in quotas.items() if q != 0}
     parts = {p: s // QUOTA_STEP for p, s in steps.items()}
     missing = bill - sum(parts.values())
     assert -len(parts) <= missing <= len(parts), "a bill that is not the sum of its quotas"

@@ -137,7 +137,7 @@ def main():
         took = time.monotonic() - began
         print(f"{'ok' if good else 'not ok'} {passed + failed} - {name} # {n} cases, {took:.1f} s",
               flush=True)
-    print(f"1..{passed + failed}\n{passed} passed, {failed} failed")
+    print(f"1..{passed + failed}\n# {passed} passed, {failed} failed")
     return 0 if failed == 0 and passed > 0 else 1
 
 

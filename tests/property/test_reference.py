@@ -128,8 +128,9 @@ class Sharing(unittest.TestCase):
     def test_known_answer_weighted(self):
         found = compute([*cover(0, 120 * S), self.A, self.B, self.C], EPOCHS, [])
         by_id = {c.event_id: c.cost for c in found[1]}
-        # A = 17/600 and B = 19/600 USD share one span, where the larger fraction, B's, is rounded up.
-        self.assertEqual(by_id, {"a": 28_333_333, "b": 31_666_667, "c": 20_000_000})
+        # A = 17/600 and B = 19/600 USD. Three of their four parts end in 1/3 of a nano-USD; the one
+        # left over goes to the first of these, A's out.
+        self.assertEqual(by_id, {"a": 28_333_334, "b": 31_666_666, "c": 20_000_000})
         self.assertEqual(total(found[0], "idle"), 40_000_000)
         self.assertEqual(sum(r.cost for r in found[0]), 120_000_000)
 

@@ -55,7 +55,9 @@ static size_t expire_shard(struct mem_db *db, struct mem_table *t, const struct 
         if (m == NULL || m->record.shard != shard->state.shard || record_ts(&m->record) >= before) {
             continue;
         }
-        if (m->record.kind == RECORD_SAMPLE || (m->has_cost && m->cost.final)) {
+        bool sample = m->record.kind == RECORD_SAMPLE;
+        int64_t seen = sample ? shard->state.samples_seen : shard->state.usage_seen;
+        if (m->record.seq <= seen && (sample || (m->has_cost && m->cost.final))) {
             old[n++] = m;
         }
     }

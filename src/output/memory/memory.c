@@ -63,8 +63,7 @@ static int attach(struct str name, enum store_access access, struct mem_db **ret
 {
     struct mem_db *db = name.n ? find_named(name) : NULL;
     if (db == NULL && access == STORE_READ) {
-        return error_set(err, -ENOENT, "memory:" STR_FMT ": there is no such store",
-                         STR_ARG(name));
+        return error_set(err, -ENOENT, "memory:" STR_FMT ": there is no such store", STR_ARG(name));
     }
     if (db && access == STORE_WRITE && db->has_writer) {
         return error_set(err, -EBUSY, "memory:" STR_FMT ": is being written by this process",

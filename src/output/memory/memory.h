@@ -68,8 +68,8 @@ struct mem_db {
     uint32_t n_shards;
     uint64_t version;
     int64_t raw_from, longest_usage_ns;
-    struct mem_table tables[2]; // by enum record_kind
-    struct mem_level levels[3]; // by enum window_level
+    struct mem_table tables[2];         // by enum record_kind
+    struct mem_level levels[3];         // by enum window_level
     MEM_ARRAY(struct mem_shard) shards; // ascending
     MEM_ARRAY(struct unsettled_range) unsettled;
     MEM_ARRAY(struct dead_letter) dead_letters;

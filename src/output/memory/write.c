@@ -32,9 +32,8 @@ static int64_t *seq_slot(struct mem_table *t, struct str event_id)
 
 static bool newer(const struct record *r, const struct mem_record *than)
 {
-    return r->sample.ts != than->record.sample.ts
-               ? r->sample.ts > than->record.sample.ts
-               : str_cmp(r->event_id, than->record.event_id) < 0;
+    return r->sample.ts != than->record.sample.ts ? r->sample.ts > than->record.sample.ts
+                                                  : str_cmp(r->event_id, than->record.event_id) < 0;
 }
 
 static void see_gpu(struct mem_db *db, const struct mem_record *m)

@@ -35,9 +35,8 @@ static int put_epoch(struct sq_store *s, const struct settings *e, int64_t added
     static const char sql[] = "INSERT OR REPLACE INTO setting(" SETTING_COLUMNS ", added_at)"
                               " VALUES (?1, ?2, ?3, ?4, ?5, nullif(?6, -1), ?7, ?8, ?9, ?10)";
     const int64_t values[] = {
-        e->effective_from, e->window_ns,          e->max_gap_ns, e->gpu_timeout_ns,
-        e->horizon_ns,     e->default_price_nusd, e->weight_in,  e->weight_out,
-        (int64_t)e->method, added_at,
+        e->effective_from,     e->window_ns, e->max_gap_ns, e->gpu_timeout_ns,  e->horizon_ns,
+        e->default_price_nusd, e->weight_in, e->weight_out, (int64_t)e->method, added_at,
     };
     sqlite3_stmt *stmt;
     int r = sq_statement(s->main, sql, &stmt, err);

@@ -6,7 +6,8 @@
 #include "output/sqlite/sqlite.h"
 
 #define COST_COLUMNS                                                                               \
-    "seq, priced, cost_in_nusd, cost_out_nusd, unpriced_ns, energy_j, final, late, revision, method"
+    "seq, priced, cost_in_nusd, cost_out_nusd, unpriced_ns, energy_j, final, late, revision, "     \
+    "method"
 
 static void cost_column(sqlite3_context *to, const void *row, int column)
 {

@@ -1,6 +1,6 @@
-// Cursors. Each has a connection of its own, within one read transaction, so that what it sees stays
-// as it was whatever is committed meanwhile, also by its own store. Connections are kept for the
-// next cursor.
+// Cursors. Each has a connection of its own, within one read transaction, so that what it sees
+// stays as it was whatever is committed meanwhile, also by its own store. Connections are kept for
+// the next cursor.
 #include <stdlib.h>
 
 #include "base/alloc.h"

@@ -168,10 +168,9 @@ static int id_of(struct sq_store *s, enum sq_dim dim, const struct cell *cells, 
 int sq_device_id(struct sq_store *s, const struct gpu_sample *g, int64_t *ret, struct error *err)
 {
     const struct cell cells[] = {
-        text_cell(g->gpu.host),          number_cell(g->gpu.index),
-        optional_cell(g->gpu.instance), text_cell(g->name),
-        text_cell(g->uuid),              text_cell(g->mig_profile),
-        text_cell(g->source),            text_cell(g->site),
+        text_cell(g->gpu.host), number_cell(g->gpu.index), optional_cell(g->gpu.instance),
+        text_cell(g->name),     text_cell(g->uuid),        text_cell(g->mig_profile),
+        text_cell(g->source),   text_cell(g->site),
     };
     return id_of(s, SQ_DEVICE, cells, ARRAY_LEN(cells), ret, err);
 }
@@ -204,7 +203,7 @@ int sq_row_place_id(struct sq_store *s, const struct window_row *row, int64_t *r
                     struct error *err)
 {
     const struct cell cells[] = {
-        text_cell(row->gpu.host),          optional_cell(row->gpu.index), text_cell(STR_NONE),
+        text_cell(row->gpu.host),         optional_cell(row->gpu.index), text_cell(STR_NONE),
         optional_cell(row->gpu.instance), text_cell(row->site),
     };
     return id_of(s, SQ_PLACE, cells, ARRAY_LEN(cells), ret, err);

@@ -73,23 +73,27 @@ struct doomed {
 
 static const char *const doomed_sql[] = {
     [RECORD_SAMPLE] = "SELECT seq, ts FROM sample WHERE shard = ?1 AND ts < ?2"
-                      " ORDER BY ts, event_id LIMIT ?3",
+                      " AND seq <= ?4 ORDER BY ts, event_id LIMIT ?3",
     [RECORD_USAGE] = "SELECT u.seq, u.start + max(u.latency_ns, 1000000) AS ts FROM usage u"
                      " JOIN usage_cost c ON c.seq = u.seq WHERE u.shard = ?1 AND u.start < ?2"
-                     " AND ts < ?2 AND c.final ORDER BY u.start, u.event_id LIMIT ?3",
+                     " AND ts < ?2 AND u.seq <= ?4 AND c.final ORDER BY u.start, u.event_id"
+                     " LIMIT ?3",
 };
 
-static int find_doomed(struct sq_store *s, enum record_kind kind, uint32_t shard, int64_t before,
-                       size_t limit, struct doomed *d, struct error *err)
+static int find_doomed(struct sq_store *s, enum record_kind kind, const struct sq_shard *shard,
+                       int64_t before, size_t limit, struct doomed *d, struct error *err)
 {
+    const struct shard_state *state = &shard->state;
     sqlite3_stmt *stmt;
     int r = sq_statement(s->main, doomed_sql[kind], &stmt, err);
     if (r < 0) {
         return r;
     }
-    (void)sqlite3_bind_int64(stmt, 1, shard);
+    (void)sqlite3_bind_int64(stmt, 1, state->shard);
     (void)sqlite3_bind_int64(stmt, 2, before);
     (void)sqlite3_bind_int64(stmt, 3, limit > INT64_MAX ? INT64_MAX : (int64_t)limit);
+    (void)sqlite3_bind_int64(stmt, 4,
+                             kind == RECORD_SAMPLE ? state->samples_seen : state->usage_seen);
     struct sq_meta *m = &s->writer->meta;
     while ((r = sq_row(s->main, stmt, err)) > 0) {
         ARRAY_RESERVE(d->seqs, d->n, d->cap);
@@ -158,7 +162,7 @@ static int expire_records(struct sq_store *s, enum record_kind kind, int64_t bef
         r = records_from(s, &g, shard, &from, err);
         if (r == 0) {
             from = MIN(from, before);
-            r = find_doomed(s, kind, shard->state.shard, from, limit - d.n, &d, err);
+            r = find_doomed(s, kind, shard, from, limit - d.n, &d, err);
         }
     }
     r = r < 0 ? r : delete_doomed(s, kind, &d, ret_removed, err);

@@ -166,8 +166,7 @@ static void sq_close(struct store *base)
     free(s);
 }
 
-static int sq_open(struct str path, enum store_access access, struct store **ret,
-                   struct error *err)
+static int sq_open(struct str path, enum store_access access, struct store **ret, struct error *err)
 {
     if (path.n == 0) {
         return error_set(err, -EINVAL, "sqlite: names no file; write sqlite:PATH");

@@ -38,9 +38,9 @@ int sq_save_meta(struct sq_store *s, struct error *err)
         " raw_from = ?12";
     const struct sq_meta *m = &s->writer->meta;
     const int64_t values[] = {
-        m->n_shards, m->last_seq[0],     m->last_seq[1], m->stored[0],      m->stored[1],
-        m->first[0], m->first[1],        m->last[0],     m->last[1],        m->dead_letters,
-        m->longest_usage_ns, m->raw_from,
+        m->n_shards,  m->last_seq[0],  m->last_seq[1],      m->stored[0],
+        m->stored[1], m->first[0],     m->first[1],         m->last[0],
+        m->last[1],   m->dead_letters, m->longest_usage_ns, m->raw_from,
     };
     sqlite3_stmt *stmt;
     int r = sq_statement(s->main, sql, &stmt, err);
@@ -149,8 +149,8 @@ static int drop_unsettled(struct sq_store *s, uint32_t shard, struct error *err)
 static int add_unsettled(struct sq_store *s, const struct unsettled_range *u, struct error *err)
 {
     sqlite3_stmt *stmt;
-    int r = sq_statement(s->main, "INSERT OR IGNORE INTO unsettled VALUES (?1, ?2, ?3)", &stmt,
-                         err);
+    int r =
+        sq_statement(s->main, "INSERT OR IGNORE INTO unsettled VALUES (?1, ?2, ?3)", &stmt, err);
     if (r < 0) {
         return r;
     }
@@ -206,8 +206,8 @@ int sq_put_letter(struct sq_store *s, const struct dead_letter *d, struct error 
 static int put_position(struct sq_store *s, const struct input_position *p, struct error *err)
 {
     sqlite3_stmt *stmt;
-    int r = sq_statement(s->main, "INSERT OR REPLACE INTO input VALUES (?1, ?2, ?3, ?4)", &stmt,
-                         err);
+    int r =
+        sq_statement(s->main, "INSERT OR REPLACE INTO input VALUES (?1, ?2, ?3, ?4)", &stmt, err);
     if (r < 0) {
         return r;
     }
@@ -258,8 +258,7 @@ int sq_info(struct store *base, struct store_info *ret, struct error *err)
     return 0;
 }
 
-int sq_position(struct store *base, struct str input, struct input_position *ret,
-                struct error *err)
+int sq_position(struct store *base, struct str input, struct input_position *ret, struct error *err)
 {
     struct sq_store *s = sq_of(base);
     sqlite3_stmt *stmt;
@@ -289,8 +288,8 @@ int sq_shard_state(struct store *base, uint32_t shard, struct shard_state *ret, 
 {
     struct sq_store *s = sq_of(base);
     sqlite3_stmt *stmt;
-    int r = sq_statement(s->main, "SELECT " SHARD_COLUMNS " FROM shard WHERE shard = ?1", &stmt,
-                         err);
+    int r =
+        sq_statement(s->main, "SELECT " SHARD_COLUMNS " FROM shard WHERE shard = ?1", &stmt, err);
     if (r < 0) {
         return r;
     }

@@ -1,5 +1,5 @@
-// Reading raw records with their costs. By time, each shard is a lane in the order of its index, and
-// the lanes are merged: the index starts with the shard.
+// Reading raw records with their costs. By time, each shard is a lane in the order of its index,
+// and the lanes are merged: the index starts with the shard.
 #include <errno.h>
 #include <stdlib.h>
 
@@ -41,8 +41,8 @@ static char *make_sql(const struct record_query *q, bool one_shard)
     const char *shard = usage ? " AND u.shard = ?3" : " AND s.shard = ?3";
     return x_asprintf("%s%s%s AND %s >= ?1 AND %s < ?2 ORDER BY %s%s",
                       usage ? usage_select : sample_select,
-                      usage ? usage_from[q->filter] : "sample s WHERE true",
-                      one_shard ? shard : "", key, key, key, tie);
+                      usage ? usage_from[q->filter] : "sample s WHERE true", one_shard ? shard : "",
+                      key, key, key, tie);
 }
 
 static int add_lane(struct sq_cursor *c, const struct record_query *q, int64_t shard,

@@ -1,7 +1,7 @@
 // The layout of a store's file. Raw records are narrow rows, `sample` and `usage`, that are written
-// once; text that rarely changes stands in `device`, `place` and `consumer`. What is computed stands
-// apart: `usage_cost`, and `cost_window` with its sums by hour and day. Sets of rows that are
-// replaced together are clustered by what replaces them, in the order they are read.
+// once; text that rarely changes stands in `device`, `place` and `consumer`. What is computed
+// stands apart: `usage_cost`, and `cost_window` with its sums by hour and day. Sets of rows that
+// are replaced together are clustered by what replaces them, in the order they are read.
 //
 // People read the views: architecture.md's names and fields, costs in USD and nano-USD, NULL for
 // what is not known.
@@ -65,8 +65,7 @@ static const char computed_tables[] =
     "  method INTEGER NOT NULL);"
     "CREATE INDEX cost_unpriced ON usage_cost(seq) WHERE final AND NOT priced;"
     "CREATE INDEX cost_late ON usage_cost(seq) WHERE late;"
-    "CREATE TABLE cost_window(" WINDOW_COLUMNS
-    "CREATE TABLE cost_hour(" WINDOW_COLUMNS
+    "CREATE TABLE cost_window(" WINDOW_COLUMNS "CREATE TABLE cost_hour(" WINDOW_COLUMNS
     "CREATE TABLE cost_day(" WINDOW_COLUMNS;
 
 static const char state_tables[] =
@@ -114,32 +113,61 @@ static const char record_views[] =
     "CREATE VIEW gpu_metrics AS SELECT"
     "  s.ts, d.host, d.gpu_index, d.gpu_instance, d.name, d.uuid, s.utilization, s.mem_used_mb,"
     "  s.mem_total_mb, s.power_w, s.temperature_c, s.sm_clock_mhz, s.energy_mj, d.mig_profile,"
-    "  " USD("s.price_nusd_hour") " AS price_per_hour_usd, d.source, d.site, s.event_id, s.extra,"
-    "  s.shard AS partition, s.position, s.seq"
-    " FROM sample s JOIN device d ON d.id = s.device;"
+    "  " USD(
+        "s.price_nusd_hour") " AS price_per_hour_usd, d.source, d.site, s.event_id, s.extra,"
+                             "  s.shard AS partition, s.position, s.seq"
+                             " FROM sample s JOIN device d ON d.id = s.device;"
 
-    "CREATE VIEW token_usage AS SELECT ts, start, model, prompt_tokens, completion_tokens,"
-    "  cached_prompt_tokens, latency_ms, ttft_ms, host, gpu_index, gpu_indices, gpu_instance,"
-    "  requests, tenant, request_id, site, event_id,"
-    "  " USD("cost_nusd") " / NULLIF(prompt_tokens + completion_tokens, 0) AS cost_per_token,"
-    "  cost_nusd, cost_in_nusd, cost_out_nusd, energy_j, unpriced_ns, final, late, revision,"
-    "  " METHOD_NAME("method") " AS method, extra, partition, position, seq"
-    " FROM (SELECT u.start + max(u.latency_ns, 1000000) AS ts, u.start, u.prompt_tokens,"
-    "  u.completion_tokens, u.cached_prompt_tokens, u.latency_ns / 1e6 AS latency_ms,"
-    "  u.ttft_ns / 1e6 AS ttft_ms, u.requests, u.request_id, u.event_id, u.extra,"
-    "  u.shard AS partition, u.position, u.seq, p.host, p.gpu_index, p.gpu_indices,"
-    "  p.gpu_instance, p.site, k.model, k.tenant, c.energy_j, c.unpriced_ns,"
-    "  CASE WHEN c.seq IS NULL THEN u.est_in_nusd + u.est_out_nusd"
-    "    WHEN c.priced THEN c.cost_in_nusd + c.cost_out_nusd END AS cost_nusd,"
-    "  CASE WHEN c.seq IS NULL THEN u.est_in_nusd"
-    "    WHEN c.priced THEN c.cost_in_nusd END AS cost_in_nusd,"
-    "  CASE WHEN c.seq IS NULL THEN u.est_out_nusd"
-    "    WHEN c.priced THEN c.cost_out_nusd END AS cost_out_nusd,"
-    "  coalesce(c.final, 0) AS final, coalesce(c.late, 0) AS late,"
-    "  coalesce(c.revision, 0) AS revision,"
-    "  CASE WHEN c.seq IS NULL THEN u.est_method ELSE c.method END AS method"
-    " FROM usage u JOIN place p ON p.id = u.place JOIN consumer k ON k.id = u.consumer"
-    "  LEFT JOIN usage_cost c ON c.seq = u.seq);";
+                             "CREATE VIEW token_usage AS SELECT ts, start, model, prompt_tokens, "
+                             "completion_tokens,"
+                             "  cached_prompt_tokens, latency_ms, ttft_ms, host, gpu_index, "
+                             "gpu_indices, gpu_instance,"
+                             "  requests, tenant, request_id, site, event_id,"
+                             "  " USD(
+                                 "cost_nusd") " / NULLIF(prompt_tokens + completion_tokens, 0) AS "
+                                              "cost_per_token,"
+                                              "  cost_nusd, cost_in_nusd, cost_out_nusd, energy_j, "
+                                              "unpriced_ns, final, late, revision,"
+                                              "  " METHOD_NAME(
+                                                  "method") " AS method, extra, partition, "
+                                                            "position, seq"
+                                                            " FROM (SELECT u.start + "
+                                                            "max(u.latency_ns, 1000000) AS ts, "
+                                                            "u.start, u.prompt_tokens,"
+                                                            "  u.completion_tokens, "
+                                                            "u.cached_prompt_tokens, u.latency_ns "
+                                                            "/ 1e6 AS latency_ms,"
+                                                            "  u.ttft_ns / 1e6 AS ttft_ms, "
+                                                            "u.requests, u.request_id, u.event_id, "
+                                                            "u.extra,"
+                                                            "  u.shard AS partition, u.position, "
+                                                            "u.seq, p.host, p.gpu_index, "
+                                                            "p.gpu_indices,"
+                                                            "  p.gpu_instance, p.site, k.model, "
+                                                            "k.tenant, c.energy_j, c.unpriced_ns,"
+                                                            "  CASE WHEN c.seq IS NULL THEN "
+                                                            "u.est_in_nusd + u.est_out_nusd"
+                                                            "    WHEN c.priced THEN c.cost_in_nusd "
+                                                            "+ c.cost_out_nusd END AS cost_nusd,"
+                                                            "  CASE WHEN c.seq IS NULL THEN "
+                                                            "u.est_in_nusd"
+                                                            "    WHEN c.priced THEN c.cost_in_nusd "
+                                                            "END AS cost_in_nusd,"
+                                                            "  CASE WHEN c.seq IS NULL THEN "
+                                                            "u.est_out_nusd"
+                                                            "    WHEN c.priced THEN "
+                                                            "c.cost_out_nusd END AS cost_out_nusd,"
+                                                            "  coalesce(c.final, 0) AS final, "
+                                                            "coalesce(c.late, 0) AS late,"
+                                                            "  coalesce(c.revision, 0) AS revision,"
+                                                            "  CASE WHEN c.seq IS NULL THEN "
+                                                            "u.est_method ELSE c.method END AS "
+                                                            "method"
+                                                            " FROM usage u JOIN place p ON p.id = "
+                                                            "u.place JOIN consumer k ON k.id = "
+                                                            "u.consumer"
+                                                            "  LEFT JOIN usage_cost c ON c.seq = "
+                                                            "u.seq);";
 
 // A row whose time has no price at all has no cost: NULL, never 0.
 #define WINDOW_VIEW(view, table)                                                                   \
@@ -155,8 +183,10 @@ static const char record_views[] =
     "    w.cost_out_nusd) AS cost_out_nusd,"                                                       \
     "  w.prompt_tokens, w.completion_tokens, w.cached_prompt_tokens, w.requests,"                  \
     "  w.unpriced_requests, w.busy_ns, w.energy_j, w.unpriced_ns, w.final, w.revision,"            \
-    "  " METHOD_NAME("w.method") " AS method, w.shard AS partition"                                \
-    " FROM " table " w JOIN place p ON p.id = w.place JOIN consumer k ON k.id = w.consumer;"
+    "  " METHOD_NAME(                                                                              \
+        "w.method") " AS method, w.shard AS partition"                                             \
+                    " FROM " table                                                                 \
+                    " w JOIN place p ON p.id = w.place JOIN consumer k ON k.id = w.consumer;"
 
 static const char computed_views[] = WINDOW_VIEW("cost_windows", "cost_window")
     WINDOW_VIEW("cost_hours", "cost_hour") WINDOW_VIEW("cost_days", "cost_day");
@@ -166,17 +196,36 @@ static const char state_views[] =
     "  g.host, g.gpu_index, nullif(g.gpu_instance, -1) AS gpu_instance, g.first_seen, g.ts, d.name,"
     "  d.uuid, g.utilization, g.mem_used_mb, g.mem_total_mb, g.power_w, g.temperature_c,"
     "  g.sm_clock_mhz, g.energy_mj, d.mig_profile,"
-    "  " USD("g.price_nusd_hour") " AS price_per_hour_usd, d.source, d.site"
-    " FROM gpu g JOIN device d ON d.id = g.device;"
-    "CREATE VIEW price_book AS SELECT"
-    "  id, effective_from, name, site, price_nusd_hour,"
-    "  " USD("price_nusd_hour") " AS price_per_hour_usd, source, added_at FROM price;"
-    "CREATE VIEW dead_letters AS SELECT"
-    "  id, at, origin, position, reason, CAST(payload AS TEXT) AS payload FROM dead_letter;"
-    "CREATE VIEW settings AS SELECT"
-    "  effective_from, window_ns, max_gap_ns, gpu_timeout_ns, horizon_ns, default_price_nusd,"
-    "  " USD("default_price_nusd") " AS price_per_hour_usd, weight_in, weight_out,"
-    "  " METHOD_NAME("method") " AS method, added_at FROM setting;";
+    "  " USD(
+        "g.price_nusd_hour") " AS price_per_hour_usd, d.source, d.site"
+                             " FROM gpu g JOIN device d ON d.id = g.device;"
+                             "CREATE VIEW price_book AS SELECT"
+                             "  id, effective_from, name, site, price_nusd_hour,"
+                             "  " USD(
+                                 "price_nusd_hour") " AS price_per_hour_usd, source, added_at FROM "
+                                                    "price;"
+                                                    "CREATE VIEW dead_letters AS SELECT"
+                                                    "  id, at, origin, position, reason, "
+                                                    "CAST(payload AS TEXT) AS payload FROM "
+                                                    "dead_letter;"
+                                                    "CREATE VIEW settings AS SELECT"
+                                                    "  effective_from, window_ns, max_gap_ns, "
+                                                    "gpu_timeout_ns, horizon_ns, "
+                                                    "default_price_nusd,"
+                                                    "  " USD(
+                                                        "default_price_nusd") " AS "
+                                                                              "price_per_hour_usd, "
+                                                                              "weight_in, "
+                                                                              "weight_out,"
+                                                                              "  " METHOD_NAME(
+                                                                                  "method") " AS "
+                                                                                            "method"
+                                                                                            ", "
+                                                                                            "added_"
+                                                                                            "at "
+                                                                                            "FROM "
+                                                                                            "settin"
+                                                                                            "g;";
 
 const struct sq_migration sq_migrations[] = {
     {1, raw_tables},   {1, computed_tables}, {1, state_tables},

@@ -23,8 +23,7 @@ void sq_shapes_trim(struct sq_shapes *s)
 
 static int32_t optional(sqlite3_stmt *stmt, int column)
 {
-    return sqlite3_column_type(stmt, column) == SQLITE_NULL ? -1
-                                                            : sqlite3_column_int(stmt, column);
+    return sqlite3_column_type(stmt, column) == SQLITE_NULL ? -1 : sqlite3_column_int(stmt, column);
 }
 
 static struct str text(struct arena *a, sqlite3_stmt *stmt, int column)

@@ -1,0 +1,63 @@
+// Reading: cursors and the driver's functions that read. Internal to src/output/sqlite.
+#pragma once
+
+#include "output/sqlite/conn.h"
+
+struct sq_store;
+
+// Rows of one shard in order; see read_records.c.
+struct sq_lane {
+    sqlite3_stmt *stmt;
+    bool has_row;
+    int64_t key; // of the row
+    struct str event_id;
+};
+
+struct sq_cursor {
+    struct store_cursor base;
+    struct sq_store *store;
+    struct sq_conn *conn;
+    enum record_kind kind;
+    struct sq_lane *lanes; // of records
+    size_t n_lanes;
+    struct sq_lane *last; // the one the last row came from
+    sqlite3_stmt *rows;   // of anything else: one of the connection's own
+    bool ended;
+};
+
+int sq_cursor_open(struct sq_store *s, struct sq_cursor **ret, struct error *err);
+void sq_cursor_close(struct store_cursor *c);
+
+// Binds the connection's statement for this query; sq_read_row reads one of its rows.
+int sq_rows_statement(struct sq_conn *c, const struct window_query *q, sqlite3_stmt **ret,
+                      struct error *err);
+int sq_read_row(struct sq_conn *c, sqlite3_stmt *stmt, struct window_row *ret, struct error *err);
+// utilization ... price_nusd_hour, from column `from` on.
+void sq_read_measures(sqlite3_stmt *stmt, int from, struct gpu_sample *g);
+void sq_set_device(struct gpu_sample *g, const struct sq_device *d);
+
+// The driver's functions.
+int sq_set_shards(struct store *s, uint32_t n, struct error *err);
+int sq_add_settings(struct store *s, const struct settings *e, int64_t added_at, struct error *err);
+int sq_add_price(struct store *s, const struct price_entry *e, int64_t *ret_id, struct error *err);
+int sq_expire(struct store *s, enum store_collection c, int64_t before, size_t limit,
+              size_t *ret_removed, struct error *err);
+int sq_info(struct store *s, struct store_info *ret, struct error *err);
+int sq_settings(struct store *s, struct arena *a, struct settings_history *ret, struct error *err);
+int sq_prices(struct store *s, struct arena *a, struct price_book *ret, struct error *err);
+int sq_position(struct store *s, struct str input, struct input_position *ret, struct error *err);
+int sq_shard_state(struct store *s, uint32_t shard, struct shard_state *ret, struct error *err);
+int sq_unsettled(struct store *s, struct arena *a, struct unsettled_range **ret, size_t *ret_n,
+                 struct error *err);
+int sq_gpus(struct store *s, struct arena *a, struct gpu_info **ret, size_t *ret_n,
+            struct error *err);
+int sq_records(struct store *s, const struct record_query *q, struct store_cursor **ret,
+               struct error *err);
+int sq_records_next(struct store_cursor *c, struct stored_record *ret, struct error *err);
+int sq_cost(struct store *s, int64_t seq, struct usage_cost *ret, struct error *err);
+int sq_windows(struct store *s, const struct window_query *q, struct store_cursor **ret,
+               struct error *err);
+int sq_windows_next(struct store_cursor *c, struct window_row *ret, struct error *err);
+int sq_dead_letters(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
+                    struct error *err);
+int sq_dead_letters_next(struct store_cursor *c, struct dead_letter *ret, struct error *err);

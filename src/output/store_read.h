@@ -1,0 +1,121 @@
+// The reading half of a store; see output/store.h, which includes it.
+//
+// Everything here sees committed transactions only. What a function puts into an arena lives as
+// long as that does.
+#pragma once
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "cost/price.h"
+#include "cost/rows.h"
+#include "cost/settings.h"
+#include "model/record.h"
+
+struct store;
+
+// How far an input got: the next run goes on behind it.
+struct input_position {
+    struct str input;     // its name: stable over restarts
+    int64_t records;      // records and dead letters taken from it so far
+    int64_t offset;       // bytes of it consumed; -1 where that means nothing
+    uint64_t fingerprint; // of its beginning, to tell another input under the same name; 0: none
+};
+
+// What an engine must know to go on: see pipeline/rebuild.h.
+struct shard_state {
+    uint32_t shard;
+    int64_t frontier;       // everything before is final; INT64_MIN: nothing yet
+    int64_t newest;         // newest evidence; INT64_MIN: none
+    int64_t oldest_pending; // start of the oldest request not final; INT64_MAX: none
+    int64_t samples_seen;   // highest seq of gpu_metrics that the engine has taken in
+    int64_t usage_seen;     // the same of token_usage
+};
+
+// Computed time that must be settled: [from, to) of a shard.
+struct unsettled_range {
+    uint32_t shard;
+    int64_t from, to;
+};
+
+struct store_info {
+    int schema_version;
+    uint32_t n_shards;
+    int64_t samples, usages, dead_letters; // rows stored
+    int64_t raw_from; // raw records before this were expired; INT64_MIN: none were
+    int64_t
+        longest_usage_ns;  // no stored request is longer: bounds the search for those running at t
+    int64_t first, last;   // oldest and newest event time stored; INT64_MAX, INT64_MIN: none
+    int64_t final_until;   // least frontier of all shards with records; INT64_MIN: none
+    uint64_t data_version; // changes with every commit by anyone
+};
+int store_info(struct store *s, struct store_info *ret, struct error *err) GTAP_CHECK;
+
+// Owned by the arena. At least one epoch once something was written; n may be 0 before.
+int store_settings(struct store *s, struct arena *a, struct settings_history *ret,
+                   struct error *err) GTAP_CHECK;
+int store_prices(struct store *s, struct arena *a, struct price_book *ret, struct error *err)
+    GTAP_CHECK;
+int store_position(struct store *s, struct str input, struct input_position *ret,
+                   struct error *err) GTAP_CHECK; // -ENOENT: never seen
+int store_shard(struct store *s, uint32_t shard, struct shard_state *ret,
+                struct error *err)
+    GTAP_CHECK; // nothing stored yet: frontier INT64_MIN etc., seen 0
+int store_unsettled(struct store *s, struct arena *a, struct unsettled_range **ret, size_t *ret_n,
+                    struct error *err) GTAP_CHECK;
+
+// The newest sample of each GPU, in canonical order.
+struct gpu_info {
+    struct gpu_sample newest;
+    int64_t first_seen; // ns
+};
+int store_gpus(struct store *s, struct arena *a, struct gpu_info **ret, size_t *ret_n,
+               struct error *err) GTAP_CHECK;
+
+// Cursors: *_next returns 1 with a row, 0 at the end, or a negative errno. What a row borrows is
+// valid until the next call. A cursor sees one snapshot; close it soon, and before its store.
+struct store_cursor;
+void store_cursor_close(struct store_cursor *c); // accepts NULL
+
+enum record_order {
+    RECORDS_BY_TIME, // samples by (ts, event_id), usage by (start, event_id); range on ts / start
+    RECORDS_BY_SEQ,  // as they came; range on seq
+};
+enum record_filter { RECORDS_ALL, RECORDS_UNPLACED, RECORDS_UNPRICED, RECORDS_LATE, RECORDS_OPEN };
+
+struct record_query {
+    enum record_kind kind;
+    enum record_order order;
+    enum record_filter filter; // usage only, but for RECORDS_ALL
+    int64_t from, to;          // [from, to)
+    int64_t shard;             // -1: all
+};
+// A stored record with its cost: for usage, final or provisional; cost.seq 0 when it has none.
+struct stored_record {
+    struct record record;
+    struct usage_cost cost;
+};
+int store_records(struct store *s, const struct record_query *q, struct store_cursor **ret,
+                  struct error *err) GTAP_CHECK;
+int store_records_next(struct store_cursor *c, struct stored_record *ret, struct error *err)
+    GTAP_CHECK;
+
+// The stored computed cost of one request by seq: -ENOENT when it has none but a provisional one.
+int store_cost(struct store *s, int64_t seq, struct usage_cost *ret, struct error *err) GTAP_CHECK;
+
+enum window_level { LEVEL_WINDOW, LEVEL_HOUR, LEVEL_DAY };
+struct window_query {
+    enum window_level level; // hours and days hold final windows only
+    int64_t from, to;        // [from, to) on window_start
+    int64_t shard;           // -1: all
+};
+// Rows in ascending window_start; within one, by shard, then in canonical order.
+int store_windows(struct store *s, const struct window_query *q, struct store_cursor **ret,
+                  struct error *err) GTAP_CHECK;
+int store_windows_next(struct store_cursor *c, struct window_row *ret, struct error *err)
+    GTAP_CHECK;
+
+// In order of arrival; range on `at`.
+int store_dead_letters(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
+                       struct error *err) GTAP_CHECK;
+int store_dead_letters_next(struct store_cursor *c, struct dead_letter *ret, struct error *err)
+    GTAP_CHECK;
