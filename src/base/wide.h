@@ -92,6 +92,34 @@ static inline struct dd dd_of_i64(int64_t v)
                  : dd_of_u128((u128)(uint64_t)v);
 }
 
+// A running sum of four doubles, for integrals whose steps differ by more than a double-double's
+// precision: what the first loses to rounding the next one keeps (a cascade of exact two-sums).
+struct long_sum {
+    double c[4];
+};
+
+static inline void long_sum_add(struct long_sum *s, struct dd step)
+{
+    double terms[2] = {step.hi, step.lo};
+    for (int t = 0; t < 2; t++) {
+        double rest = terms[t];
+        for (int i = 0; i < 4; i++) {
+            struct dd sum = dd_two_sum(s->c[i], rest);
+            s->c[i] = sum.hi;
+            rest = sum.lo;
+        }
+    }
+}
+
+// now - then. Each addition is good to 2^-104 of its own result, cancellation or not.
+static inline struct dd long_sum_since(const struct long_sum *now, const struct long_sum *then)
+{
+    struct dd d = dd_two_sum(now->c[0], -then->c[0]);
+    for (int i = 1; i < 4; i++)
+        d = dd_add(d, dd_two_sum(now->c[i], -then->c[i]));
+    return d;
+}
+
 static inline double dd_value(struct dd a)
 {
     return a.hi + a.lo;

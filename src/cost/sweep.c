@@ -177,7 +177,7 @@ static void enter_phase(struct sweep *s, struct slot *slot, bool decoding)
 // Credits a slot with what it earned since its phase, or the span, began.
 static void collect(struct sweep *s, struct slot *slot)
 {
-    struct dd weighted = dd_sub(s->now.weighted, slot->since.weighted);
+    struct dd weighted = long_sum_since(&s->now.weighted, &slot->since.weighted);
     struct dd equal = dd_sub(s->now.equal, slot->since.equal);
     if (slot->first < 0) {
         struct dd half = {equal.hi / 2, equal.lo / 2};
@@ -190,8 +190,8 @@ static void collect(struct sweep *s, struct slot *slot)
         *side = dd_add(*side, dd_add(dd_mul(dd_of_u128(slot->weight), weighted), equal));
     }
     if (s->now.powered_ns > slot->since.powered_ns) {
-        struct dd joules =
-            dd_mul(dd_of_u128(slot->weight), dd_sub(s->now.weighted_j, slot->since.weighted_j));
+        struct dd weighted_j = long_sum_since(&s->now.weighted_j, &slot->since.weighted_j);
+        struct dd joules = dd_mul(dd_of_u128(slot->weight), weighted_j);
         joules = dd_add(joules, dd_sub(s->now.equal_j, slot->since.equal_j));
         slot->energy += dd_value(joules);
         slot->has_energy = true;
@@ -321,6 +321,20 @@ static void close_span(struct sweep *s, int64_t at, int64_t price)
 
 // ---- walking along -------------------------------------------------------------------------
 
+static void pass_weighted(struct integrals *now, struct dd step, bool powered, double power_w)
+{
+    long_sum_add(&now->weighted, step);
+    if (powered)
+        long_sum_add(&now->weighted_j, dd_mul(step, dd_of_double(power_w)));
+}
+
+static void pass_equal(struct integrals *now, struct dd step, bool powered, double power_w)
+{
+    now->equal = dd_add(now->equal, step);
+    if (powered)
+        now->equal_j = dd_add(now->equal_j, dd_mul(step, dd_of_double(power_w)));
+}
+
 // Lets dt pass within one piece, with nobody coming or going.
 static void pass_time(struct sweep *s, const struct piece *p, int64_t dt)
 {
@@ -334,16 +348,11 @@ static void pass_time(struct sweep *s, const struct piece *p, int64_t dt)
         }
         return;
     }
-    bool by_weight = s->weight_sum > 0;
-    struct dd divisor = by_weight ? dd_of_u128(s->weight_sum) : dd_of_double((double)s->n_active);
-    struct dd step = dd_div(time, divisor);
-    struct dd *sum = by_weight ? &s->now.weighted : &s->now.equal;
-    *sum = dd_add(*sum, step);
-    if (!powered)
-        return;
-    struct dd *joules = by_weight ? &s->now.weighted_j : &s->now.equal_j;
-    *joules = dd_add(*joules, dd_mul(step, dd_of_double(p->power_w)));
-    s->now.powered_ns += dt;
+    if (s->weight_sum > 0)
+        pass_weighted(&s->now, dd_div(time, dd_of_u128(s->weight_sum)), powered, p->power_w);
+    else
+        pass_equal(&s->now, dd_div(time, dd_of_double((double)s->n_active)), powered, p->power_w);
+    s->now.powered_ns += powered ? dt : 0;
 }
 
 struct cursor {

@@ -23,8 +23,8 @@
 // The running integrals at some instant. The energy ones (_j) integrate power as well, in
 // watt-nanoseconds; powered_ns counts time with known power.
 struct integrals {
-    struct dd weighted, equal;
-    struct dd weighted_j, equal_j;
+    struct long_sum weighted, weighted_j;
+    struct dd equal, equal_j;
     int64_t powered_ns;
 };
 

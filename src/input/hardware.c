@@ -1,7 +1,6 @@
 #include "input/hardware.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <strings.h>
 
 #include "base/decimal.h"
@@ -9,17 +8,17 @@
 // Dense BF16 TFLOPS, bandwidth and clocks are the vendor's data sheets'; memory is what the driver
 // reports, and power as measured on real boards.
 static const struct gpu_class gpu_classes[] = {
-    {"h100", "NVIDIA H100 80GB HBM3", 81559, 989, 3350, 70000, 700000, 345, 1980},
-    {"h200", "NVIDIA H200", 143771, 989, 4800, 75000, 700000, 345, 1980},
-    {"b200", "NVIDIA B200", 183359, 2250, 8000, 196000, 1000000, 120, 1965},
-    {"a100", "NVIDIA A100-SXM4-80GB", 81920, 312, 2039, 58000, 400000, 210, 1410},
-    {"a100-40", "NVIDIA A100-SXM4-40GB", 40960, 312, 1555, 50000, 400000, 210, 1410},
-    {"l40s", "NVIDIA L40S", 46068, 362, 864, 35000, 350000, 210, 2520},
-    {"a10g", "NVIDIA A10G", 23028, 70, 600, 16000, 300000, 210, 1710},
-    {"l4", "NVIDIA L4", 23034, 121, 300, 16000, 72000, 210, 2040},
-    {"t4", "Tesla T4", 15360, 65, 320, 10000, 70000, 300, 1590},
-    {"rtx3090", "NVIDIA GeForce RTX 3090", 24576, 71, 936, 25000, 350000, 210, 1860},
-    {"rtx4090", "NVIDIA GeForce RTX 4090", 24564, 165, 1008, 22000, 450000, 210, 2520},
+    {"h100", "NVIDIA H100 80GB HBM3", 81559, 989, 3350, 70000, 700000, 345, 1980, true},
+    {"h200", "NVIDIA H200", 143771, 989, 4800, 75000, 700000, 345, 1980, true},
+    {"b200", "NVIDIA B200", 183359, 2250, 8000, 196000, 1000000, 120, 1965, true},
+    {"a100", "NVIDIA A100-SXM4-80GB", 81920, 312, 2039, 58000, 400000, 210, 1410, false},
+    {"a100-40", "NVIDIA A100-SXM4-40GB", 40960, 312, 1555, 50000, 400000, 210, 1410, false},
+    {"l40s", "NVIDIA L40S", 46068, 362, 864, 35000, 350000, 210, 2520, true},
+    {"a10g", "NVIDIA A10G", 23028, 70, 600, 16000, 300000, 210, 1710, false},
+    {"l4", "NVIDIA L4", 23034, 121, 300, 16000, 72000, 210, 2040, true},
+    {"t4", "Tesla T4", 15360, 65, 320, 10000, 70000, 300, 1590, false},
+    {"rtx3090", "NVIDIA GeForce RTX 3090", 24576, 71, 936, 25000, 350000, 210, 1860, false},
+    {"rtx4090", "NVIDIA GeForce RTX 4090", 24564, 165, 1008, 22000, 450000, 210, 2520, true},
 };
 
 const struct gpu_class *const gpu_class_default = &gpu_classes[0];
@@ -123,11 +122,11 @@ static int64_t read_mb(const struct model_class *m)
     return megabytes(m->active_m + (m->params_m - m->active_m) / 3, m->bits);
 }
 
-// Multiply-adds for one token are twice the parameters; 8 bits and fewer run at twice BF16's pace.
+// Multiply-adds for one token are twice the parameters.
 static int64_t compute_ps(const struct model_class *m, const struct gpu_class *gpu)
 {
     bool experts = m->active_m < m->params_m;
-    int64_t tflops = gpu->tflops * (m->bits <= 8 ? 2 : 1);
+    int64_t tflops = gpu->tflops * (m->bits <= 8 && gpu->fp8 ? 2 : 1);
     int64_t percent = experts ? MFU_EXPERTS_PERCENT : MFU_PERCENT;
     return 2 * m->active_m * 1000000 * 100 / (tflops * percent);
 }
@@ -146,10 +145,9 @@ int serve_speed_of(const struct model_class *m, struct str name, const struct gp
     int64_t kv_tokens = room_mb * (1 << 20) / kv_bytes;
     if (kv_tokens < KV_TOKENS_MIN) {
         return error_set(err, -EINVAL,
-                         "model '" STR_FMT "' (%lld GB) does not fit %d x %s (%lld GB each): "
-                         "give more of them with tp=",
+                         "model '" STR_FMT "' (%lld GB) does not fit %d x %s (%lld GB each)",
                          STR_ARG(name), (long long)megabytes(m->params_m, m->bits) / 1000, tp,
-                         gpu->name, (long long)gpu->memory_mb / 1024);
+                         gpu->name, (long long)gpu->memory_mb * (1 << 20) / 1000000000);
     }
     int64_t split = tp > 1 ? SPLIT_PERCENT : 100;
     int64_t token_ps = compute_ps(m, gpu) * split / 100 / tp;
@@ -166,4 +164,16 @@ int serve_speed_of(const struct model_class *m, struct str name, const struct gp
         .step_tokens = STEP_TOKENS,
     };
     return 0;
+}
+
+int serve_speed_fit(const struct model_class *m, struct str name, const struct gpu_class *gpu,
+                    int32_t most, struct serve_speed *ret, struct error *err)
+{
+    int32_t tp = MIN(m->tp, most);
+    int r = serve_speed_of(m, name, gpu, tp, ret, err);
+    while (r < 0 && tp <= most / 2) {
+        tp *= 2;
+        r = serve_speed_of(m, name, gpu, tp, ret, err);
+    }
+    return r;
 }

@@ -2,6 +2,7 @@
 // parameters of serve.h. Sources and rationale: docs/inputs/trace.md.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -15,6 +16,7 @@ struct gpu_class {
     int64_t bandwidth_gbs;
     int64_t idle_mw, limit_mw;
     int32_t idle_mhz, boost_mhz;
+    bool fp8; // arithmetic in 8 bits, at twice the pace
 };
 
 // By key, ignoring case. NULL when unknown; gpu_class_list() names all, for messages.
@@ -53,3 +55,7 @@ struct serve_speed {
 // -EINVAL with a message when the weights do not fit.
 int serve_speed_of(const struct model_class *m, struct str name, const struct gpu_class *gpu,
                    int32_t tp, struct serve_speed *ret, struct error *err) GTAP_CHECK;
+
+// The same on as few GPUs as it fits, doubling from the model's usual number up to `most`.
+int serve_speed_fit(const struct model_class *m, struct str name, const struct gpu_class *gpu,
+                    int32_t most, struct serve_speed *ret, struct error *err) GTAP_CHECK;

@@ -234,14 +234,16 @@ static int place_servers(struct trace_input *t, struct str model, struct error *
     const struct fleet *f = &r->fleet;
     struct model_class class;
     model_class_find(model, &class);
-    int64_t tp = MIN(class.tp, (int32_t)f->per_host);
-    r->speeds = x_array(1, sizeof(r->speeds[0]));
+    int64_t tp = 0, most = MIN((int64_t)f->per_host, RECORD_GPUS_MAX);
+    struct serve_speed *speed = r->speeds = x_array(1, sizeof(r->speeds[0]));
     r->places = x_array(f->n_gpus, sizeof(r->places[0]));
     AUTO_FREE uint32_t *used = x_array(f->n_hosts, sizeof(used[0]));
-    int code =
-        uri_option_i64(t->base.uri, "tp", 1, MIN((int64_t)f->per_host, RECORD_GPUS_MAX), &tp, err);
-    code = code < 0 ? code : serve_speed_of(&class, model, f->gpu, (int32_t)tp, &r->speeds[0], err);
-    while (code == 0 && fleet_take(f, used, (int32_t)tp, &r->places[r->n_places].first_gpu)) {
+    int code = uri_option_i64(t->base.uri, "tp", 1, most, &tp, err);
+    if (code == 0) {
+        code = tp > 0 ? serve_speed_of(&class, model, f->gpu, (int32_t)tp, speed, err)
+                      : serve_speed_fit(&class, model, f->gpu, (int32_t)most, speed, err);
+    }
+    while (code == 0 && fleet_take(f, used, speed->tp, &r->places[r->n_places].first_gpu)) {
         r->n_places++;
     }
     return code;

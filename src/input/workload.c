@@ -163,11 +163,10 @@ static int read_speeds(struct workload *w, const struct uri *uri, const struct f
     uint32_t n = 0;
     for (uint32_t i = 0; i < w->n_models && r == 0; i++) {
         struct workload_model m = w->models[i];
-        int32_t tp = MIN(m.class.tp, (int32_t)most);
-        if (m.class.params_m >= LARGE_MODEL_M && tp_large > 0) {
-            tp = (int32_t)tp_large;
-        }
-        r = serve_speed_of(&m.class, str_of(m.name), fleet->gpu, tp, &m.speed, err);
+        struct str name = str_of(m.name);
+        bool split = m.class.params_m >= LARGE_MODEL_M && tp_large > 0;
+        r = split ? serve_speed_of(&m.class, name, fleet->gpu, (int32_t)tp_large, &m.speed, err)
+                  : serve_speed_fit(&m.class, name, fleet->gpu, (int32_t)most, &m.speed, err);
         if (r == 0) {
             w->models[n++] = m;
         }

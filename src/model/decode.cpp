@@ -47,17 +47,12 @@ struct walk {
 // Beside 0 and -EINVAL, inside this file: bad as the kind that was guessed, maybe not as the other.
 enum { UNSURE = -EAGAIN };
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
-}
-
 // A value's first token: of a scalar, all of it.
 static struct str token_of(json::value &v)
 {
     std::string_view token = v.raw_json_token();
     size_t n = token.size();
-    while (n > 1 && is_space(token[n - 1])) {
+    while (n > 1 && json_space(token[n - 1])) {
         n--;
     }
     return str{token.data(), n};
@@ -88,7 +83,7 @@ static int fault_of_text(const struct walk *w, simdjson::error_code code)
     case simdjson::UNCLOSED_STRING:
         return refuse_text(w->err, "a string is not closed");
     case simdjson::INCOMPLETE_ARRAY_OR_OBJECT:
-        return refuse_text(w->err, "does not end with a closing brace");
+        return refuse_braces(w->err, w->text);
     default:
         return refuse_text(w->err, simdjson::error_message(code));
     }
@@ -562,7 +557,8 @@ int decoder_record(struct decoder *d, struct str text, struct arena *a, struct r
                    struct error *err)
 {
     if (text.n > RECORD_BYTES_MAX) {
-        return error_set(err, -EINVAL, "is longer than %d bytes (%zu)", RECORD_BYTES_MAX, text.n);
+        return error_set(err, -EINVAL, "record: is longer than %d bytes (%zu)", RECORD_BYTES_MAX,
+                         text.n);
     }
     struct walk w = {};
     w.d = d;

@@ -4,7 +4,7 @@
 
 #include "model/token.h"
 
-enum { QUOTE_MAX = 40 };
+enum { QUOTE_MAX = 40, BRACES_MAX = 64 };
 
 int refuse_text(struct error *err, const char *what)
 {
@@ -21,6 +21,52 @@ int refuse_byte(struct error *err, struct str text, const char *at)
         return error_set(err, -EINVAL, "not JSON: unexpected %c at byte %zu", *at, n + 1);
     }
     return error_set(err, -EINVAL, "not JSON: unexpected character at byte %zu", n + 1);
+}
+
+// Just behind the string that begins at p[at].
+static size_t skip_string(struct str text, size_t at)
+{
+    for (at++; at < text.n && text.p[at] != '"'; at++) {
+        at += text.p[at] == '\\';
+    }
+    return at + 1;
+}
+
+// Just behind the brace that closes the first one, or at one that is of another kind or too deep.
+static size_t closing_brace(struct str text)
+{
+    uint64_t objects = 0; // a bit for each level: it is an object, not an array
+    size_t depth = 0;
+    for (size_t at = 0; at < text.n;) {
+        char c = text.p[at];
+        if (c == '{' || c == '[') {
+            if (depth == BRACES_MAX) {
+                return at;
+            }
+            objects = objects << 1 | (c == '{');
+            depth++;
+        } else if (c == '}' || c == ']') {
+            if (depth == 0 || (objects & 1) != (c == '}')) {
+                return at;
+            }
+            objects >>= 1;
+            depth--;
+        }
+        at = c == '"' ? skip_string(text, at) : at + 1;
+        if (depth == 0 && !json_space(c)) {
+            return at;
+        }
+    }
+    return text.n;
+}
+
+int refuse_braces(struct error *err, struct str text)
+{
+    size_t at = closing_brace(text);
+    while (at < text.n && json_space(text.p[at])) {
+        at++;
+    }
+    return refuse_byte(err, text, text.p + at);
 }
 
 int refuse_string(struct error *err, struct str text, const char *at)

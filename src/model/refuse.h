@@ -14,6 +14,9 @@ int refuse_text(struct error *err, const char *what);
 // counted from 1.
 int refuse_byte(struct error *err, struct str text, const char *at);
 
+// A text whose braces do not pair up: "ends too early", or the first byte behind its end.
+int refuse_braces(struct error *err, struct str text);
+
 // A string that does not unescape.
 int refuse_string(struct error *err, struct str text, const char *at);
 

@@ -157,7 +157,7 @@ bool number_plain(struct str s, int scale, int64_t *ret)
 {
     int64_t v = 0;
     size_t point = s.n;
-    if (s.n > PLAIN_MAX || (s.n > 1 && s.p[0] == '0' && s.p[1] != '.')) {
+    if (s.n == 0 || s.n > PLAIN_MAX || (s.n > 1 && s.p[0] == '0' && s.p[1] != '.')) {
         return false;
     }
     for (size_t i = 0; i < s.n; i++) {
@@ -170,8 +170,12 @@ bool number_plain(struct str s, int scale, int64_t *ret)
         }
     }
     size_t fraction = point < s.n ? s.n - point - 1 : 0;
-    return point + 1 != s.n && fraction <= (size_t)scale &&
-           !__builtin_mul_overflow(v, powers_of_ten[(size_t)scale - fraction], ret);
+    if (point + 1 == s.n || fraction > (size_t)scale ||
+        __builtin_mul_overflow(v, powers_of_ten[(size_t)scale - fraction], &v)) {
+        return false;
+    }
+    *ret = v;
+    return true;
 }
 
 int number_scaled(struct str token, int scale, int64_t *ret)

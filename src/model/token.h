@@ -10,6 +10,11 @@
 extern "C" {
 #endif
 
+static inline bool json_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
 // A token here is never empty: a whole number or literal, or what begins with ", { or [.
 bool token_is_number(struct str token); // by its first byte
 bool token_is_null(struct str token);

@@ -398,13 +398,14 @@ def restart(case):
 
 def disturbed(case, *what):
     """Any order, with windows closed, settled and the engine restarted whenever it suits nobody."""
-    first = min(map(event_time, case.records), default=0) - HOUR_NS
     for r in shuffled(case, "late", *what):
         yield record_line(r)
         rng = case.rng("disturb", *what, r.event_id)
         kind = rng.random()
         if kind < 0.35:
-            yield f"advance {max(rng.randint(first, end_of_time(case)), 0)}"
+            epoch = rng.choice(case.epochs)
+            step = rng.choice([epoch.window, epoch.max_gap, epoch.gpu_timeout])
+            yield f"advance {max(event_time(r) + rng.randint(-4, 6) * step, 0)}"
         if rng.random() < 0.25:
             yield "settle"
         if rng.random() < 0.15:

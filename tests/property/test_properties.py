@@ -18,7 +18,7 @@ import properties
 import reference
 import stress
 
-CASES_QUICK, CASES_FULL = 60, 600
+CASES_QUICK, CASES_FULL = 100, 800
 CHUNK = 50
 SHRINK_RUNS_MAX = 400
 

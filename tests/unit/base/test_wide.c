@@ -84,6 +84,29 @@ static void test_cancellation(void **state)
     assert_near(dd_value(dd_sub(third, third)), 0, 0);
 }
 
+// An integral that has grown large still tells its last, small steps apart.
+static void test_long_sum_keeps_small_steps(void **state)
+{
+    (void)state;
+    struct long_sum sum = {{0}};
+    for (int i = 0; i < 1000; i++) {
+        struct dd big = random_dd();
+        long_sum_add(&sum, (struct dd){fabs(big.hi) * 0x1p60, 0});
+        struct long_sum before = sum;
+        f128 want = 0;
+        for (int j = 0; j < 10; j++) {
+            struct dd small = random_dd();
+            small = small.hi < 0 ? (struct dd){-small.hi, -small.lo} : small;
+            small = (struct dd){small.hi * 0x1p-60, small.lo * 0x1p-60};
+            want += exact(small);
+            long_sum_add(&sum, small);
+        }
+        check(long_sum_since(&sum, &before), want, want, "long sum");
+    }
+    struct dd none = long_sum_since(&sum, &sum);
+    assert_near(dd_value(none), 0, 0);
+}
+
 static void test_from_integers(void **state)
 {
     (void)state;
@@ -151,6 +174,7 @@ static void test_floors_telescope(void **state)
 int main(void)
 {
     return TEST_RUN(TEST(test_against_float128), TEST(test_error_free_transformations),
-                    TEST(test_cancellation), TEST(test_from_integers), TEST(test_mul_div_floor),
+                    TEST(test_cancellation), TEST(test_long_sum_keeps_small_steps),
+                    TEST(test_from_integers), TEST(test_mul_div_floor),
                     TEST(test_floors_telescope));
 }

@@ -457,7 +457,11 @@ static void test_weights_must_fit(void **state)
     assert_int_equal(serve_speed_of(&m, STR("llama-3-70b"), gpu_class_find(STR("l4")), 1, &v, &err),
                      -22);
     assert_non_null(strstr(err.msg, "llama-3-70b"));
-    assert_non_null(strstr(err.msg, "tp="));
+    assert_int_equal(serve_speed_fit(&m, STR("x"), gpu_class_find(STR("l4")), 3, &v, &err), -22);
+    assert_ok(serve_speed_fit(&m, STR("x"), gpu_class_find(STR("l4")), 8, &v, &err), &err);
+    assert_int_equal(v.tp, 4); // two do not hold it, three are not tried
+    assert_ok(serve_speed_fit(&m, STR("x"), gpu_class_find(STR("h100")), 8, &v, &err), &err);
+    assert_int_equal(v.tp, 2);
 }
 
 int main(void)

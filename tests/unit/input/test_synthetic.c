@@ -254,6 +254,7 @@ static void test_small_clusters(void **state)
     assert_true(total_of("synthetic:?duration=1m&gpus=1").usages > 0);
     assert_true(total_of("synthetic:?duration=1m&gpus=1&gpu=l4&rate=1").usages > 20);
     assert_true(total_of("synthetic:?duration=1m&gpus=9&hosts=4&rate=1").usages > 20);
+    assert_true(total_of("synthetic:?duration=1m&gpu=l40s&models=qwen3-30b&rate=1").usages > 20);
 }
 
 static void test_what_does_not_open(void **state)
@@ -276,7 +277,7 @@ static void test_what_does_not_open(void **state)
         {"synthetic:?tenants=0", "tenants=", {NULL}},
         {"synthetic:?tenants=a:x", "tenants=", {NULL}},
         {"synthetic:?gpus=1&models=llama-3-8b,qwen3-30b", "no room", {NULL}},
-        {"synthetic:?gpu=t4", "does not fit", {NULL}},
+        {"synthetic:?gpu=t4&gpus=1", "does not fit", {NULL}},
         {"synthetic:?duration=2h&start=now", "more than an hour", {NULL}},
         {"synthetic:?duration=40000d&start=2100-01-01", "more than an hour", {NULL}},
         {"synthetic:?duration=1m&nodes=3", "unknown option 'nodes'", {NULL}},
