@@ -116,7 +116,9 @@ static int run_zstd(struct unpacker *u, struct str *in, char *out, size_t room, 
     ZSTD_inBuffer from = {.src = in->p, .size = in->n};
     ZSTD_outBuffer to = {.dst = out, .size = room};
     size_t left = ZSTD_decompressStream(u->zstd, &to, &from);
-    *in = (struct str){in->p + from.pos, in->n - from.pos};
+    if (from.pos > 0) {
+        *in = (struct str){in->p + from.pos, in->n - from.pos};
+    }
     *ret_n = to.pos;
     if (ZSTD_isError(left)) {
         return error_set(err, -EBADMSG, "%s", ZSTD_getErrorName(left));

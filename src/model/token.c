@@ -41,9 +41,11 @@ static bool is_digit(char c)
 
 static bool eat(struct str *s, char c)
 {
-    bool found = s->n > 0 && s->p[0] == c;
-    *s = (struct str){s->p + found, s->n - found};
-    return found;
+    if (s->n == 0 || s->p[0] != c) {
+        return false;
+    }
+    *s = (struct str){s->p + 1, s->n - 1};
+    return true;
 }
 
 static struct str eat_digits(struct str *s)
