@@ -183,15 +183,16 @@ static bool mark_dirty(struct engine *e, int64_t from, int64_t to)
 
 // Evidence at [from, to] of a GPU, where there was none before: it changes what is computed already
 // when it lies there, or when it is the first after the frontier and reaches back over a gap. A
-// sample does that also where requests ran on: it gives them a price.
+// sample does that also where time up to the frontier is billed without it, since requests ran on
+// or the gap is bridged already: it gives that time a price and a site.
 static bool reaches_back(struct engine *e, const struct gpu *g, int64_t from, int64_t to,
                          bool sample)
 {
     int64_t reach = engine_reach(e);
     if (from < e->frontier)
         return mark_dirty(e, from - reach, to + reach + 1);
-    bool crossed = g->after == e->frontier;
-    bool near = g->before >= from - reach || (sample && crossed);
+    bool billed = g->after == e->frontier || g->before >= g->after - reach;
+    bool near = g->before >= from - reach || (sample && billed);
     int64_t nearest = sample ? g->sample_after : g->after;
     if (from - reach >= e->frontier || !near || nearest <= from)
         return false;
