@@ -182,18 +182,7 @@ static int collect(struct sq_store *s, struct store_write *w, struct error *err)
     return 0;
 }
 
-static int store_conflict(struct sq_store *s, const struct store_write *w,
-                          const struct store_record *sr, struct error *err)
-{
-    struct buf payload;
-    struct dead_letter d = conflict_letter(w, sr, clock_wall(&clock_system), &payload);
-    int r = sq_put_letter(s, &d, err);
-    buf_done(&payload);
-    return r;
-}
-
-static int judge(struct sq_store *s, const struct store_write *w, struct sq_new *n,
-                 struct error *err)
+static int judge(struct sq_store *s, struct sq_new *n, struct error *err)
 {
     struct record *record = n->stored->record;
     sqlite3_stmt *stmt;
@@ -209,20 +198,18 @@ static int judge(struct sq_store *s, const struct store_write *w, struct sq_new 
     record->seq = sq_i64(stmt, 0);
     bool same = (uint64_t)sq_i64(stmt, 1) == record->digest;
     sq_reset(stmt);
-    if (record->seq == n->seq) {
-        return 0;
+    if (record->seq != n->seq) {
+        n->stored->verdict = same ? STORE_DUPLICATE : STORE_CONFLICT;
     }
-    n->stored->verdict = same ? STORE_DUPLICATE : STORE_CONFLICT;
-    return same ? 0 : store_conflict(s, w, n->stored, err);
+    return 0;
 }
 
 // Of the list only the new ones stay.
-static int judge_all(struct sq_store *s, const struct store_write *w, struct sq_new_list *list,
-                     struct error *err)
+static int judge_all(struct sq_store *s, struct sq_new_list *list, struct error *err)
 {
     size_t kept = 0;
     for (size_t i = 0; i < list->n; i++) {
-        int r = judge(s, w, &list->v[i], err);
+        int r = judge(s, &list->v[i], err);
         if (r < 0) {
             return r;
         }
@@ -234,8 +221,7 @@ static int judge_all(struct sq_store *s, const struct store_write *w, struct sq_
     return 0;
 }
 
-static int insert(struct sq_store *s, const struct store_write *w, enum record_kind kind,
-                  struct error *err)
+static int insert(struct sq_store *s, enum record_kind kind, struct error *err)
 {
     struct sq_new_list *list = &s->writer->fresh[kind];
     struct sq_feed *feed = kind == RECORD_SAMPLE ? &s->writer->samples : &s->writer->usages;
@@ -246,7 +232,29 @@ static int insert(struct sq_store *s, const struct store_write *w, enum record_k
     if (r < 0 || (size_t)sqlite3_changes64(s->main->db) == list->n) {
         return r;
     }
-    return judge_all(s, w, list, err);
+    return judge_all(s, list, err);
+}
+
+static int put_conflict(struct sq_store *s, const struct store_write *w,
+                        const struct store_record *sr, struct error *err)
+{
+    struct buf payload;
+    struct dead_letter d = conflict_letter(w, sr, clock_wall(&clock_system), &payload);
+    int r = sq_put_letter(s, &d, err);
+    buf_done(&payload);
+    return r;
+}
+
+// In the order in which the records came, whatever their kind.
+static int put_conflicts(struct sq_store *s, const struct store_write *w, struct error *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < w->n_records; i++) {
+        if (w->records[i].verdict == STORE_CONFLICT) {
+            r = put_conflict(s, w, &w->records[i], err);
+        }
+    }
+    return r;
 }
 
 static void count(struct sq_writer *writer, enum record_kind kind)
@@ -286,11 +294,12 @@ int sq_put_records(struct sq_store *s, struct store_write *w, struct error *err)
 {
     int r = collect(s, w, err);
     for (enum record_kind kind = RECORD_SAMPLE; r == 0 && kind <= RECORD_USAGE; kind++) {
-        r = insert(s, w, kind, err);
+        r = insert(s, kind, err);
         if (r == 0) {
             count(s->writer, kind);
             r = mark_shards(s, &s->writer->fresh[kind], err);
         }
     }
+    r = r < 0 ? r : put_conflicts(s, w, err);
     return r < 0 ? r : sq_put_gpus(s, &s->writer->fresh[RECORD_SAMPLE], err);
 }
