@@ -9,7 +9,7 @@ build=(
 )
 test=(
     clang clang-format clang-tidy libclang-rt-14-dev llvm
-    libcmocka-dev python3 sqlite3 procps util-linux mount
+    libcmocka-dev libjansson-dev python3 python3-jsonschema sqlite3 procps util-linux mount
 )
 
 wanted=()

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -19,7 +20,9 @@ extern "C" {
 
 namespace json = simdjson::ondemand;
 
-enum { NESTING_MAX = 32 };
+// REAL_MAX: of numbers under 1 with more than 19 digits, simdjson 3.0.1 drops digits without
+// counting them ("start_digits-src > 19"), and is wrong by orders of magnitude.
+enum { NESTING_MAX = 32, REAL_MAX = 19 };
 static_assert(DECODER_PADDING >= simdjson::SIMDJSON_PADDING);
 static_assert(DECODER_PADDING >= int{NAME_BYTES});
 
@@ -124,7 +127,8 @@ static inline bool read_plain(const struct field *f, json::value &v, union field
     case FIELD_INSTANCE:
         return !v.get_int64().get(ret->i) && ret->i >= 0 && ret->i <= f->most.i;
     case FIELD_REAL:
-        return !v.get_double().get(ret->d) && !std::signbit(ret->d) && ret->d <= f->most.d;
+        return v.raw_json_token().size() <= REAL_MAX && !v.get_double().get(ret->d) &&
+               !std::signbit(ret->d) && ret->d <= f->most.d;
     case FIELD_DECIMAL:
         return number_plain(token_of(v), f->scale, &ret->i) && ret->i <= f->most.i;
     case FIELD_TIME:
@@ -179,13 +183,27 @@ static int read_decimal(struct walk *w, const struct field *f, struct str token,
     return check_number(w, f, token, number_scaled(token, f->scale, ret));
 }
 
+// Also of numbers that are longer than a double is wide, or closer to 0.
+static int real_value(json::value &v, struct str token, double *ret)
+{
+    if (token.n <= REAL_MAX) {
+        return v.get_double().get(*ret) ? -ERANGE : 0;
+    }
+    if (std::from_chars(token.p, token.p + token.n, *ret).ec == std::errc()) {
+        return 0;
+    }
+    int64_t whole; // of what is too small for a double, 0
+    *ret = 0;
+    return number_scaled(token, 0, &whole);
+}
+
 static int read_real(struct walk *w, const struct field *f, json::value &v, struct str token,
                      double *ret)
 {
     if (!token_is_number(token)) {
         return refuse_type(w->err, w->text, f, token, "a number");
     }
-    int r = v.get_double().get(*ret) ? -ERANGE : 0;
+    int r = real_value(v, token, ret);
     *ret += 0.0; // no -0
     return check_number(w, f, token, r);
 }

@@ -181,9 +181,8 @@ int record_check_now(const struct record *r, int64_t now, struct error *err)
     struct buf text;
     buf_init(&text, NUMBER_TEXT_MAX);
     duration_format(&text, ahead / NS_PER_S * NS_PER_S);
-    int result =
-        error_set(err, -EINVAL, "ts: is " STR_FMT " ahead of the clock, at most 1h allowed",
-                  STR_ARG(buf_view(&text)));
+    int result = error_set(err, -EINVAL, "ts: is more than 1h ahead of the clock (" STR_FMT ")",
+                           STR_ARG(buf_view(&text)));
     buf_done(&text);
     return result;
 }
