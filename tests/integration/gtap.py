@@ -1,0 +1,96 @@
+"""What the integration tests share: a binary, a folder of their own, made-up records, and stores
+compared by what was computed."""
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+
+HISTORY = ("late", "revision")  # what a row may remember of the order records came in
+EPOCH = 1_767_225_600  # 2026-01-01T00:00:00Z
+
+
+class Gtap:
+    def __init__(self, path, folder):
+        self.path, self.folder = os.path.abspath(path), folder
+
+    def file(self, name):
+        return os.path.join(self.folder, name)
+
+    def store(self, name):
+        return f"sqlite:{self.file(name)}"
+
+    def start(self, *args, **kwargs):
+        return subprocess.Popen([self.path, *args], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs)
+
+    def run(self, *args, expect=0, timeout=300):
+        done = subprocess.run([self.path, *args], cwd=self.folder, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=timeout, check=False)
+        if expect is not None and done.returncode != expect:
+            raise AssertionError(f"gtap {' '.join(args)} ended with {done.returncode}, not {expect}:"
+                                 f"\n{done.stdout}{done.stderr}")
+        return done
+
+    def meter(self, store, *inputs):
+        ins = [word for uri in inputs for word in ("--in", uri)]
+        return self.run("run", *ins, "--out", store, "--until-end")
+
+    def export(self, collection, store):
+        lines = self.run("export", collection, "--store", store).stdout.splitlines()
+        return [json.loads(line) for line in lines]
+
+    def computed(self, store):
+        """A digest of all that was computed, whatever the order it was computed in."""
+        lines = []
+        for collection in ("token_usage", "cost_windows"):
+            for row in self.export(collection, store):
+                lines.append(json.dumps({k: v for k, v in row.items() if k not in HISTORY},
+                                        sort_keys=True))
+        return len(lines), hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+    def verify(self, store):
+        return self.run("verify", "--store", store, expect=None)
+
+
+def records(n, seed=1, gpus=8, rate=20.0):
+    """Requests and the GPU samples around them, as lines in the order of event time."""
+    rng = random.Random(seed)
+    now, sampled, number, lines = float(EPOCH), EPOCH, 0, []
+    for _ in range(n):
+        now += rng.expovariate(rate)
+        while sampled <= now:
+            for gpu in range(gpus):
+                number += 1
+                lines.append(sample(number, sampled + gpu * 0.1, gpu, 400 + rng.randrange(200)))
+            sampled += 1
+        number += 1
+        lines.append(usage(rng, number, now, rng.randrange(gpus)))
+    return lines
+
+
+def event_id(number):
+    return f"01940000-0000-7000-8000-{number:012x}"
+
+
+def sample(number, ts, gpu, power):
+    return json.dumps({"ts": round(ts, 3), "host": "gpu-01", "gpu_index": gpu,
+                       "name": "NVIDIA H100 80GB HBM3", "utilization": 0.83, "power_w": power,
+                       "price_per_hour_usd": 2.5, "event_id": event_id(number)})
+
+
+def usage(rng, number, ts, gpu):
+    latency = rng.uniform(500, 15000)
+    return json.dumps({"ts": round(ts, 6), "model": rng.choice(("llama-3-70b", "qwen3-30b")),
+                       "tenant": rng.choice(("search", "chat", "batch")), "host": "gpu-01",
+                       "gpu_index": gpu, "prompt_tokens": rng.randrange(10, 3000),
+                       "completion_tokens": rng.randrange(1, 800),
+                       "latency_ms": round(latency, 3),
+                       "ttft_ms": round(latency * rng.random() * 0.3, 3),
+                       "event_id": event_id(number)})
+
+
+def write_lines(path, lines):
+    with open(path, "w", encoding="utf-8") as f:
+        f.writelines(line + "\n" for line in lines)
