@@ -1,17 +1,27 @@
 """What the integration tests share: a binary, a folder of their own, made-up records, and stores
 compared by what was computed."""
 
+import argparse
 import hashlib
 import json
 import os
 import random
 import subprocess
+import sys
+import tempfile
+import time
+import unittest
 
 HISTORY = ("late", "revision")  # what a row may remember of the order records came in
 EPOCH = 1_767_225_600  # 2026-01-01T00:00:00Z
 
 
+ARGS = argparse.Namespace(gtap=None, kills=50)  # of the command line, see main()
+
+
 class Gtap:
+    """The binary, run in a folder; its stores and files are in there."""
+
     def __init__(self, path, folder):
         self.path, self.folder = os.path.abspath(path), folder
 
@@ -94,3 +104,85 @@ def usage(rng, number, ts, gpu):
 def write_lines(path, lines):
     with open(path, "w", encoding="utf-8") as f:
         f.writelines(line + "\n" for line in lines)
+
+
+class Case(unittest.TestCase):
+    """A test with a folder of its own."""
+
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory(prefix="gtap-test-")
+        self.addCleanup(holder.cleanup)
+        self.gtap = Gtap(ARGS.gtap, holder.name)
+
+    def write(self, name, lines):
+        write_lines(self.gtap.file(name), lines)
+        return f"file:{self.gtap.file(name)}"
+
+    def assert_verified(self, store):
+        done = self.gtap.verify(store)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn(" 0 differ", done.stdout)
+
+    def wait_for(self, condition, seconds=60):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, "it did not come about")
+            time.sleep(0.01)
+
+
+class TapResult(unittest.TestResult):
+    """Says what came of each test in the Test Anything Protocol, as it ends."""
+
+    number = failed = 0
+
+    def say(self, good, test, note=""):
+        self.number += 1
+        self.failed += not good
+        name = test.id().split(".", 1)[-1]
+        print(f"{'ok' if good else 'not ok'} {self.number} - {name}{note}", flush=True)
+
+    def comment(self, text):
+        print("".join(f"# {line}\n" for line in text.splitlines()), end="")
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        self.say(True, test)
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self.comment(self.failures[-1][1])
+        self.say(False, test)
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self.comment(self.errors[-1][1])
+        self.say(False, test)
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self.comment((self.failures + self.errors)[-1][1])
+            self.say(False, subtest)
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self.say(True, test, f" # SKIP {reason}")
+
+
+def main(module):
+    """Runs a module's tests; the last line counts them."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--gtap", required=True)
+    parser.add_argument("--kills", type=int, default=ARGS.kills)
+    parser.add_argument("--only", default="", help="tests whose name has this text")
+    parser.parse_args(namespace=ARGS)
+    loader = unittest.TestLoader()
+    if ARGS.only:
+        loader.testNamePatterns = [f"*{ARGS.only}*"]
+    result = TapResult()
+    loader.loadTestsFromModule(sys.modules[module]).run(result)
+    print(f"1..{result.number}")
+    skipped = len(result.skipped)
+    print(f"# {result.number - result.failed - skipped} passed, {result.failed} failed"
+          + (f", {skipped} skipped" if skipped else ""))
+    sys.exit(1 if result.failed or result.number == 0 else 0)

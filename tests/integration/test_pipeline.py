@@ -1,42 +1,21 @@
 """Runs of the whole program: orders of arrival, interruptions, kill -9, full disks.
 
-    test_pipeline.py --gtap BUILD/gtap [--kills N]
+    test_pipeline.py --gtap BUILD/gtap [--kills N] [--only TEXT]
 """
 
-import argparse
 import os
 import random
 import signal
 import sqlite3
 import subprocess
-import sys
-import tempfile
 import time
-import unittest
 
 import gtap as support
 
-ARGS = None
 REQUESTS = 6000
 
 
-class Case(unittest.TestCase):
-    def setUp(self):
-        holder = tempfile.TemporaryDirectory(prefix="gtap-pipeline-")
-        self.addCleanup(holder.cleanup)
-        self.gtap = support.Gtap(ARGS.gtap, holder.name)
-
-    def write(self, name, lines):
-        support.write_lines(self.gtap.file(name), lines)
-        return f"file:{self.gtap.file(name)}"
-
-    def assert_verified(self, store):
-        done = self.gtap.verify(store)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertIn(" 0 differ", done.stdout)
-
-
-class Orders(Case):
+class Orders(support.Case):
     """Whatever way the same records come in, what is computed is the same, byte for byte."""
 
     def setUp(self):
@@ -102,7 +81,7 @@ class Orders(Case):
         self.assert_same(self.write("exported.ndjson", lines))
 
 
-class Interruptions(Case):
+class Interruptions(support.Case):
     def setUp(self):
         super().setUp()
         self.lines = support.records(REQUESTS * 4, seed=2)
@@ -139,7 +118,7 @@ class Interruptions(Case):
         self.gtap.meter(self.gtap.store("timing.db"), self.input)
         whole = time.monotonic() - begin
         before, killed, runs = set(), 0, 0
-        while killed < ARGS.kills and runs < 4 * ARGS.kills:
+        while killed < support.ARGS.kills and runs < 40 * support.ARGS.kills:
             runs += 1
             if not self.kill_once(store, rng, whole):
                 self.start_over(before)
@@ -152,7 +131,7 @@ class Interruptions(Case):
         self.gtap.meter(store, self.input)
         self.assert_verified(store)
         self.assertEqual(self.gtap.computed(store), self.plain)
-        self.assertGreaterEqual(killed, ARGS.kills)
+        self.assertGreaterEqual(killed, support.ARGS.kills)
 
     def start_over(self, before):
         """The run came to its end; the next ones begin anew."""
@@ -191,35 +170,6 @@ class Interruptions(Case):
         finally:
             db.close()
 
-    def wait_for(self, condition, seconds=30):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            self.assertLess(time.monotonic(), deadline, "it did not come about")
-            time.sleep(0.01)
-
-
-class Summary(unittest.TextTestResult):
-    """Counts in the words that CI reads."""
-
-
-def main():
-    global ARGS
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--gtap", required=True)
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--only", default="")
-    ARGS = parser.parse_args()
-    loader = unittest.TestLoader()
-    if ARGS.only:
-        loader.testNamePatterns = [f"*{ARGS.only}*"]
-    suite = loader.loadTestsFromModule(sys.modules[__name__])
-    result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(suite)
-    bad = len(result.failures) + len(result.errors)
-    skipped = len(result.skipped)
-    print(f"{result.testsRun - bad - skipped} passed, {bad} failed"
-          + (f", {skipped} skipped" if skipped else ""))
-    return 1 if bad else 0
-
 
 if __name__ == "__main__":
-    sys.exit(main())
+    support.main(__name__)
