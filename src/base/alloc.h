@@ -1,7 +1,8 @@
 // Allocation that cannot fail: small, bounded requests end the process with a message when memory
 // is gone (as git and htop do), so that a third of all error paths need not exist. Whatever an
 // outsider can size is bounded before it gets here. x_array checks n * size for overflow, and
-// zeroes, as x_zalloc does.
+// zeroes, as x_zalloc does. What they return is the caller's, to be freed with free(); sizes are
+// bytes, and 0 is allowed. Thread-safe.
 #pragma once
 
 #include <stddef.h>
@@ -32,7 +33,8 @@ static inline void x_freep(void *p)
             memmove((a), (a) + (gone), (n) * sizeof((a)[0]));                                      \
     } while (0)
 
-// Makes room for one more element in the growable array `a` with length `n` and capacity `cap`.
+// Makes room for one more element in the growable array `a` with length `n` and capacity `cap`,
+// growing by half, so that n additions cost O(n). `a` may move: pointers into it do not survive.
 #define ARRAY_RESERVE(a, n, cap)                                                                   \
     do {                                                                                           \
         if ((n) >= (cap)) {                                                                        \

@@ -1,7 +1,9 @@
 // A growable byte buffer with a hard limit. Always NUL-terminated once something was appended.
 //
 // The limit is given at init; an append that would pass it sets the sticky `failed` flag and is
-// ignored whole, so writers need not check each append: they check buf_ok() once at the end.
+// ignored whole, so writers need not check each append: they check buf_ok() once at the end. The
+// buffer owns its bytes; a pointer into it or a view of it lives until the next append. Not
+// thread-safe.
 #pragma once
 
 #include <stdbool.h>
@@ -17,9 +19,9 @@ struct buf {
     bool failed;
 };
 
-void buf_init(struct buf *b, size_t limit);
-void buf_done(struct buf *b);  // frees; the buffer may be init'ed again
-void buf_clear(struct buf *b); // empty, failure forgotten, memory kept
+void buf_init(struct buf *b, size_t limit); // bytes, without the NUL
+void buf_done(struct buf *b);               // frees; the buffer may be init'ed again
+void buf_clear(struct buf *b);              // empty, failure forgotten, memory kept
 
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_str(struct buf *b, struct str s);
@@ -38,6 +40,7 @@ void buf_double(struct buf *b, double v);
 // A JSON string with quotes; bytes that are not UTF-8 become U+FFFD. Absent is written as null.
 void buf_json_str(struct buf *b, struct str s);
 
+// What was appended so far, borrowed; never absent.
 static inline struct str buf_view(const struct buf *b)
 {
     return (struct str){b->p ? b->p : "", b->n};

@@ -1,5 +1,6 @@
 // Borrowed text: a pointer and a length, not NUL-terminated, owned by somebody else (an arena, an
-// input buffer, a literal). p == NULL means absent, which is not the same as empty.
+// input buffer, a literal). p == NULL means absent, which is not the same as empty. Any bytes may
+// be in it: nothing here knows an encoding or a locale. Results borrow from the arguments.
 #pragma once
 
 #include <stdbool.h>

@@ -1,6 +1,7 @@
 // Time: event and wall time are int64 nanoseconds since the Unix epoch (UTC, no leap seconds);
 // the monotonic clock is another type, so that the two cannot mix. The engine reads no clock:
-// whoever needs "now" is handed a struct clock, and tests hand out their own.
+// whoever needs "now" is handed a struct clock, and tests hand out their own. Everything here is
+// thread-safe; calendars are proleptic Gregorian, and no time zone database is read.
 #pragma once
 
 #include <stdbool.h>

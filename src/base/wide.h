@@ -4,7 +4,10 @@
 // mantissa. The operations are Dekker's and Knuth's (T. J. Dekker, "A floating-point technique for
 // extending the available precision", Numer. Math. 18, 1971; D. E. Knuth, TAOCP vol. 2, 4.2.2).
 // They are exact only under strict IEEE 754 double arithmetic: the build sets -ffp-contract=off,
-// and wide.h refuses -ffast-math. Same input, same digits, on every machine.
+// and wide.h refuses -ffast-math. Same input, same digits, on every machine. The relative error of
+// a sum is below 2^-104, of a product below 2^-103 (M. Joldes, J.-M. Muller, V. Popescu, "Tight and
+// rigorous error bounds for basic building blocks of double-word arithmetic", ACM TOMS 44, 2017:
+// algorithms 6 and 10). Infinities and NaN do not occur: whoever calls keeps its numbers in range.
 #pragma once
 
 #include <math.h>
@@ -27,6 +30,7 @@ static inline struct dd dd_quick_sum(double a, double b) // |a| >= |b|
     return (struct dd){s, b - (s - a)};
 }
 
+// a + b, exactly, whichever is larger.
 static inline struct dd dd_two_sum(double a, double b)
 {
     double s = a + b;
@@ -34,6 +38,7 @@ static inline struct dd dd_two_sum(double a, double b)
     return (struct dd){s, (a - (s - v)) + (b - v)};
 }
 
+// a * b, exactly, where nothing over- or underflows (|a| and |b| below 2^996).
 static inline struct dd dd_two_prod(double a, double b)
 {
     double p = a * b;
@@ -125,7 +130,8 @@ static inline double dd_value(struct dd a)
     return a.hi + a.lo;
 }
 
-// floor(a * b / c) for c > 0, a and b of any sign; the product must fit 127 bits.
+// floor(a * b / c) for c > 0, a and b of any sign; the product must fit 127 bits, the result an
+// int64.
 static inline int64_t mul_div_floor(int64_t a, int64_t b, int64_t c)
 {
     i128 p = (i128)a * b;

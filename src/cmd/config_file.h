@@ -10,6 +10,7 @@
 
 enum { CONFIG_BYTES_MAX = 1 << 20, CONFIG_LINE_MAX = 8192 };
 
+// As they stand in the file, trimmed; line counts from 1.
 struct config_entry {
     const char *section, *key, *value;
     int line;

@@ -1,4 +1,6 @@
-// The rows of each collection, by the field names of the stores (internal to `gtap export`).
+// The rows of each collection, by the field names of the stores (internal to `gtap export`). Each
+// function reads one snapshot of the store, row by row, so memory does not grow with the answer.
+// from and to are ns, [from, to).
 #pragma once
 
 #include "cmd/emit.h"

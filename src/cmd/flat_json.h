@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 
+// Begin with rest and arena set, all else zero. Values live in the arena or are borrowed from rest.
 struct flat_json {
     struct str rest;
     struct arena *arena;

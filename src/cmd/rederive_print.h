@@ -1,4 +1,5 @@
-// What verify and recompute share: their range, their progress, and how they say what differs.
+// What verify and recompute share: their range, their progress, and how they say what differs. p is
+// the ctx of rederive_config's callbacks; buffers are the caller's to print and free.
 #pragma once
 
 #include "cmd/cli.h"

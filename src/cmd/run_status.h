@@ -1,4 +1,5 @@
-// What `gtap run` says while it runs and when it ends.
+// What `gtap run` says while it runs and when it ends. All of it is called on the main thread,
+// which is the meter's.
 #pragma once
 
 #include "cmd/cli.h"

@@ -1,6 +1,6 @@
 // What an engine holds of one GPU: the samples from a gpu_timeout before the frontier on, the
-// requests that end after the frontier, and of those before it only when they were. Internal to
-// src/cost.
+// requests that end after the frontier, and of those before it only when they were. Times are ns
+// of event time. It belongs to its engine and that one's thread. Internal to src/cost.
 #pragma once
 
 #include "base/str.h"

@@ -1,4 +1,5 @@
-// A set of disjoint, ascending time ranges.
+// A set of disjoint, ascending time ranges (ns, [from, to)); ranges that touch are one. All zero
+// is the empty set. Additions at the end, as late records mostly are, cost O(1). Not thread-safe.
 #pragma once
 
 #include "cost/engine.h"

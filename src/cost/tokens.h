@@ -1,5 +1,6 @@
 // Spreading a request's tokens over its windows and GPUs by telescoping floors, so that the parts
-// add up exactly (cost-model.md, "Money is integer"). Internal to src/cost.
+// add up exactly (cost-model.md, "Money is integer"): of n tokens in a phase [s, e) those up to t
+// are floor(n * (t - s) / (e - s)), in 128 bits. Pure. Internal to src/cost.
 #pragma once
 
 #include "cost/gpu.h"

@@ -1,4 +1,5 @@
-// The simulated cluster's shape: which GPUs, on which hosts, who may use them.
+// The simulated cluster's shape: which GPUs, on which hosts, who may use them. Plain data; texts
+// are borrowed from the URI.
 #pragma once
 
 #include <stdbool.h>
@@ -19,6 +20,7 @@ struct fleet {
     struct str host;                    // what hosts are called, before their number
 };
 
+// -EINVAL with a message that names the option.
 int fleet_read(const struct uri *uri, struct fleet *ret, struct error *err) GTAP_CHECK;
 
 struct str fleet_host(const struct fleet *f, uint32_t gpu, struct arena *a); // "gpu-01"

@@ -1,5 +1,9 @@
 // For those who write an input: one file that ends in one const struct input_driver, and one line
 // in the array of input.c. Contracts are those of input.h.
+//
+// open(), seek() and close() are called on the meter's thread, next() on the input's own, never two
+// of them at once: a driver needs no lock. It owns what it allocated until close(), which comes
+// once for every open() that succeeded, also after an error.
 #pragma once
 
 #include "input/input.h"
@@ -20,7 +24,7 @@ struct input_driver {
     const char *synopsis;               // "file:PATH | file:-"
     const char *help;                   // one line
     const struct input_option *options; // ends with a NULL name; the only options accepted
-    // On success *ret has driver, info, env and uri set.
+    // On success *ret has driver, info, env and uri set; on failure nothing is left behind.
     int (*open)(const struct uri *uri, const struct input_env *env, struct input **ret,
                 struct error *err);
     int (*seek)(struct input *in, int64_t records, int64_t offset, struct error *err);

@@ -1,5 +1,6 @@
 // Takes JSON text apart where a record decoder has no business: the lines of a JSON trace and the
 // elements of a seed file. Checks the structure (strings, nesting, commas), not every literal.
+// Allocates nothing: what comes out is borrowed from the text.
 #pragma once
 
 #include <stdbool.h>

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+// All state there is; a copy of it goes on the same way. Not thread-safe.
 struct random {
     uint64_t s[4];
 };

@@ -15,6 +15,8 @@
 // are taken in one go, so the work is O(arrivals and completions), not O(tokens).
 //
 // Arrivals go to the instance of their model with the fewest requests, then the fewest tokens.
+// (G.-I. Yu et al., "Orca", OSDI 2022; W. Kwon et al., "PagedAttention", SOSP 2023.) Not
+// thread-safe.
 #pragma once
 
 #include <stdbool.h>

@@ -2,7 +2,9 @@
 // is one file (or folder part) that ends in one const struct, and one line in store.c's array.
 //
 // A driver embeds struct store first; store.c checks arguments and dispatches. Cursors embed
-// struct store_cursor first. All contracts are those of store.h.
+// struct store_cursor first. All contracts are those of store.h. Functions are called by one thread
+// at a time for a handle and its cursors; cursors are closed before their store. A function that
+// fails sets *err and leaves *ret alone.
 #pragma once
 
 #include "output/store.h"

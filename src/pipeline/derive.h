@@ -1,6 +1,7 @@
 // One pass of the engine over stored raw records: what the windows of a range and the requests that
 // touch it come to, side by side with what is stored of them. Memory is bounded by what is running
-// at one time, not by the range.
+// at one time, not by the range. Runs on the caller's thread, which has the store to itself
+// meanwhile (a reader's handle: always); visitors must not use the store.
 #pragma once
 
 #include "base/error.h"

@@ -1,4 +1,5 @@
-// What the engines found since the last commit, on its way to the store.
+// What the engines found since the last commit, on its way to the store. It belongs to whoever
+// holds it: the meter, then the parcel it leaves with, then the writer. All zero is empty.
 #pragma once
 
 #include "cost/engine.h"

@@ -1,4 +1,6 @@
-// Replacing what a derivation finds different: settlement of late records, and `recompute`.
+// Replacing what a derivation finds different: settlement of late records, and `recompute`. Nothing
+// is written here: what must be goes to an outbox. Rows that are right keep their revision, of a
+// window that has others the new ones get the window's highest plus one.
 #pragma once
 
 #include "base/error.h"

@@ -1,4 +1,5 @@
-// CSV by RFC 4180: fields quoted only where they must be, lines ended by CRLF.
+// CSV by RFC 4180: fields quoted only where they must be, lines ended by CRLF. Text goes out as it
+// is, in UTF-8.
 #pragma once
 
 #include <stdbool.h>

@@ -1,5 +1,6 @@
 // How a report is written. A format is one file that ends in one const struct, and one line in
-// report_formats[].
+// report_formats[]. write() appends the whole report to b, which says by buf_ok() whether it had
+// room; it neither reads the store nor changes the report.
 #pragma once
 
 #include "report/query.h"

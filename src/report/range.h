@@ -1,5 +1,5 @@
 // Which rows a range of time is read from: days where whole days fit, hours beside them, windows at
-// the ragged edges, so that a year costs about what an hour does.
+// the ragged edges, so that a year costs about what an hour does. Times are ns, UTC.
 #pragma once
 
 #include <stddef.h>

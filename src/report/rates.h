@@ -1,4 +1,5 @@
-// Rates of a row or a total, in USD for a million tokens.
+// Rates of a row or a total, in USD for a million tokens: sums of nano-USD over sums of tokens,
+// never a mean of rates.
 #pragma once
 
 #include "report/query.h"
@@ -8,6 +9,8 @@ struct rate {
     double usd_per_mtok;
 };
 
+// all: over prompt and completion tokens; in: in-cost over prompt tokens, cached ones included;
+// out: out-cost over completion tokens.
 struct rates {
     struct rate all, in, out;
 };

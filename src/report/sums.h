@@ -1,4 +1,5 @@
-// What a group of cost rows adds up to. Only sums: rates are made from them at the very end.
+// What a group of cost rows adds up to. Only sums: rates are made from them at the very end. Money
+// is nano-USD, time is ns of GPU time. All zero is the empty sum.
 #pragma once
 
 #include "base/wide.h"

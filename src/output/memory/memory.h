@@ -1,6 +1,7 @@
 // The store in memory: the reference that the others are compared with, and what tests run on. It
 // keeps arrays, looks through them, and copies out what it is asked for. What was expired is
-// forgotten but its memory stays until the last handle is closed.
+// forgotten but its memory stays until the last handle is closed. Handles on one database may be on
+// different threads: every call holds its lock. Internal to src/output/memory.
 #pragma once
 
 #include <pthread.h>

@@ -1,5 +1,8 @@
 // One connection to a SQLite file, and what stands directly on it: the schema, the writer's lock, C
 // arrays as tables. Internal to src/output/sqlite; the map of the files is in sqlite.h.
+//
+// A connection belongs to whoever holds the store's handle, one thread at a time. Functions that
+// can fail return a negative errno and say why in *err, in the words of sq_fail().
 #pragma once
 
 #include <sqlite3.h>

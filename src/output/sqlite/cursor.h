@@ -1,4 +1,8 @@
 // Reading: cursors and the driver's functions that read. Internal to src/output/sqlite.
+//
+// A cursor has a connection of its own and keeps a read transaction open on it, so it sees one
+// state, whatever is committed meanwhile; while it is open the write-ahead log cannot be cut
+// behind that state. Everything else reads on the store's main connection.
 #pragma once
 
 #include "output/sqlite/conn.h"
