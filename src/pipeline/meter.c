@@ -448,6 +448,16 @@ static int loop(struct meter *m)
     return 0;
 }
 
+// A run that is over before the first wish was due keeps no more than a long one does.
+static int expire_at_end(struct meter *m, int64_t newest)
+{
+    struct parcel *p = parcel_new(NULL);
+    p->expire_newest = newest;
+    m->last_wish = m->now;
+    int r = send_parcel(m, p);
+    return r < 0 ? r : wait_for_writer(m);
+}
+
 // After the last record: windows up to the newest evidence become final, late ones are settled.
 static int finish(struct meter *m)
 {
@@ -465,7 +475,8 @@ static int finish(struct meter *m)
         engine_advance(m->shards[i].engine, end, &sink);
     }
     add_states(m);
-    return settle(m, true);
+    r = settle(m, true);
+    return r < 0 ? r : expire_at_end(m, newest);
 }
 
 // After a stop or a failure: what was read is stored, and what is final computed.
