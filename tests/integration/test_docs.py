@@ -322,6 +322,24 @@ class Options(unittest.TestCase):
                 self.assertIn(f"`{name}=", text, f"docs/inputs/{scheme}.md")
 
 
+class Messages(unittest.TestCase):
+    """What the page on operations says about messages is what the program says."""
+
+    def test_messages_are_in_the_sources(self):
+        sources = ""
+        for path in glob.glob(os.path.join(ROOT, "src/**/*.c"), recursive=True):
+            with open(path, encoding="utf-8") as f:
+                sources += re.sub(r'"\s*\n\s*"', "", f.read())
+        section = next(s for s in sections("docs/operations.md") if s.title.startswith("Messages"))
+        rows = section.items[-1][2:]
+        self.assertGreater(len(rows), 10)
+        for row in rows:
+            for message in re.findall(r"`([^`]+)`", row[0]):
+                for piece in re.split(r"\bN\b|\.\.\.|[:;,`]", message):
+                    if len(piece.strip()) > 3 and piece.strip() != "Permission denied":
+                        self.assertTrue(piece.strip() in sources, f"{message}: '{piece.strip()}'")
+
+
 def add_examples():
     """One test a section that runs something."""
     for page in pages():
