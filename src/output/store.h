@@ -1,6 +1,6 @@
 // A store keeps everything that is true: raw records, the rows computed from them, and how far
 // every input got. Three implementations (memory, SQLite, later MongoDB) pass one conformance
-// suite, tests/unit/output/test_store.c.
+// suite, tests/unit/output.
 //
 // Raw records are evidence: written once, never changed. Computed rows are replaced whole, by
 // key. One store_commit() is one transaction: after a crash either all of it is there or nothing.

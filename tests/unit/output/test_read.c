@@ -1,0 +1,158 @@
+// Reading records: orders, ranges, filters, and cursors as snapshots.
+#include <errno.h>
+
+#include "fixture.h"
+
+static void fill_orders(struct fixture *f)
+{
+    assert_ok(store_set_shards(f->s, 3, &f->err), &f->err);
+    add_usage(f, "c", "h", 0, at(5), at(9))->shard = 0;
+    add_usage(f, "b", "h", 0, at(5), at(6))->shard = 1;
+    add_usage(f, "a", "h", 0, at(7), at(8))->shard = 0;
+    add_usage(f, "e", "h", 0, at(5), at(7))->shard = 0;
+    add_usage(f, "d", "h", 0, at(1), at(99))->shard = 2;
+    add_sample(f, "2", "h", 0, at(4))->shard = 1;
+    add_sample(f, "1", "h", 0, at(4))->shard = 0;
+    add_sample(f, "3", "h", 0, at(3))->shard = 2;
+    put(f);
+}
+
+static void test_orders(void **state)
+{
+    struct fixture *f = *state;
+    fill_orders(f);
+    struct record_query time = query(RECORD_USAGE, RECORDS_BY_TIME, RECORDS_ALL);
+    struct record_query seq = query(RECORD_USAGE, RECORDS_BY_SEQ, RECORDS_ALL);
+    assert_string_equal(ids_of(f, f->s, time), "d b c e a");
+    assert_string_equal(ids_of(f, f->s, seq), "c b a e d");
+    time.shard = seq.shard = 0;
+    assert_string_equal(ids_of(f, f->s, time), "c e a");
+    assert_string_equal(ids_of(f, f->s, seq), "c a e");
+    time.shard = 17;
+    assert_string_equal(ids_of(f, f->s, time), "");
+    assert_string_equal(ids_of(f, f->s, query(RECORD_SAMPLE, RECORDS_BY_TIME, RECORDS_ALL)),
+                        "3 1 2");
+    assert_string_equal(ids_of(f, f->s, query(RECORD_SAMPLE, RECORDS_BY_SEQ, RECORDS_ALL)),
+                        "2 1 3");
+}
+
+static void test_ranges_are_half_open(void **state)
+{
+    struct fixture *f = *state;
+    fill_orders(f);
+    struct record_query q = query(RECORD_USAGE, RECORDS_BY_TIME, RECORDS_ALL);
+    q.from = at(5);
+    q.to = at(7);
+    assert_string_equal(ids_of(f, f->s, q), "b c e");
+    q.to = at(5);
+    assert_string_equal(ids_of(f, f->s, q), "");
+    q = query(RECORD_USAGE, RECORDS_BY_SEQ, RECORDS_ALL);
+    q.from = 2;
+    q.to = 4;
+    assert_string_equal(ids_of(f, f->s, q), "b a");
+    q = query(RECORD_SAMPLE, RECORDS_BY_TIME, RECORDS_ALL);
+    q.from = at(4);
+    assert_string_equal(ids_of(f, f->s, q), "1 2");
+    q.shard = 1;
+    assert_string_equal(ids_of(f, f->s, q), "2");
+}
+
+static void test_filters(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(store_set_shards(f->s, 2, &f->err), &f->err);
+    add_usage(f, "open", "h", 0, at(9), at(10))->shard = 1;
+    add_usage(f, "unplaced", NULL, 0, at(8), at(9));
+    add_usage(f, "unpriced", "h", 0, at(7), at(8))->shard = 1;
+    add_usage(f, "late", "h", 0, at(6), at(7));
+    add_usage(f, "partial", "h", 0, at(5), at(6));
+    add_usage(f, "fine", "h", 0, at(4), at(5));
+    put(f);
+    add_cost(f, 2, 0, 0)->priced = false;
+    add_cost(f, 3, 1, 0)->priced = false;
+    add_cost(f, 4, 1, 1)->late = true;
+    add_cost(f, 5, 1, 1)->final = false;
+    add_cost(f, 6, 1, 1);
+    put(f);
+    static const struct {
+        enum record_filter filter;
+        const char *by_time, *by_seq, *shard_1;
+    } cases[] = {
+        {RECORDS_ALL, "fine partial late unpriced unplaced open",
+         "open unplaced unpriced late partial fine", "unpriced open"},
+        {RECORDS_OPEN, "partial open", "open partial", "open"},
+        {RECORDS_UNPLACED, "unplaced", "unplaced", ""},
+        {RECORDS_UNPRICED, "unpriced", "unpriced", "unpriced"},
+        {RECORDS_LATE, "late", "late", ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct record_query q = query(RECORD_USAGE, RECORDS_BY_TIME, cases[i].filter);
+        assert_string_equal(ids_of(f, f->s, q), cases[i].by_time);
+        q.shard = 1;
+        assert_string_equal(ids_of(f, f->s, q), cases[i].shard_1);
+        q.order = RECORDS_BY_SEQ;
+        assert_string_equal(ids_of(f, f->s, q), cases[i].shard_1[0] == 'u' && i == 0
+                                                    ? "open unpriced"
+                                                    : cases[i].shard_1);
+        q.shard = -1;
+        assert_string_equal(ids_of(f, f->s, q), cases[i].by_seq);
+    }
+    struct store_cursor *c = NULL;
+    struct record_query q = query(RECORD_SAMPLE, RECORDS_BY_TIME, RECORDS_LATE);
+    assert_i64(store_records(f->s, &q, &c, &f->err), -EINVAL);
+}
+
+static void test_cursor_is_a_snapshot(void **state)
+{
+    struct fixture *f = *state;
+    struct store_cursor *c = NULL;
+    struct stored_record r;
+    const struct record_query q = query(RECORD_USAGE, RECORDS_BY_TIME, RECORDS_ALL);
+    add_usage(f, "a", "h", 0, at(0), at(1));
+    add_usage(f, "c", "h", 0, at(2), at(3));
+    put(f);
+    assert_ok(store_records(f->s, &q, &c, &f->err), &f->err);
+    assert_i64(store_records_next(c, &r, &f->err), 1);
+    add_usage(f, "b", "h", 0, at(1), at(2));
+    add_cost(f, 2, 1, 1);
+    put(f); // while the cursor is open, by its own store
+    assert_i64(store_records_next(c, &r, &f->err), 1);
+    assert_str(r.record.event_id, "c");
+    assert_i64(r.cost.seq, 0);
+    assert_i64(store_records_next(c, &r, &f->err), 0);
+    store_cursor_close(c);
+    assert_string_equal(ids_of(f, f->s, q), "a b c");
+    store_cursor_close(NULL);
+}
+
+static void test_many_cursors(void **state)
+{
+    struct fixture *f = *state;
+    struct store_cursor *c[5];
+    struct stored_record r;
+    const struct record_query q = query(RECORD_USAGE, RECORDS_BY_SEQ, RECORDS_ALL);
+    add_usage(f, "a", "h", 0, at(0), at(1));
+    add_usage(f, "b", "h", 0, at(0), at(1));
+    put(f);
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < ARRAY_LEN(c); i++) {
+            assert_ok(store_records(f->s, &q, &c[i], &f->err), &f->err);
+            assert_i64(store_records_next(c[i], &r, &f->err), 1);
+        }
+        for (size_t i = 0; i < ARRAY_LEN(c); i++) {
+            assert_i64(store_records_next(c[i], &r, &f->err), 1);
+            assert_str(r.record.event_id, "b");
+            store_cursor_close(c[i]);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_BOTH(test_orders),       ON_BOTH(test_ranges_are_half_open),
+        ON_BOTH(test_filters),      ON_BOTH(test_cursor_is_a_snapshot),
+        ON_BOTH(test_many_cursors),
+    };
+    return cmocka_run_group_tests_name("read", tests, NULL, NULL);
+}
