@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +81,7 @@ void store_close(struct store *s)
     if (s == NULL) {
         return;
     }
+    store_release(s);
     char *name = s->name;
     s->ops->close(s);
     free(name);
@@ -93,6 +95,13 @@ const char *store_name(const struct store *s)
 static int bad(const struct store *s, struct error *err, const char *what)
 {
     return error_set(err, -EINVAL, "%s: %s", s->name, what);
+}
+
+static int needs(const struct store *s, enum store_access access, struct error *err)
+{
+    return s->access >= access
+               ? 0
+               : error_set(err, -EPERM, "%s: was not opened to write this", s->name);
 }
 
 static bool names_shard(const struct store_write *w, uint32_t shard)
@@ -129,7 +138,9 @@ static const char *write_fault(const struct store_write *w)
 int store_commit(struct store *s, struct store_write *w, struct error *err)
 {
     const char *fault = write_fault(w);
-    return fault ? bad(s, err, fault) : s->ops->commit(s, w, err);
+    int r = needs(s, STORE_WRITE, err);
+    r = r == 0 && fault ? bad(s, err, fault) : r;
+    return r < 0 ? r : s->ops->commit(s, w, err);
 }
 
 int store_set_shards(struct store *s, uint32_t n, struct error *err)
@@ -138,13 +149,15 @@ int store_set_shards(struct store *s, uint32_t n, struct error *err)
         return error_set(err, -EINVAL, "%s: the number of shards must be 1 to %d", s->name,
                          STORE_SHARDS_MAX);
     }
-    return s->ops->set_shards(s, n, err);
+    int r = needs(s, STORE_WRITE, err);
+    return r < 0 ? r : s->ops->set_shards(s, n, err);
 }
 
 int store_add_settings(struct store *s, const struct settings *e, int64_t added_at,
                        struct error *err)
 {
-    int r = settings_check(e, err);
+    int r = needs(s, STORE_ADMIN, err);
+    r = r < 0 ? r : settings_check(e, err);
     return r < 0 ? r : s->ops->add_settings(s, e, added_at, err);
 }
 
@@ -189,14 +202,35 @@ int store_add_price(struct store *s, const struct price_entry *e, int64_t *ret_i
     if (e->effective_from < 0 || e->effective_from > TIME_MAX) {
         return bad(s, err, "a price must hold from a time between 1970 and 2200");
     }
-    return s->ops->add_price(s, e, ret_id, err);
+    int r = needs(s, STORE_ADMIN, err);
+    return r < 0 ? r : s->ops->add_price(s, e, ret_id, err);
 }
 
 int store_expire(struct store *s, enum store_collection c, int64_t before, size_t limit,
                  size_t *ret_removed, struct error *err)
 {
     *ret_removed = 0;
-    return limit == 0 ? 0 : s->ops->expire(s, c, before, limit, ret_removed, err);
+    int r = needs(s, STORE_WRITE, err);
+    return r < 0 || limit == 0 ? r : s->ops->expire(s, c, before, limit, ret_removed, err);
+}
+
+int store_hold(struct store *s, struct error *err)
+{
+    assert(!s->held);
+    if (s->access != STORE_READ) {
+        return 0;
+    }
+    int r = s->ops->hold(s, err);
+    s->held = r == 0;
+    return r;
+}
+
+void store_release(struct store *s)
+{
+    if (s->held) {
+        s->ops->release(s);
+        s->held = false;
+    }
 }
 
 int store_info(struct store *s, struct store_info *ret, struct error *err)

@@ -11,7 +11,9 @@
 
 struct store {
     const struct store_ops *ops;
-    char *name; // owned by store.c
+    enum store_access access; // set by the driver when it opens; checked by store.c alone
+    bool held;                // by store.c
+    char *name;               // owned by store.c
 };
 
 struct store_cursor {
@@ -31,6 +33,8 @@ struct store_ops {
                      struct error *err);
     int (*expire)(struct store *s, enum store_collection c, int64_t before, size_t limit,
                   size_t *ret_removed, struct error *err);
+    int (*hold)(struct store *s, struct error *err); // of a handle opened to read; once
+    void (*release)(struct store *s);
     int (*info)(struct store *s, struct store_info *ret, struct error *err);
     int (*settings)(struct store *s, struct arena *a, struct settings_history *ret,
                     struct error *err);

@@ -37,6 +37,13 @@ struct unsettled_range {
     int64_t from, to;
 };
 
+// From here to store_release() a handle opened to read sees one snapshot, cursors included, so that
+// what several calls say adds up while others write. Hold it no longer than that takes: a store
+// cannot reuse its log meanwhile. A handle that may write sees its own commits instead; there both
+// do nothing. Holds do not nest.
+int store_hold(struct store *s, struct error *err) GTAP_CHECK;
+void store_release(struct store *s); // cursors are closed by now
+
 struct store_info {
     int schema_version;
     uint32_t n_shards;

@@ -152,9 +152,7 @@ static size_t expire(struct mem_db *db, enum store_collection c, int64_t before,
 int mem_expire(struct store *s, enum store_collection c, int64_t before, size_t limit,
                size_t *ret_removed, struct error *err)
 {
-    if (((struct mem_store *)s)->access != STORE_WRITE) {
-        return error_set(err, -EPERM, "%s: was not opened to write records", s->name);
-    }
+    (void)err;
     struct mem_db *db = mem_lock(s);
     *ret_removed = expire(db, c, before, limit);
     db->version += *ret_removed > 0;

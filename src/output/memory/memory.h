@@ -83,7 +83,7 @@ struct mem_db {
 struct mem_store {
     struct store base;
     struct mem_db *db;
-    enum store_access access;
+    struct mem_db *held; // a copy, read instead of db; see hold.c
 };
 
 struct mem_cursor {
@@ -99,7 +99,8 @@ struct mem_cursor {
 
 static inline struct mem_db *mem_lock(struct store *s)
 {
-    struct mem_db *db = ((struct mem_store *)s)->db;
+    struct mem_store *m = (struct mem_store *)s;
+    struct mem_db *db = m->held ? m->held : m->db;
     pthread_mutex_lock(&db->lock);
     return db;
 }
@@ -107,6 +108,8 @@ static inline void mem_unlock(struct mem_db *db)
 {
     pthread_mutex_unlock(&db->lock);
 }
+
+void mem_db_free(struct mem_db *db);
 
 // copy.c: deep copies into an arena.
 struct record mem_copy_record(struct arena *a, const struct record *r);
@@ -122,7 +125,7 @@ void mem_roll_up(struct mem_db *db, const struct store_write *w, const int64_t *
 void mem_levels_done(struct mem_db *db);
 struct mem_shard *mem_shard(struct mem_db *db, uint32_t shard); // adds it when new
 
-// The driver's functions, by file: write.c, read.c, expire.c.
+// The driver's functions, by file: write.c, read.c, expire.c, hold.c.
 int mem_commit(struct store *s, struct store_write *w, struct error *err);
 int mem_records(struct store *s, const struct record_query *q, struct store_cursor **ret,
                 struct error *err);
@@ -135,5 +138,7 @@ int mem_dead_letters(struct store *s, int64_t from, int64_t to, struct store_cur
                      struct error *err);
 int mem_dead_letters_next(struct store_cursor *c, struct dead_letter *ret, struct error *err);
 void mem_cursor_close(struct store_cursor *c);
+int mem_hold(struct store *s, struct error *err);
+void mem_release(struct store *s);
 int mem_expire(struct store *s, enum store_collection c, int64_t before, size_t limit,
                size_t *ret_removed, struct error *err);

@@ -166,9 +166,6 @@ static void put_shards(struct mem_db *db, const struct store_write *w)
 static int check(struct store *s, const struct store_write *w, struct error *err)
 {
     const struct mem_store *m = (const struct mem_store *)s;
-    if (m->access != STORE_WRITE) {
-        return error_set(err, -EPERM, "%s: was not opened to write records", s->name);
-    }
     for (size_t i = 0; i < w->n_records; i++) {
         if (w->records[i].record->shard >= m->db->n_shards) {
             return error_set(err, -EINVAL, "%s: a record is of shard %u, but there are only %u",

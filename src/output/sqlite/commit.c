@@ -112,7 +112,6 @@ static int put_all(struct sq_store *s, struct store_write *w, struct error *err)
 int sq_commit(struct store *base, struct store_write *w, struct error *err)
 {
     struct sq_store *s = sq_of(base);
-    int r = sq_needs(s, STORE_WRITE, err);
-    r = r < 0 ? r : sq_begin(s, err);
+    int r = sq_begin(s, err);
     return r < 0 ? r : sq_end(s, put_all(s, w, err), err);
 }

@@ -68,8 +68,7 @@ int sq_add_settings(struct store *base, const struct settings *e, int64_t added_
                     struct error *err)
 {
     struct sq_store *s = sq_of(base);
-    int r = sq_needs(s, STORE_ADMIN, err);
-    r = r < 0 ? r : sq_begin(s, err);
+    int r = sq_begin(s, err);
     return r < 0 ? r : sq_end(s, append_epoch(s, e, added_at, err), err);
 }
 
@@ -119,8 +118,7 @@ int sq_add_price(struct store *base, const struct price_entry *e, int64_t *ret_i
                  struct error *err)
 {
     struct sq_store *s = sq_of(base);
-    int r = sq_needs(s, STORE_ADMIN, err);
-    r = r < 0 ? r : sq_begin(s, err);
+    int r = sq_begin(s, err);
     r = r < 0 ? r : sq_end(s, put_price(s, e, err), err);
     if (r == 0) {
         *ret_id = sqlite3_last_insert_rowid(s->main->db);
@@ -179,7 +177,6 @@ static int change_shards(struct sq_store *s, uint32_t n, struct error *err)
 int sq_set_shards(struct store *base, uint32_t n, struct error *err)
 {
     struct sq_store *s = sq_of(base);
-    int r = sq_needs(s, STORE_WRITE, err);
-    r = r < 0 ? r : sq_begin(s, err);
+    int r = sq_begin(s, err);
     return r < 0 ? r : sq_end(s, change_shards(s, n, err), err);
 }

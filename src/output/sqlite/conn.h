@@ -46,6 +46,7 @@ struct sq_conn {
     } kept[SQ_STATEMENTS_MAX];
     size_t n_kept;
     struct sq_shapes shapes;
+    unsigned cursors;     // open on it: what one of them borrows must outlive the others' next rows
     struct sq_conn *next; // in the store's pool
 };
 

@@ -25,11 +25,16 @@ struct sq_cursor {
     struct sq_lane *lanes; // of records
     size_t n_lanes;
     struct sq_lane *last; // the one the last row came from
-    sqlite3_stmt *rows;   // of anything else: one of the connection's own
+    sqlite3_stmt *rows;   // of anything else
     bool ended;
 };
 
 int sq_cursor_open(struct sq_store *s, struct sq_cursor **ret, struct error *err);
+// A statement of the cursor's own, for its `rows` or a lane.
+int sq_cursor_prepare(struct sq_cursor *c, const char *sql, sqlite3_stmt **ret, struct error *err);
+void sq_cursor_trim(struct sq_cursor *c); // before a row is read: bounds what was borrowed so far
+int sq_hold(struct store *s, struct error *err);
+void sq_release(struct store *s);
 void sq_cursor_close(struct store_cursor *c);
 
 // Binds the connection's statement for this query; sq_read_row reads one of its rows.

@@ -245,8 +245,7 @@ int sq_expire(struct store *base, enum store_collection c, int64_t before, size_
               size_t *ret_removed, struct error *err)
 {
     struct sq_store *s = sq_of(base);
-    int r = sq_needs(s, STORE_WRITE, err);
-    r = r < 0 ? r : sq_begin(s, err);
+    int r = sq_begin(s, err);
     if (r < 0) {
         return r;
     }

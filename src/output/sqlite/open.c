@@ -7,13 +7,6 @@
 #include "base/alloc.h"
 #include "output/sqlite/sqlite.h"
 
-int sq_needs(const struct sq_store *s, enum store_access access, struct error *err)
-{
-    return s->access >= access
-               ? 0
-               : error_set(err, -EPERM, "%s: was not opened to write this", s->name);
-}
-
 // The directory resolved, the file's name as it stands; the file itself too when it is there.
 static int resolve(const char *path, const char *name, char **ret, struct error *err)
 {
@@ -89,7 +82,7 @@ static int refuse_foreign(const struct sq_store *s, struct error *err)
 static int migrate(struct sq_store *s, struct error *err)
 {
     int fd = -1;
-    if (s->access == STORE_ADMIN) { // not under a running writer
+    if (s->base.access == STORE_ADMIN) { // not under a running writer
         int r = sq_lock(s->path, s->name, &fd, err);
         if (r < 0) {
             return r;
@@ -112,13 +105,13 @@ static int check_schema(struct sq_store *s, struct error *err)
     if (found == SQ_FOREIGN) {
         return refuse_foreign(s, err);
     }
-    if (s->access == STORE_READ && found == SQ_EMPTY) {
+    if (s->base.access == STORE_READ && found == SQ_EMPTY) {
         return error_set(err, -ENOENT, "%s: is empty: nothing was stored there yet", s->name);
     }
-    if (version > newest || (version < newest && s->access == STORE_READ)) {
+    if (version > newest || (version < newest && s->base.access == STORE_READ)) {
         return refuse_version(s, version, err);
     }
-    if (s->access == STORE_READ) {
+    if (s->base.access == STORE_READ) {
         return 0;
     }
     r = sq_prepare_writing(s->main, err);
@@ -128,12 +121,12 @@ static int check_schema(struct sq_store *s, struct error *err)
 static int set_up(struct sq_store *s, const char *path, struct error *err)
 {
     int r = resolve(path, s->name, &s->path, err);
-    r = r < 0 ? r : check_there(s->path, s->name, s->access, err);
+    r = r < 0 ? r : check_there(s->path, s->name, s->base.access, err);
     if (r < 0) {
         return r;
     }
     int fd = -1;
-    if (s->access == STORE_WRITE) {
+    if (s->base.access == STORE_WRITE) {
         r = sq_lock(s->path, s->name, &fd, err);
         if (r < 0) {
             return r;
@@ -141,8 +134,8 @@ static int set_up(struct sq_store *s, const char *path, struct error *err)
         s->writer = sq_writer_new(fd);
     }
     s->read_mode = cannot_change(s->path) ? SQ_IMMUTABLE : SQ_READ;
-    r = sq_connect(s->path, s->name, s->access == STORE_READ ? s->read_mode : SQ_CHANGE, &s->main,
-                   err);
+    r = sq_connect(s->path, s->name, s->base.access == STORE_READ ? s->read_mode : SQ_CHANGE,
+                   &s->main, err);
     r = r < 0 ? r : check_schema(s, err);
     return r < 0 || s->writer == NULL ? r : sq_writer_prepare(s, err);
 }
@@ -173,7 +166,7 @@ static int sq_open(struct str path, enum store_access access, struct store **ret
     }
     struct sq_store *s = x_zalloc(sizeof(*s));
     s->base.ops = &store_sqlite_ops;
-    s->access = access;
+    s->base.access = access;
     buf_init(&s->cost_id, RECORD_BYTES_MAX);
     s->name = x_asprintf("sqlite:" STR_FMT, STR_ARG(path));
     int r = set_up(s, s->name + strlen("sqlite:"), err);
@@ -194,6 +187,8 @@ const struct store_ops store_sqlite_ops = {
     .add_settings = sq_add_settings,
     .add_price = sq_add_price,
     .expire = sq_expire,
+    .hold = sq_hold,
+    .release = sq_release,
     .info = sq_info,
     .settings = sq_settings,
     .prices = sq_prices,

@@ -50,9 +50,9 @@ static int add_lane(struct sq_cursor *c, const struct record_query *q, int64_t s
 {
     char *sql AUTO_FREE = make_sql(q, shard >= 0);
     sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(c->conn->db, sql, -1, &stmt, NULL);
-    if (rc != SQLITE_OK) {
-        return sq_fail(c->conn, rc, err);
+    int r = sq_cursor_prepare(c, sql, &stmt, err);
+    if (r < 0) {
+        return r;
     }
     (void)sqlite3_bind_int64(stmt, 1, q->from);
     (void)sqlite3_bind_int64(stmt, 2, q->to);
@@ -301,7 +301,7 @@ int sq_records_next(struct store_cursor *base, struct stored_record *ret, struct
     if (c->last == NULL) {
         return r;
     }
-    sq_shapes_trim(&c->conn->shapes);
+    sq_cursor_trim(c);
     *ret = (struct stored_record){.record.kind = c->kind};
     read_origin(c->last->stmt, &ret->record);
     r = c->kind == RECORD_SAMPLE ? read_sample(c->conn, c->last->stmt, &ret->record, err)

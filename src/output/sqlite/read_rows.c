@@ -35,19 +35,28 @@ static const char *const one_sql[] = {
     [LEVEL_DAY] = ONE_SHARD_SQL("cost_day"),
 };
 
+static const char *rows_sql(const struct window_query *q)
+{
+    return q->shard < 0 ? all_sql[q->level] : one_sql[q->level];
+}
+
+static void bind_query(sqlite3_stmt *stmt, const struct window_query *q)
+{
+    (void)sqlite3_bind_int64(stmt, 1, q->from);
+    (void)sqlite3_bind_int64(stmt, 2, q->to);
+    if (q->shard >= 0) {
+        (void)sqlite3_bind_int64(stmt, 3, q->shard);
+    }
+}
+
 int sq_rows_statement(struct sq_conn *c, const struct window_query *q, sqlite3_stmt **ret,
                       struct error *err)
 {
-    int r = sq_statement(c, q->shard < 0 ? all_sql[q->level] : one_sql[q->level], ret, err);
-    if (r < 0) {
-        return r;
+    int r = sq_statement(c, rows_sql(q), ret, err);
+    if (r == 0) {
+        bind_query(*ret, q);
     }
-    (void)sqlite3_bind_int64(*ret, 1, q->from);
-    (void)sqlite3_bind_int64(*ret, 2, q->to);
-    if (q->shard >= 0) {
-        (void)sqlite3_bind_int64(*ret, 3, q->shard);
-    }
-    return 0;
+    return r;
 }
 
 static void read_numbers(sqlite3_stmt *stmt, struct window_row *row)
@@ -99,11 +108,12 @@ int sq_windows(struct store *base, const struct window_query *q, struct store_cu
     if (r < 0) {
         return r;
     }
-    r = sq_rows_statement(c->conn, q, &c->rows, err);
+    r = sq_cursor_prepare(c, rows_sql(q), &c->rows, err);
     if (r < 0) {
         sq_cursor_close(&c->base);
         return r;
     }
+    bind_query(c->rows, q);
     *ret = &c->base;
     return 0;
 }
@@ -123,7 +133,7 @@ int sq_windows_next(struct store_cursor *base, struct window_row *ret, struct er
     if (r <= 0) {
         return r;
     }
-    sq_shapes_trim(&c->conn->shapes);
+    sq_cursor_trim(c);
     r = sq_read_row(c->conn, c->rows, ret, err);
     return r < 0 ? r : 1;
 }
@@ -139,7 +149,7 @@ int sq_dead_letters(struct store *base, int64_t from, int64_t to, struct store_c
     if (r < 0) {
         return r;
     }
-    r = sq_statement(c->conn, sql, &c->rows, err);
+    r = sq_cursor_prepare(c, sql, &c->rows, err);
     if (r < 0) {
         sq_cursor_close(&c->base);
         return r;

@@ -77,7 +77,6 @@ struct sq_store {
     struct store base;
     char *path; // absolute, symbolic links resolved
     char *name;
-    enum store_access access;
     enum sq_mode read_mode;
     struct sq_conn *main;
     struct sq_conn *idle;     // connections of closed cursors
@@ -89,9 +88,6 @@ static inline struct sq_store *sq_of(struct store *s)
 {
     return (struct sq_store *)s;
 }
-
-// open.c: -EPERM unless the handle was opened with at least this access.
-int sq_needs(const struct sq_store *s, enum store_access access, struct error *err);
 
 // ---- commit.c ------------------------------------------------------------------------------
 

@@ -147,12 +147,83 @@ static void test_many_cursors(void **state)
     }
 }
 
+static void write_something(struct fixture *f, const char *id)
+{
+    add_usage(f, id, "h", 0, at(0), at(1));
+    add_sample(f, id, "h", 0, at(0));
+    add_cost(f, 1, 1, 1)->revision = (int32_t)strlen(id);
+    add_idle(f, 0, at(0), id, 0, 5);
+    add_shard(f, 0, at(7200));
+    add_unsettled(f, 0, at(0), at(60));
+    f->letters[f->n_letters++] = (struct dead_letter){.reason = STR("r"), .payload = STR("p")};
+    put(f);
+}
+
+static void test_held_snapshot(void **state)
+{
+    struct fixture *f = *state;
+    struct store *reader = NULL;
+    const struct price_entry price = {.name = STR("H100"), .price_nusd_hour = 1};
+    int64_t id;
+    write_something(f, "a");
+    assert_ok(store_open(f->uri, STORE_READ, &reader, &f->err), &f->err);
+    for (int pass = 0; pass < 2; pass++) {
+        assert_ok(store_hold(reader, &f->err), &f->err);
+        char *before = dump_store(f, reader);
+        uint64_t version = info_of(f, reader).data_version;
+        write_something(f, pass ? "ccc" : "bb");
+        assert_ok(store_add_price(f->s, &price, &id, &f->err), &f->err);
+        assert_text(dump_store(f, reader), before);
+        assert_true(info_of(f, reader).data_version == version);
+        store_release(reader);
+        assert_text(dump_store(f, reader), dump_store(f, f->s));
+    }
+    assert_ok(store_hold(reader, &f->err), &f->err);
+    store_close(reader); // lets go of it
+}
+
+// Cursors of one snapshot do not disturb each other.
+static void test_held_cursors(void **state)
+{
+    struct fixture *f = *state;
+    struct store *reader = NULL;
+    struct store_cursor *c[3];
+    struct stored_record r;
+    const struct record_query q = query(RECORD_USAGE, RECORDS_BY_TIME, RECORDS_ALL);
+    add_usage(f, "a", "h", 0, at(0), at(1));
+    add_usage(f, "b", "h", 0, at(1), at(2));
+    put(f);
+    assert_ok(store_open(f->uri, STORE_READ, &reader, &f->err), &f->err);
+    assert_ok(store_hold(reader, &f->err), &f->err);
+    for (size_t i = 0; i < ARRAY_LEN(c); i++) {
+        assert_ok(store_records(reader, &q, &c[i], &f->err), &f->err);
+        assert_i64(store_records_next(c[i], &r, &f->err), 1);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(c); i++) {
+        assert_i64(store_records_next(c[i], &r, &f->err), 1);
+        assert_str(r.record.event_id, "b");
+        assert_i64(store_records_next(c[i], &r, &f->err), 0);
+        store_cursor_close(c[i]);
+    }
+    store_close(reader);
+}
+
+static void test_a_writer_holds_nothing(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(store_hold(f->s, &f->err), &f->err);
+    write_something(f, "a");
+    assert_i64(info_of(f, f->s).usages, 1);
+    store_release(f->s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(test_orders),       ON_BOTH(test_ranges_are_half_open),
         ON_BOTH(test_filters),      ON_BOTH(test_cursor_is_a_snapshot),
-        ON_BOTH(test_many_cursors),
+        ON_BOTH(test_many_cursors), ON_BOTH(test_held_snapshot),
+        ON_BOTH(test_held_cursors), ON_BOTH(test_a_writer_holds_nothing),
     };
     return cmocka_run_group_tests_name("read", tests, NULL, NULL);
 }
