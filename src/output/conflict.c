@@ -2,6 +2,17 @@
 
 #include "model/encode.h"
 
+// A record does not say which input it came from; it is known when the write has only one.
+static struct str origin_of(const struct store_write *w)
+{
+    for (size_t i = 1; i < w->n_positions; i++) {
+        if (!str_eq(w->positions[i].input, w->positions[0].input)) {
+            return STR_NONE;
+        }
+    }
+    return w->n_positions > 0 ? w->positions[0].input : STR_NONE;
+}
+
 struct dead_letter conflict_letter(const struct store_write *w, const struct store_record *sr,
                                    int64_t now, struct buf *payload)
 {
@@ -14,7 +25,7 @@ struct dead_letter conflict_letter(const struct store_write *w, const struct sto
     text.n = MIN(text.n, (size_t)RECORD_BYTES_MAX);
     return (struct dead_letter){
         .at = now,
-        .origin = w->n_positions == 1 ? w->positions[0].input : STR_NONE,
+        .origin = origin_of(w),
         .position = sr->record->position,
         .reason = STR("conflict: another record with this event_id is stored, and stays"),
         .payload = text,

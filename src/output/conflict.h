@@ -5,7 +5,7 @@
 #include "output/store.h"
 
 // Borrows from w, sr and *payload, which is initialised here and holds the record re-encoded when
-// sr brought no payload; the caller frees it. A record does not say which input it came from: the
-// origin is the write's input when it has exactly one, else absent.
+// sr brought no payload; the caller frees it. The origin is
+// the write's input when its positions are all of one, else absent.
 struct dead_letter conflict_letter(const struct store_write *w, const struct store_record *sr,
                                    int64_t now, struct buf *payload);

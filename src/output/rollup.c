@@ -111,18 +111,26 @@ static struct window_row *add_sum(struct rollup *r, const struct window_row *row
     return sum;
 }
 
+// What the engine computes is far from this bound; what a damaged file says may not be.
+static void add(int64_t *sum, int64_t v)
+{
+    if (__builtin_add_overflow(*sum, v, sum)) {
+        *sum = INT64_MAX;
+    }
+}
+
 static void add_numbers(struct window_row *sum, const struct window_row *row)
 {
-    sum->cost_nusd += row->cost_nusd;
-    sum->cost_in_nusd += row->cost_in_nusd;
-    sum->cost_out_nusd += row->cost_out_nusd;
-    sum->prompt_tokens += row->prompt_tokens;
-    sum->completion_tokens += row->completion_tokens;
-    sum->cached_prompt_tokens += row->cached_prompt_tokens;
-    sum->requests += row->requests;
-    sum->unpriced_requests += row->unpriced_requests;
-    sum->busy_ns += row->busy_ns;
-    sum->unpriced_ns += row->unpriced_ns;
+    add(&sum->cost_nusd, row->cost_nusd);
+    add(&sum->cost_in_nusd, row->cost_in_nusd);
+    add(&sum->cost_out_nusd, row->cost_out_nusd);
+    add(&sum->prompt_tokens, row->prompt_tokens);
+    add(&sum->completion_tokens, row->completion_tokens);
+    add(&sum->cached_prompt_tokens, row->cached_prompt_tokens);
+    add(&sum->requests, row->requests);
+    add(&sum->unpriced_requests, row->unpriced_requests);
+    add(&sum->busy_ns, row->busy_ns);
+    add(&sum->unpriced_ns, row->unpriced_ns);
     if (row->has_energy) {
         sum->energy_j += row->energy_j;
         sum->has_energy = true;

@@ -10,8 +10,6 @@
 
 static const struct store_ops *const drivers[] = {&store_memory_ops, &store_sqlite_ops};
 
-enum { STORE_SHARDS_MAX = 4096 };
-
 static const struct store_ops *driver_of(struct str scheme)
 {
     for (size_t i = 0; i < ARRAY_LEN(drivers); i++) {

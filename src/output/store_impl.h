@@ -62,6 +62,8 @@ struct store_ops {
 extern const struct store_ops store_memory_ops;
 extern const struct store_ops store_sqlite_ops;
 
+enum { STORE_SHARDS_MAX = 4096 };
+
 // Shared by the drivers: store.c.
 
 // The state of a shard that nothing was said about.

@@ -46,6 +46,7 @@ void store_release(struct store *s); // cursors are closed by now
 
 struct store_info {
     int schema_version;
+    int migrated_from; // the schema that opening this handle found and replaced; -1: it did not
     uint32_t n_shards;
     int64_t samples, usages, dead_letters; // rows stored
     int64_t raw_from; // raw records before this were expired; INT64_MIN: none were

@@ -218,6 +218,7 @@ static int mem_info(struct store *s, struct store_info *ret, struct error *err)
     struct mem_db *db = mem_lock(s);
     *ret = (struct store_info){
         .schema_version = 1,
+        .migrated_from = -1,
         .n_shards = db->n_shards,
         .samples = db->tables[RECORD_SAMPLE].stored,
         .usages = db->tables[RECORD_USAGE].stored,

@@ -4,6 +4,17 @@
 #include "base/alloc.h"
 #include "output/sqlite/sqlite.h"
 
+// For those who add a setting or a price: a person waits for the answer.
+static int undone(int r, struct error *err)
+{
+    bool explained = r == -EINVAL || r == -EBUSY || r == -EBADMSG;
+    if (r < 0 && !explained && err) {
+        error_set(err, r, "%s. Nothing was changed: run the same command again when that is mended",
+                  err->msg);
+    }
+    return r;
+}
+
 static int count_commit(struct sq_store *s, struct error *err)
 {
     return sq_exec(s->main, "UPDATE meta SET commits = commits + 1", err);
@@ -69,7 +80,8 @@ int sq_add_settings(struct store *base, const struct settings *e, int64_t added_
 {
     struct sq_store *s = sq_of(base);
     int r = sq_begin(s, err);
-    return r < 0 ? r : sq_end(s, append_epoch(s, e, added_at, err), err);
+    r = r < 0 ? r : sq_end(s, append_epoch(s, e, added_at, err), err);
+    return undone(r, err);
 }
 
 int sq_settings(struct store *base, struct arena *a, struct settings_history *ret,
@@ -83,7 +95,12 @@ int sq_settings(struct store *base, struct arena *a, struct settings_history *re
     int r = sq_statement(s->main, sql, &stmt, err);
     while (r >= 0 && (r = sq_row(s->main, stmt, err)) > 0) {
         ARRAY_RESERVE(epochs, n, cap);
-        epochs[n++] = read_epoch(stmt);
+        epochs[n] = read_epoch(stmt);
+        r = settings_check(&epochs[n++], NULL);
+        if (r < 0) {
+            sq_reset(stmt);
+            return sq_fail(s->main, SQLITE_CORRUPT, err);
+        }
     }
     if (r < 0) {
         return r;
@@ -123,7 +140,7 @@ int sq_add_price(struct store *base, const struct price_entry *e, int64_t *ret_i
     if (r == 0) {
         *ret_id = sqlite3_last_insert_rowid(s->main->db);
     }
-    return r;
+    return undone(r, err);
 }
 
 static struct price_entry read_price(struct arena *a, sqlite3_stmt *stmt)
@@ -150,7 +167,12 @@ int sq_prices(struct store *base, struct arena *a, struct price_book *ret, struc
     int r = sq_statement(s->main, sql, &stmt, err);
     while (r >= 0 && (r = sq_row(s->main, stmt, err)) > 0) {
         ARRAY_RESERVE(entries, n, cap);
-        entries[n++] = read_price(a, stmt);
+        entries[n] = read_price(a, stmt);
+        int64_t price = entries[n++].price_nusd_hour;
+        if (price < 0 || price > RECORD_PRICE_MAX) {
+            sq_reset(stmt);
+            return sq_fail(s->main, SQLITE_CORRUPT, err);
+        }
     }
     if (r < 0) {
         return r;

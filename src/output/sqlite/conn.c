@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "output/sqlite/sqlite.h"
@@ -22,38 +23,58 @@ static const char writer_settings[] = "PRAGMA page_size=16384;"
                                       "PRAGMA journal_mode=WAL;"
                                       "PRAGMA synchronous=FULL;"
                                       "PRAGMA secure_delete=OFF;"
-                                      "PRAGMA wal_autocheckpoint=4000;"
                                       "PRAGMA journal_size_limit=134217728;";
 
-enum { BUSY_TIMEOUT_MS = 20000 };
+enum { BUSY_TIMEOUT_MS = 20000, LOG_WAIT_MS = 100, LOG_PAGES = 4000, LOG_PAGES_MAX = 16000 };
 
-static int out_of_space(const struct sq_conn *c, int rc)
+// There is no room for what must be written. SQLite calls a full disk by its name, and other
+// reasons an input/output error.
+static int fail_full(const struct sq_conn *c, int system, struct error *err)
 {
-    return (rc & 0xff) == SQLITE_FULL ||
-           ((rc & 0xff) == SQLITE_IOERR && sqlite3_system_errno(c->db) == ENOSPC);
+    static const struct {
+        int system;
+        const char *what;
+    } reasons[] = {
+        {EDQUOT, "the disk quota is used up"},
+        {EFBIG, "the file may not grow any more: there is a limit on the size of files"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
+        if (system == reasons[i].system) {
+            return error_set(err, -system, "%s: %s", c->name, reasons[i].what);
+        }
+    }
+    return error_set(err, -ENOSPC, "%s: the disk is full", c->name);
 }
 
 static int fail_io(const struct sq_conn *c, int rc, struct error *err)
 {
     int system = sqlite3_system_errno(c->db);
+    if (system == ENOSPC || system == EDQUOT || system == EFBIG) {
+        return fail_full(c, system, err);
+    }
+    if (system == EACCES || system == EPERM || system == EROFS) {
+        return error_set(err, -system, "%s: cannot be opened, or its log beside it: %s", c->name,
+                         error_name(system));
+    }
     return error_set(err, -EIO, "%s: input/output error (%s%s%s)", c->name, sqlite3_errstr(rc),
                      system ? ", " : "", system ? error_name(system) : "");
 }
 
 int sq_fail(const struct sq_conn *c, int rc, struct error *err)
 {
-    if (out_of_space(c, rc)) {
-        return error_set(err, -ENOSPC, "%s: the disk is full", c->name);
-    }
     switch (rc & 0xff) {
+    case SQLITE_FULL:
+        return fail_full(c, ENOSPC, err);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-        return error_set(err, -EBUSY, "%s: is locked by another process; try again", c->name);
+        return error_set(err, -EBUSY,
+                         "%s: is locked by another process; nothing was changed: try again",
+                         c->name);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return error_set(err, -EBADMSG,
-                         "%s: the file is damaged; `sqlite3 FILE .recover` saves what can be read "
-                         "into a new one",
+                         "%s: the file is damaged: put a copy of it in its place, or save what can "
+                         "be read with `sqlite3 FILE .recover | sqlite3 NEW`",
                          c->name);
     case SQLITE_READONLY:
     case SQLITE_PERM:
@@ -100,16 +121,50 @@ static int open_file(struct sq_conn *c, const char *path, enum sq_mode mode)
     return sqlite3_open_v2(path, &c->db, flags, NULL);
 }
 
+// What is no database at all is told by its beginning, before SQLite touches anything. It is read
+// through SQLite's own descriptor: closing another one would drop this process's locks on the file.
+static int check_magic(const struct sq_conn *c, struct error *err)
+{
+    static const char magic[16] = "SQLite format 3";
+    char begin[sizeof(magic)] = "";
+    sqlite3_file *file = NULL;
+    sqlite3_int64 size = 0;
+    int rc = sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    rc = rc == SQLITE_OK ? file->pMethods->xFileSize(file, &size) : rc;
+    if (rc == SQLITE_OK && size > 0) {
+        rc = file->pMethods->xRead(file, begin, sizeof(begin), 0);
+    }
+    if (rc != SQLITE_OK && rc != SQLITE_IOERR_SHORT_READ) {
+        return sq_fail(c, rc, err);
+    }
+    if (size > 0 && memcmp(begin, magic, sizeof(magic)) != 0) {
+        return error_set(err, -EMEDIUMTYPE,
+                         "%s: is not a store of gtap, or its beginning is damaged; it was left as "
+                         "it is: choose another file",
+                         c->name);
+    }
+    return 0;
+}
+
+static bool has_log(const char *path)
+{
+    char *log AUTO_FREE = x_asprintf("%s-wal", path);
+    struct stat st;
+    return stat(log, &st) == 0 && st.st_size > 0;
+}
+
 int sq_connect(const char *path, const char *name, enum sq_mode mode, struct sq_conn **ret,
                struct error *err)
 {
     struct sq_conn *c = x_zalloc(sizeof(*c));
     c->name = name;
     int rc = open_file(c, path, mode);
-    int r = rc == SQLITE_OK ? 0 : sq_fail(c, rc, err);
+    int r = rc == SQLITE_OK ? check_magic(c, err) : sq_fail(c, rc, err);
     if (r == 0) {
         (void)sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS);
         (void)sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+        // A log that was there is not touched before it is known to be ours.
+        (void)sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log(path), NULL);
         r = sq_exec(c, settings, err);
     }
     if (r < 0) {
@@ -120,9 +175,37 @@ int sq_connect(const char *path, const char *name, enum sq_mode mode, struct sq_
     return 0;
 }
 
+// Called after every commit with the length of the log (WAL). From LOG_PAGES on what is in it is
+// copied to the file, as far as no reader needs the old pages, and once all of it is, the next
+// commit begins the log anew, unless some reader is in it. Where readers come and go without a
+// pause that never happens by itself: from LOG_PAGES_MAX on the writer waits a moment for those who
+// read now, while new ones already read the file alone. A reader that stays longer than that costs
+// a longer log; it is tried again every LOG_PAGES_MAX. A checkpoint that fails loses nothing: what
+// was committed is in the log.
+static int after_commit(void *ctx, sqlite3 *db, const char *schema, int pages)
+{
+    struct sq_conn *c = ctx;
+    if (pages < c->log_pages) {
+        c->log_reset_at = c->log_pages_max;
+    } else if (pages < c->log_reset_at) {
+        (void)sqlite3_wal_checkpoint_v2(db, schema, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    } else {
+        c->log_reset_at = pages + c->log_pages_max;
+        (void)sqlite3_busy_timeout(db, LOG_WAIT_MS);
+        (void)sqlite3_wal_checkpoint_v2(db, schema, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+        (void)sqlite3_busy_timeout(db, BUSY_TIMEOUT_MS);
+    }
+    return SQLITE_OK;
+}
+
 int sq_prepare_writing(struct sq_conn *c, struct error *err)
 {
-    return sq_exec(c, writer_settings, err);
+    int r = sq_exec(c, writer_settings, err);
+    c->log_pages = LOG_PAGES;
+    c->log_pages_max = c->log_reset_at = LOG_PAGES_MAX;
+    (void)sqlite3_wal_hook(c->db, after_commit, c);
+    (void)sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+    return r;
 }
 
 void sq_disconnect(struct sq_conn *c)

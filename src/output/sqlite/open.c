@@ -64,7 +64,8 @@ static int refuse_version(const struct sq_store *s, int version, struct error *e
     int newest = sq_migrations[sq_n_migrations - 1].version;
     if (version > newest) {
         return error_set(err, -EPROTONOSUPPORT,
-                         "%s: was written by a newer gtap (schema %d, this one knows %d): use that",
+                         "%s: was written by a newer gtap (schema %d, this one knows %d), and was "
+                         "left as it is: use that gtap, or choose another file",
                          s->name, version, newest);
     }
     return error_set(err, -EPROTONOSUPPORT,
@@ -75,8 +76,10 @@ static int refuse_version(const struct sq_store *s, int version, struct error *e
 
 static int refuse_foreign(const struct sq_store *s, struct error *err)
 {
-    return error_set(err, -EMEDIUMTYPE,
-                     "%s: is a database of another program, and was left as it is", s->name);
+    return error_set(
+        err, -EMEDIUMTYPE,
+        "%s: is a database of another program, and was left as it is: choose another file",
+        s->name);
 }
 
 static int migrate(struct sq_store *s, struct error *err)
@@ -115,7 +118,11 @@ static int check_schema(struct sq_store *s, struct error *err)
         return 0;
     }
     r = sq_prepare_writing(s->main, err);
-    return r < 0 || version == newest ? r : migrate(s, err);
+    if (r < 0 || version == newest) {
+        return r;
+    }
+    s->migrated_from = found == SQ_OURS ? version : -1;
+    return migrate(s, err);
 }
 
 static int set_up(struct sq_store *s, const char *path, struct error *err)
@@ -166,6 +173,7 @@ static int sq_open(struct str path, enum store_access access, struct store **ret
     }
     struct sq_store *s = x_zalloc(sizeof(*s));
     s->base.ops = &store_sqlite_ops;
+    s->migrated_from = -1;
     s->base.access = access;
     buf_init(&s->cost_id, RECORD_BYTES_MAX);
     s->name = x_asprintf("sqlite:" STR_FMT, STR_ARG(path));

@@ -4,6 +4,12 @@
 #include "base/alloc.h"
 #include "output/sqlite/sqlite.h"
 
+// Whoever reads a store makes as many engines.
+static bool shards_sane(int64_t n)
+{
+    return n >= 1 && n <= STORE_SHARDS_MAX;
+}
+
 static int load_meta(struct sq_store *s, struct sq_meta *ret, struct error *err)
 {
     static const char sql[] =
@@ -14,6 +20,10 @@ static int load_meta(struct sq_store *s, struct sq_meta *ret, struct error *err)
     r = r < 0 ? r : sq_row(s->main, stmt, err);
     if (r <= 0) {
         return r < 0 ? r : sq_fail(s->main, SQLITE_CORRUPT, err);
+    }
+    if (!shards_sane(sq_i64(stmt, 0))) {
+        sq_reset(stmt);
+        return sq_fail(s->main, SQLITE_CORRUPT, err);
     }
     *ret = (struct sq_meta){
         .n_shards = sq_i64(stmt, 0),
@@ -241,8 +251,13 @@ int sq_info(struct store *base, struct store_info *ret, struct error *err)
     if (r <= 0) {
         return r < 0 ? r : sq_fail(s->main, SQLITE_CORRUPT, err);
     }
+    if (!shards_sane(sq_i64(stmt, 1))) {
+        sq_reset(stmt);
+        return sq_fail(s->main, SQLITE_CORRUPT, err);
+    }
     *ret = (struct store_info){
         .schema_version = (int)sq_i64(stmt, 0),
+        .migrated_from = s->migrated_from,
         .n_shards = (uint32_t)sq_i64(stmt, 1),
         .samples = sq_i64(stmt, 2),
         .usages = sq_i64(stmt, 3),
@@ -307,7 +322,10 @@ int sq_unsettled(struct store *base, struct arena *a, struct unsettled_range **r
     struct unsettled_range *ranges AUTO_FREE = NULL;
     size_t n = 0, cap = 0;
     sqlite3_stmt *stmt;
-    int r = sq_statement(s->main, "SELECT shard, range_from, range_to FROM unsettled", &stmt, err);
+    int r = sq_statement(s->main,
+                         "SELECT shard, range_from, range_to FROM unsettled"
+                         " ORDER BY shard, range_from, range_to",
+                         &stmt, err);
     while (r >= 0 && (r = sq_row(s->main, stmt, err)) > 0) {
         ARRAY_RESERVE(ranges, n, cap);
         ranges[n++] = (struct unsettled_range){

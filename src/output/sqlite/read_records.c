@@ -185,9 +185,8 @@ static int read_sample(struct sq_conn *c, sqlite3_stmt *stmt, struct record *r, 
 
 static void read_numbers(sqlite3_stmt *stmt, struct usage_record *u)
 {
-    int64_t start = sq_i64(stmt, 0);
     u->latency_ns = sq_i64(stmt, 9);
-    u->ts = start + MAX(u->latency_ns, USAGE_MIN_NS);
+    (void)__builtin_add_overflow(sq_i64(stmt, 0), MAX(u->latency_ns, USAGE_MIN_NS), &u->ts);
     if (has(stmt, 10)) {
         u->ttft_ns = sq_i64(stmt, 10);
         u->has |= USAGE_TTFT;
@@ -239,7 +238,9 @@ static int read_cost(struct sq_conn *c, sqlite3_stmt *stmt, int at, struct usage
     ret->priced = sq_i64(stmt, at + 1) != 0;
     ret->cost_in_nusd = sq_i64(stmt, at + 2);
     ret->cost_out_nusd = sq_i64(stmt, at + 3);
-    ret->cost_nusd = ret->cost_in_nusd + ret->cost_out_nusd;
+    if (__builtin_add_overflow(ret->cost_in_nusd, ret->cost_out_nusd, &ret->cost_nusd)) {
+        return sq_fail(c, SQLITE_CORRUPT, err);
+    }
     ret->unpriced_ns = sq_i64(stmt, at + 4);
     ret->has_energy = has(stmt, at + 5);
     ret->energy_j = ret->has_energy ? sqlite3_column_double(stmt, at + 5) : 0;
@@ -256,7 +257,7 @@ static void read_estimate(sqlite3_stmt *stmt, struct usage_cost *ret)
     ret->priced = has(stmt, 16);
     ret->cost_in_nusd = sq_i64(stmt, 16);
     ret->cost_out_nusd = sq_i64(stmt, 17);
-    ret->cost_nusd = ret->cost_in_nusd + ret->cost_out_nusd;
+    (void)__builtin_add_overflow(ret->cost_in_nusd, ret->cost_out_nusd, &ret->cost_nusd);
     ret->method = sq_i64(stmt, 18) == METHOD_EQUAL ? METHOD_EQUAL : METHOD_WEIGHTED;
 }
 
@@ -293,6 +294,20 @@ static struct sq_lane *first_lane(struct sq_cursor *c)
     return first;
 }
 
+// SQLite notices a page that is no page, but not one whose numbers are others. The raw records are
+// the evidence for everything else, so each is read as it was stored or not at all.
+static int check_digest(const struct sq_cursor *c, const struct record *r, struct error *err)
+{
+    if (record_digest(r) == r->digest) {
+        return 0;
+    }
+    return error_set(err, -EBADMSG,
+                     "%s: record %lld of %s is not as it was stored: the file is damaged, or was "
+                     "changed by another program. Put a copy of it in its place",
+                     c->store->name, (long long)r->seq,
+                     r->kind == RECORD_SAMPLE ? "gpu_metrics" : "token_usage");
+}
+
 int sq_records_next(struct store_cursor *base, struct stored_record *ret, struct error *err)
 {
     struct sq_cursor *c = (struct sq_cursor *)base;
@@ -306,6 +321,7 @@ int sq_records_next(struct store_cursor *base, struct stored_record *ret, struct
     read_origin(c->last->stmt, &ret->record);
     r = c->kind == RECORD_SAMPLE ? read_sample(c->conn, c->last->stmt, &ret->record, err)
                                  : read_usage(c->conn, c->last->stmt, &ret->record, err);
+    r = r < 0 ? r : check_digest(c, &ret->record, err);
     if (r == 0 && c->kind == RECORD_USAGE) {
         r = read_cost_of(c->conn, c->last->stmt, ret, err);
     }

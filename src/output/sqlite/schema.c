@@ -280,14 +280,21 @@ static int set_version(struct sq_conn *c, int version, struct error *err)
 static int apply(struct sq_conn *c, const struct sq_migration *migrations, size_t n,
                  struct error *err)
 {
-    int version;
+    int version, newest = migrations[n - 1].version;
     int r = read_version(c, &version, err);
+    if (r == 0 && version > newest) {
+        return error_set(
+            err, -EPROTONOSUPPORT,
+            "%s: a newer gtap has just brought it to schema %d, this one knows %d: use "
+            "that gtap",
+            c->name, version, newest);
+    }
     for (size_t i = 0; r == 0 && i < n; i++) {
         if (migrations[i].version > version) {
             r = sq_exec(c, migrations[i].sql, err);
         }
     }
-    return r < 0 ? r : set_version(c, MAX(version, migrations[n - 1].version), err);
+    return r < 0 ? r : set_version(c, newest, err);
 }
 
 int sq_migrate(struct sq_conn *c, const struct sq_migration *migrations, size_t n,

@@ -78,6 +78,7 @@ struct sq_store {
     char *path; // absolute, symbolic links resolved
     char *name;
     enum sq_mode read_mode;
+    int migrated_from; // see struct store_info
     struct sq_conn *main;
     struct sq_conn *idle;     // connections of closed cursors
     struct buf cost_id;       // event_id of the last cost that was asked for

@@ -1,0 +1,144 @@
+// Migrations: a store of an older schema is brought to the newest in one transaction, said aloud,
+// or stays as it is.
+#include <errno.h>
+
+#include "output/sqlite/sqlite.h"
+#include "sqlite_file.h"
+
+// What a later gtap might add.
+static const struct sq_migration next[] = {
+    {2, "ALTER TABLE usage ADD COLUMN priority INTEGER;"},
+    {2, "CREATE TABLE added_in_2(x); INSERT INTO added_in_2 SELECT count(*) FROM sample;"},
+    {3, "CREATE TABLE added_in_3(x); INSERT INTO added_in_3 SELECT x + 1 FROM added_in_2;"},
+};
+
+// The product's migrations, then `n` of ours.
+static int migrate_with(struct fixture *f, const struct sq_migration *more, size_t n)
+{
+    struct sq_conn *c = NULL;
+    struct sq_migration all[64];
+    assert_true(sq_n_migrations + n <= ARRAY_LEN(all));
+    memcpy(all, sq_migrations, sq_n_migrations * sizeof(all[0]));
+    memcpy(all + sq_n_migrations, more, n * sizeof(all[0]));
+    assert_ok(sq_connect(path_in(f, "t.db"), "t.db", SQ_CHANGE, &c, &f->err), &f->err);
+    int r = sq_migrate(c, all, sq_n_migrations + n, &f->err);
+    sq_disconnect(c);
+    return r;
+}
+
+static int64_t ask(struct fixture *f, const char *sql)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *stmt = NULL;
+    assert_i64(sqlite3_open(path_in(f, "t.db"), &db), SQLITE_OK);
+    int64_t n = -1;
+    if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW) {
+        n = sqlite3_column_int64(stmt, 0);
+    }
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return n;
+}
+
+static void fill_and_close(struct fixture *f)
+{
+    fill(f, 10);
+    store_close(f->s);
+    f->s = NULL;
+}
+
+static void test_from_the_first_version_on(void **state)
+{
+    struct fixture *f = *state;
+    fill(f, 10);
+    char *before = dump_store(f, f->s);
+    int64_t samples = info_of(f, f->s).samples;
+    store_close(f->s);
+    f->s = NULL;
+    assert_ok(migrate_with(f, next, ARRAY_LEN(next)), &f->err);
+    assert_i64(ask(f, "PRAGMA user_version"), 3);
+    assert_i64(ask(f, "SELECT x FROM added_in_2"), samples);
+    assert_i64(ask(f, "SELECT x FROM added_in_3"), samples + 1); // in their order
+
+    assert_ok(migrate_with(f, next, ARRAY_LEN(next)), &f->err); // nothing is left to do
+    assert_i64(ask(f, "SELECT count(*) FROM added_in_3"), 1);
+    run_sql(path_in(f, "t.db"), "PRAGMA user_version = 1"); // and what was there still is
+    assert_ok(store_open(f->uri, STORE_WRITE, &f->s, &f->err), &f->err);
+    assert_text(dump_store(f, f->s), before);
+}
+
+static void test_all_or_nothing(void **state)
+{
+    struct fixture *f = *state;
+    const struct sq_migration broken[] = {next[0], next[1], {3, "INSERT INTO nowhere VALUES (1)"}};
+    fill_and_close(f);
+    assert_i64(migrate_with(f, broken, ARRAY_LEN(broken)), -EIO);
+    assert_i64(ask(f, "PRAGMA user_version"), 1);
+    assert_i64(ask(f, "SELECT x FROM added_in_2"), -1);
+    assert_ok(store_open(f->uri, STORE_WRITE, &f->s, &f->err), &f->err);
+    assert_true(info_of(f, f->s).samples > 0);
+}
+
+// Some other process may have gone further while this one waited for its turn.
+static void test_never_back(void **state)
+{
+    struct fixture *f = *state;
+    fill_and_close(f);
+    assert_ok(migrate_with(f, next, ARRAY_LEN(next)), &f->err);
+    assert_i64(migrate_with(f, NULL, 0), -EPROTONOSUPPORT);
+    assert_i64(ask(f, "PRAGMA user_version"), 3);
+}
+
+// The oldest store there can be: ours by name, and no schema yet.
+static void make_oldest(struct fixture *f)
+{
+    char sql[64];
+    snprintf(sql, sizeof(sql), "PRAGMA application_id = %d", SQ_APPLICATION_ID);
+    run_sql(path_in(f, "old.db"), sql);
+}
+
+static void test_opening_an_older_one(void **state)
+{
+    struct fixture *f = *state;
+    struct store *s = NULL;
+    char *uri = uri_in(f, "old.db");
+    make_oldest(f);
+    assert_i64(store_open(uri, STORE_READ, &s, &f->err), -EPROTONOSUPPORT);
+    assert_non_null(
+        strstr(f->err.msg, "was written by an older gtap (schema 0, this one needs 1)"));
+    assert_ok(store_open(uri, STORE_WRITE, &s, &f->err), &f->err);
+    assert_i64(info_of(f, s).schema_version, 1);
+    assert_i64(info_of(f, s).migrated_from, 0); // for whoever opened it to say
+    store_close(s);
+    assert_ok(store_open(uri, STORE_READ, &s, &f->err), &f->err);
+    assert_i64(info_of(f, s).migrated_from, -1);
+    store_close(s);
+}
+
+static void test_not_under_a_writer(void **state)
+{
+    struct fixture *f = *state;
+    struct store *s = NULL;
+    int fd = -1;
+    make_oldest(f);
+    assert_ok(sq_lock(path_in(f, "old.db"), "old.db", &fd, &f->err), &f->err);
+    assert_i64(store_open(uri_in(f, "old.db"), STORE_ADMIN, &s, &f->err), -EBUSY);
+    sq_unlock(path_in(f, "old.db"), fd);
+    assert_ok(store_open(uri_in(f, "old.db"), STORE_ADMIN, &s, &f->err), &f->err);
+    store_close(s);
+}
+
+#define ON_SQLITE(t) ON(t, "sqlite")
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_SQLITE(test_from_the_first_version_on),
+        ON_SQLITE(test_all_or_nothing),
+        ON_SQLITE(test_never_back),
+        ON_SQLITE(test_opening_an_older_one),
+        ON_SQLITE(test_not_under_a_writer),
+    };
+    return cmocka_run_group_tests_name("sqlite_schema", tests, NULL, NULL);
+}
