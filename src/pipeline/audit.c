@@ -352,7 +352,9 @@ static int audit_shard(struct audit *a, uint32_t shard, struct error *err)
 
 static int audit_all(struct audit *a, struct error *err)
 {
-    int r = store_info(a->store, &a->info, err);
+    int r = store_hold(a->store, err); // what is compared belongs together while others write
+    if (r == 0)
+        r = store_info(a->store, &a->info, err);
     if (r == 0)
         r = store_settings(a->store, &a->told, &a->settings, err);
     if (r == 0)

@@ -7,7 +7,7 @@
 #include "base/intern.h"
 #include "report/range.h"
 
-enum { LOAD_TRIES = 4, KEY_TEXT_MAX = 16 * 1024 };
+enum { KEY_TEXT_MAX = 16 * 1024 };
 
 // Groups under construction: the packed key of a row is interned, its number is the group's.
 struct builder {
@@ -365,16 +365,14 @@ static int load(struct store *s, const struct report_query *q, const struct stor
 int report_load(struct store *s, const struct report_query *q, struct arena *a, struct report *ret,
                 struct error *err)
 {
-    struct store_info before, after;
-    int r = store_info(s, &before, err);
-    for (int tries = 0; r == 0 && tries < LOAD_TRIES; tries++) {
-        r = load(s, q, &before, a, ret, err);
-        r = r < 0 ? r : store_info(s, &after, err);
-        if (r == 0 && after.data_version == before.data_version) {
-            break;
-        }
-        before = after;
+    struct store_info info;
+    int r = store_hold(s, err);
+    if (r < 0) {
+        return r;
     }
+    r = store_info(s, &info, err);
+    r = r < 0 ? r : load(s, q, &info, a, ret, err);
+    store_release(s);
     if (r == 0 && !ret->empty) {
         report_spread_loaded(ret);
         report_order(ret);

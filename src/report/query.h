@@ -89,8 +89,7 @@ struct report {
     size_t n_splits;
 };
 
-// Everything is owned by the arena. Reads one state of the store as far as a writer beside it
-// allows: it tries again when something was committed meanwhile, a few times.
+// Everything is owned by the arena. Reads one state of the store, whatever a writer beside it does.
 int report_load(struct store *s, const struct report_query *q, struct arena *a, struct report *ret,
                 struct error *err) GTAP_CHECK;
 
