@@ -76,11 +76,50 @@ int cli_print(struct cli *cli, struct buf *b)
     return status;
 }
 
+// What to do about a store that cannot be opened, where its own words do not say.
+static const char *open_advice(int code, enum store_access access)
+{
+    switch (code) {
+    case -ENOSPC:
+    case -EDQUOT:
+    case -EFBIG:
+        return "Nothing was changed. Free some space and run the same command again.";
+    case -EACCES:
+    case -EPERM:
+    case -EROFS:
+        return access == STORE_READ
+                   ? "Run it as a user who may read it, or give this one leave to."
+                   : "Nothing was changed. Make it writable and run the same command again.";
+    default:
+        return NULL;
+    }
+}
+
+static void tell_migration(struct cli *cli, struct store *s)
+{
+    struct store_info info;
+    char text[96];
+    if (store_info(s, &info, NULL) == 0 && info.migrated_from >= 0) {
+        snprintf(text, sizeof(text), "the store was brought from schema %d to schema %d",
+                 info.migrated_from, info.schema_version);
+        cli_note(cli, text);
+    }
+}
+
 int cli_open(struct cli *cli, const char *uri, enum store_access access, struct store **ret)
 {
     struct error err = {0};
     int r = store_open(uri, access, ret, &err);
-    return r < 0 ? cli_fail(cli, &err) : 0;
+    if (r == 0) {
+        tell_migration(cli, *ret);
+        return 0;
+    }
+    int status = cli_fail(cli, &err);
+    const char *advice = open_advice(r, access);
+    if (advice) {
+        cli_advise(cli, "%s", advice);
+    }
+    return status;
 }
 
 void cli_progress(struct cli *cli, const char *line)

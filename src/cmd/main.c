@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <stdlib.h>
 
 #include "cmd/cli.h"
@@ -9,6 +10,8 @@ static const char *get_environment(const char *name)
 
 int main(int argc, char **argv)
 {
+    // A limit on the size of files is a failed write to tell about, not a death.
+    signal(SIGXFSZ, SIG_IGN);
     struct cli cli = {
         .out = stdout,
         .err = stderr,

@@ -219,6 +219,7 @@ static const char *remedy(int code)
     switch (code) {
     case -ENOSPC:
     case -EDQUOT:
+    case -EFBIG:
         return "Free some space and run the same command again: it goes on where it stopped.";
     case -EROFS:
     case -EACCES:
@@ -231,11 +232,35 @@ static const char *remedy(int code)
     }
 }
 
-// Before anything was read there is nothing to reassure about.
+// Before anything was read there is nothing to reassure about: the store or an input was refused,
+// in a sentence that says what to do.
 static bool before_start(const struct run_progress *p, const struct error *err)
 {
-    bool refused = err->code == -EINVAL || err->code == -ENOENT || err->code == -EBUSY;
+    static const int refusals[] = {-EINVAL,      -ENOENT,          -EBUSY,  -EISDIR,
+                                   -EMEDIUMTYPE, -EPROTONOSUPPORT, -EBADMSG};
+    bool refused = false;
+    for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+        refused |= err->code == refusals[i];
+    }
     return refused && p->records == 0 && p->input_done == 0;
+}
+
+static void put_kept(const struct run_progress *p, struct error *err)
+{
+    if (p->records == 0) {
+        error_set(err, err->code,
+                  "%s. Nothing of this run is stored yet; what the store held is as it was.",
+                  err->msg);
+        return;
+    }
+    struct buf count;
+    buf_init(&count, LINE_MAX_BYTES);
+    digits_count(&count, (int64_t)p->records, "record");
+    error_set(err, err->code,
+              "%s. " STR_FMT " of this run %s stored and safe; nothing after %s was acknowledged.",
+              err->msg, STR_ARG(buf_view(&count)), p->records == 1 ? "is" : "are",
+              p->records == 1 ? "it" : "them");
+    buf_done(&count);
 }
 
 int run_status_failure(struct run_status *s, const struct run_progress *p, const struct error *err)
@@ -244,14 +269,7 @@ int run_status_failure(struct run_status *s, const struct run_progress *p, const
         return cli_fail(s->cli, err);
     }
     struct error whole = *err;
-    struct buf count;
-    buf_init(&count, LINE_MAX_BYTES);
-    digits_count(&count, (int64_t)p->records, "record");
-    error_set(&whole, err->code,
-              "%s. " STR_FMT " of this run %s stored and safe; nothing after %s was acknowledged.",
-              err->msg, STR_ARG(buf_view(&count)), p->records == 1 ? "is" : "are",
-              p->records == 1 ? "it" : "them");
-    buf_done(&count);
+    put_kept(p, &whole);
     cli_fail(s->cli, &whole);
     cli_advise(s->cli, "%s", remedy(err->code));
     return EXIT_COULD_NOT;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,12 +59,24 @@ static int add_settings(struct meter *m, const struct store_info *info, struct e
     return store_settings(m->store, &m->told, &m->settings, err);
 }
 
+static void tell_migration(const struct meter *m, const struct store_info *info)
+{
+    char text[96];
+    if (info->migrated_from < 0)
+        return;
+    snprintf(text, sizeof(text), "the store was brought from schema %d to schema %d",
+             info->migrated_from, info->schema_version);
+    tell(m, text);
+}
+
 static int load_settings(struct meter *m, struct error *err)
 {
     struct store_info info;
     int r = store_info(m->store, &info, err);
-    if (r == 0)
+    if (r == 0) {
+        tell_migration(m, &info);
         r = store_settings(m->store, &m->told, &m->settings, err);
+    }
     if (r == 0)
         r = add_settings(m, &info, err);
     if (r == 0)
