@@ -96,8 +96,8 @@ int sq_settings(struct store *base, struct arena *a, struct settings_history *re
     while (r >= 0 && (r = sq_row(s->main, stmt, err)) > 0) {
         ARRAY_RESERVE(epochs, n, cap);
         epochs[n] = read_epoch(stmt);
-        r = settings_check(&epochs[n++], NULL);
-        if (r < 0) {
+        bool known = (unsigned)epochs[n].method <= METHOD_EQUAL;
+        if (settings_check(&epochs[n++], NULL) < 0 || !known) {
             sq_reset(stmt);
             return sq_fail(s->main, SQLITE_CORRUPT, err);
         }

@@ -46,10 +46,33 @@ static int fail_full(const struct sq_conn *c, int system, struct error *err)
     return error_set(err, -ENOSPC, "%s: the disk is full", c->name);
 }
 
+static bool no_room(int system)
+{
+    return system == ENOSPC || system == EDQUOT || system == EFBIG;
+}
+
+// SQLite keeps the reason of a failed open with the connection, that of a failed read or write with
+// the file: the database's or its log's.
+static int reason_of(const struct sq_conn *c)
+{
+    static const int files[] = {SQLITE_FCNTL_FILE_POINTER, SQLITE_FCNTL_JOURNAL_POINTER};
+    int reason = sqlite3_system_errno(c->db);
+    for (size_t i = 0; i < ARRAY_LEN(files) && !no_room(reason); i++) {
+        sqlite3_file *file = NULL;
+        int last = 0;
+        (void)sqlite3_file_control(c->db, "main", files[i], &file);
+        if (file && file->pMethods &&
+            file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &last) == SQLITE_OK) {
+            reason = no_room(last) || reason == 0 ? last : reason;
+        }
+    }
+    return reason;
+}
+
 static int fail_io(const struct sq_conn *c, int rc, struct error *err)
 {
-    int system = sqlite3_system_errno(c->db);
-    if (system == ENOSPC || system == EDQUOT || system == EFBIG) {
+    int system = reason_of(c);
+    if (no_room(system)) {
         return fail_full(c, system, err);
     }
     if (system == EACCES || system == EPERM || system == EROFS) {
@@ -185,13 +208,18 @@ int sq_connect(const char *path, const char *name, enum sq_mode mode, struct sq_
 static int after_commit(void *ctx, sqlite3 *db, const char *schema, int pages)
 {
     struct sq_conn *c = ctx;
-    if (pages < c->log_pages) {
+    if (pages <= c->log_last) { // it was begun anew
         c->log_reset_at = c->log_pages_max;
-    } else if (pages < c->log_reset_at) {
+    }
+    c->log_last = pages;
+    if (pages < c->log_pages) {
+        return SQLITE_OK;
+    }
+    if (pages < c->log_reset_at) {
         (void)sqlite3_wal_checkpoint_v2(db, schema, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     } else {
         c->log_reset_at = pages + c->log_pages_max;
-        (void)sqlite3_busy_timeout(db, LOG_WAIT_MS);
+        (void)sqlite3_busy_timeout(db, c->log_wait_ms);
         (void)sqlite3_wal_checkpoint_v2(db, schema, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
         (void)sqlite3_busy_timeout(db, BUSY_TIMEOUT_MS);
     }
@@ -201,6 +229,7 @@ static int after_commit(void *ctx, sqlite3 *db, const char *schema, int pages)
 int sq_prepare_writing(struct sq_conn *c, struct error *err)
 {
     int r = sq_exec(c, writer_settings, err);
+    c->log_wait_ms = LOG_WAIT_MS;
     c->log_pages = LOG_PAGES;
     c->log_pages_max = c->log_reset_at = LOG_PAGES_MAX;
     (void)sqlite3_wal_hook(c->db, after_commit, c);

@@ -47,8 +47,9 @@ struct sq_conn {
     size_t n_kept;
     struct sq_shapes shapes;
     unsigned cursors; // open on it: what one of them borrows must outlive the others' next rows
-    int log_pages, log_pages_max, log_reset_at; // of a writer: see after_commit in conn.c
-    struct sq_conn *next;                       // in the store's pool
+    // Of a writer: see after_commit in conn.c.
+    int log_pages, log_pages_max, log_wait_ms, log_reset_at, log_last;
+    struct sq_conn *next; // in the store's pool
 };
 
 enum sq_mode {
