@@ -61,7 +61,10 @@ static int run(struct cli *cli, const void *given)
     int status = rederive_begin(&p, cli, &o->rederive, "recomputing", &c);
     if (status == 0 && recompute_store(&c, o->dry_run, &result, &err) < 0) {
         status = cli_fail(cli, &err);
-        cli_advise(cli, "What was replaced before is right, the rest is as it was: run it again.");
+        if (result.rows_equal + result.rows_different > 0) {
+            cli_advise(cli, "What was replaced before is right, the rest is as it was: run the "
+                            "same command again when that is mended.");
+        }
     } else if (status == 0 && o->rederive.json) {
         rederive_put_json(&p, &result, &b);
     } else if (status == 0 && result.from == result.to) {

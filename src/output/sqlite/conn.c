@@ -144,12 +144,29 @@ static int open_file(struct sq_conn *c, const char *path, enum sq_mode mode)
     return sqlite3_open_v2(path, &c->db, flags, NULL);
 }
 
-// What is no database at all is told by its beginning, before SQLite touches anything. It is read
-// through SQLite's own descriptor: closing another one would drop this process's locks on the file.
-static int check_magic(const struct sq_conn *c, struct error *err)
+static bool has_log(const char *path)
+{
+    char *log AUTO_FREE = x_asprintf("%s-wal", path);
+    struct stat st;
+    return stat(log, &st) == 0 && st.st_size > 0;
+}
+
+static int fail_foreign(const struct sq_conn *c, struct error *err)
+{
+    return error_set(err, -EMEDIUMTYPE,
+                     "%s: is not a store of gtap, or its beginning is damaged; it was left as it "
+                     "is: choose another file",
+                     c->name);
+}
+
+// What is no database at all is told by its beginning, before SQLite touches anything, and one that
+// was cut within a page by its end, which SQLite would take for zeros. The file is read through
+// SQLite's own descriptor: closing another one would drop this process's locks on it.
+static int check_file(const struct sq_conn *c, const char *path, struct error *err)
 {
     static const char magic[16] = "SQLite format 3";
-    char begin[sizeof(magic)] = "";
+    unsigned char begin[sizeof(magic) + 2] = "";
+    bool at_rest = !has_log(path); // else a checkpoint may be about to write the last page
     sqlite3_file *file = NULL;
     sqlite3_int64 size = 0;
     int rc = sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
@@ -161,19 +178,11 @@ static int check_magic(const struct sq_conn *c, struct error *err)
         return sq_fail(c, rc, err);
     }
     if (size > 0 && memcmp(begin, magic, sizeof(magic)) != 0) {
-        return error_set(err, -EMEDIUMTYPE,
-                         "%s: is not a store of gtap, or its beginning is damaged; it was left as "
-                         "it is: choose another file",
-                         c->name);
+        return fail_foreign(c, err);
     }
-    return 0;
-}
-
-static bool has_log(const char *path)
-{
-    char *log AUTO_FREE = x_asprintf("%s-wal", path);
-    struct stat st;
-    return stat(log, &st) == 0 && st.st_size > 0;
+    int64_t page = begin[sizeof(magic)] << 8 | begin[sizeof(magic) + 1]; // 1 stands for 65536
+    bool cut = page > 1 && size % page != 0;
+    return cut && at_rest ? sq_fail(c, SQLITE_CORRUPT, err) : 0;
 }
 
 int sq_connect(const char *path, const char *name, enum sq_mode mode, struct sq_conn **ret,
@@ -182,7 +191,7 @@ int sq_connect(const char *path, const char *name, enum sq_mode mode, struct sq_
     struct sq_conn *c = x_zalloc(sizeof(*c));
     c->name = name;
     int rc = open_file(c, path, mode);
-    int r = rc == SQLITE_OK ? check_magic(c, err) : sq_fail(c, rc, err);
+    int r = rc == SQLITE_OK ? check_file(c, path, err) : sq_fail(c, rc, err);
     if (r == 0) {
         (void)sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS);
         (void)sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);

@@ -191,7 +191,7 @@ static void test_pages_overwritten(void **state)
         arena_reset(&f->arena);
     }
     buf_done(&good);
-    assert_true(t.refused > 5 && t.failed > SEEDS / 3);
+    assert_true(t.refused > 0 && t.failed > SEEDS / 2);
 }
 
 static void test_file_cut_short(void **state)

@@ -19,7 +19,9 @@ static int migrate_with(struct fixture *f, const struct sq_migration *more, size
     struct sq_migration all[64];
     assert_true(sq_n_migrations + n <= ARRAY_LEN(all));
     memcpy(all, sq_migrations, sq_n_migrations * sizeof(all[0]));
-    memcpy(all + sq_n_migrations, more, n * sizeof(all[0]));
+    for (size_t i = 0; i < n; i++) {
+        all[sq_n_migrations + i] = more[i];
+    }
     assert_ok(sq_connect(path_in(f, "t.db"), "t.db", SQ_CHANGE, &c, &f->err), &f->err);
     int r = sq_migrate(c, all, sq_n_migrations + n, &f->err);
     sq_disconnect(c);
