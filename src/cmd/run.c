@@ -201,6 +201,7 @@ static void print_json(struct cli *cli, const struct run_progress *p)
     json_int(&j, "tokens", (i128)p->tokens);
     json_int(&j, "duplicates", (i128)p->duplicates);
     json_int(&j, "conflicts", (i128)p->conflicts);
+    json_int(&j, "expired", (i128)p->expired);
     json_int(&j, "dead_letters", (i128)p->dead_letters);
     json_int(&j, "late", (i128)p->late);
     json_int(&j, "unplaced", (i128)p->unplaced);

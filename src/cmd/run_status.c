@@ -178,6 +178,8 @@ static void put_kept_apart(const struct run_progress *p, struct buf *b)
     } counts[] = {
         {p->duplicates, "duplicate ignored", "duplicates ignored"},
         {p->conflicts, "conflict kept as a dead letter", "conflicts kept as dead letters"},
+        {p->expired, "of expired time kept as a dead letter",
+         "of expired time kept as dead letters"},
         {p->late, "came late", "came late"},
         {p->unplaced, "request on no known GPU", "requests on no known GPU"},
     };

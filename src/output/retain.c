@@ -19,7 +19,7 @@ int64_t retain_base(const struct shard_state *s, const struct unsettled_range *u
     return MIN(computed, unsettled_from(s->shard, unsettled, n));
 }
 
-int64_t retain_records_from(const struct settings_history *h, int64_t oldest_start)
+static int64_t margin_of(const struct settings_history *h)
 {
     int64_t margin = 0;
     for (size_t i = 0; i < h->n; i++) {
@@ -28,7 +28,18 @@ int64_t retain_records_from(const struct settings_history *h, int64_t oldest_sta
     if (h->n == 0) {
         margin = 2 * settings_default.gpu_timeout_ns + settings_default.window_ns;
     }
+    return margin;
+}
+
+int64_t retain_records_from(const struct settings_history *h, int64_t oldest_start)
+{
+    int64_t margin = margin_of(h);
     return oldest_start < INT64_MIN + margin ? INT64_MIN : oldest_start - margin;
+}
+
+int64_t retain_open_from(const struct settings_history *h, int64_t raw_from)
+{
+    return raw_from == INT64_MIN ? INT64_MIN : raw_from + margin_of(h);
 }
 
 int64_t retain_windows_from(const struct shard_state *s, const struct unsettled_range *unsettled,

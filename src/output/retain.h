@@ -18,6 +18,11 @@ int64_t retain_base(const struct shard_state *s, const struct unsettled_range *u
 // Records that end before this may go. `oldest_start`: T above.
 int64_t retain_records_from(const struct settings_history *h, int64_t oldest_start);
 
+// A record that begins before this comes too late: what it would change can no longer be computed,
+// since records before raw_from were expired. INT64_MIN: none were. The margin is the same, so
+// whatever begins after the frontier is in time.
+int64_t retain_open_from(const struct settings_history *h, int64_t raw_from);
+
 // Windows that begin before this may go: their hours are rolled up and nothing will replace them.
 int64_t retain_windows_from(const struct shard_state *s, const struct unsettled_range *unsettled,
                             size_t n);

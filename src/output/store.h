@@ -39,6 +39,8 @@ enum store_verdict {
     STORE_DUPLICATE, // same event_id and digest as a stored one: nothing to do
     STORE_CONFLICT,  // same event_id, other digest: the stored one stays, this one is in the dead
                      // letters, put there by the store itself
+    STORE_EXPIRED,   // of time whose records were expired, so that nobody can tell any more what it
+                     // costs; in the dead letters too, and what is computed of that time stays
 };
 
 // One record to be stored. cost: its provisional cost (usage; NULL: unknown).

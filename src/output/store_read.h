@@ -49,7 +49,8 @@ struct store_info {
     int migrated_from; // the schema that opening this handle found and replaced; -1: it did not
     uint32_t n_shards;
     int64_t samples, usages, dead_letters; // rows stored
-    int64_t raw_from; // raw records before this were expired; INT64_MIN: none were
+    int64_t raw_from;     // raw records before this were expired; INT64_MIN: none were
+    int64_t windows_from; // cost windows before this were expired, in some shard; INT64_MIN: none
     int64_t
         longest_usage_ns;  // no stored request is longer: bounds the search for those running at t
     int64_t first, last;   // oldest and newest event time stored; INT64_MAX, INT64_MIN: none

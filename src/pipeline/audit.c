@@ -303,19 +303,32 @@ static int audit_slice(struct audit *a, const struct derive_config *range, struc
     return r;
 }
 
-// The part of the range asked for that is final in this shard and whose raw records are all there.
+// How far evidence reaches, and the whole window that it reaches into.
+static int64_t longest_reach(const struct settings_history *h)
+{
+    int64_t reach = 0;
+    for (size_t i = 0; i < h->n; i++)
+        reach = MAX(reach, h->epochs[i].gpu_timeout_ns + h->epochs[i].window_ns);
+    return reach;
+}
+
+// The part of the range asked for that is final in this shard, whose windows are all there, and the
+// raw records that they follow from: those a reach before the requests that run at its beginning.
 static void cut_range(struct audit *a, const struct shard_state *state)
 {
     int64_t first = MAX(a->info.first - a->info.longest_usage_ns, 0);
-    if (a->info.raw_from != INT64_MIN)
-        first = MAX(first, a->info.raw_from + a->info.longest_usage_ns);
+    if (a->info.raw_from != INT64_MIN) {
+        int64_t before = a->info.longest_usage_ns + longest_reach(&a->settings);
+        first = MAX(first, a->info.raw_from + before);
+    }
+    first = MAX(first, a->info.windows_from);
     a->from = MAX(a->c->from, first);
     a->to = MIN(a->c->to, state->frontier);
     if (a->from >= a->to)
         return;
     int64_t length = settings_at(&a->settings, a->from)->window_ns;
-    a->from =
-        a->info.raw_from != INT64_MIN ? time_ceil(a->from, length) : time_floor(a->from, length);
+    bool expired = a->info.raw_from != INT64_MIN || a->info.windows_from != INT64_MIN;
+    a->from = expired ? time_ceil(a->from, length) : time_floor(a->from, length);
     a->to = time_ceil(a->to, settings_at(&a->settings, a->to - 1)->window_ns);
     a->to = MIN(a->to, state->frontier);
 }

@@ -1,5 +1,6 @@
 #include "pipeline/derive.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -9,8 +10,9 @@
 struct derivation {
     const struct derive_config *c;
     struct engine *engine;
-    int64_t reach;   // the longest gpu_timeout
-    int64_t longest; // the longest request stored
+    int64_t reach;    // the longest gpu_timeout
+    int64_t longest;  // the longest request stored
+    int64_t raw_from; // records before this were expired
     int64_t hull_from, hull_to;
     int64_t windows_to; // windows from c->from on are visited up to here
 
@@ -290,6 +292,8 @@ static int run(struct derivation *d)
     int r = find_hull(d);
     if (r < 0)
         return r;
+    if (d->raw_from != INT64_MIN && d->hull_from - d->reach < d->raw_from)
+        return error_set(&d->err, -ENODATA, "records that this depends on were expired");
     engine_start_at(d->engine, d->hull_from);
     r = open_cursors(d);
     if (r == 0)
@@ -320,6 +324,7 @@ int derive(const struct derive_config *c, struct derivation **ret, struct error 
     int r = store_info(c->store, &info, &d->err);
     if (r == 0) {
         d->longest = MAX(info.longest_usage_ns, USAGE_MIN_NS);
+        d->raw_from = info.raw_from;
         r = run(d);
     }
     store_cursor_close(d->samples);

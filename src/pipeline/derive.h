@@ -44,6 +44,7 @@ struct derive_config {
 
 struct derivation;
 
-// Runs the whole pass. On success *ret keeps the derived rows' texts alive until derivation_free.
+// Runs the whole pass. -ENODATA: records that it depends on were expired. On success *ret keeps the
+// derived rows' texts alive until derivation_free.
 int derive(const struct derive_config *c, struct derivation **ret, struct error *err) GTAP_CHECK;
 void derivation_free(struct derivation *d); // accepts NULL

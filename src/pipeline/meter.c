@@ -200,6 +200,7 @@ static int send_parcel(struct meter *m, struct parcel *p)
         m->last_wish = m->now;
         p->reload_prices = true;
         p->expire_newest = feeds_watermark(m);
+        p->expire_now = clock_wall(m->config->env.clock);
     }
     int r = queue_push(m->writer_queue, p);
     if (r < 0)
@@ -258,6 +259,7 @@ static void take_in(struct meter *m, const struct store_record *entry)
     struct run_progress *p = &m->progress;
     p->duplicates += entry->verdict == STORE_DUPLICATE;
     p->conflicts += entry->verdict == STORE_CONFLICT;
+    p->expired += entry->verdict == STORE_EXPIRED;
     if (entry->verdict != STORE_NEW)
         return;
     int64_t *seen = r->kind == RECORD_SAMPLE ? &s->state.samples_seen : &s->state.usage_seen;
@@ -466,6 +468,7 @@ static int expire_at_end(struct meter *m, int64_t newest)
 {
     struct parcel *p = parcel_new(NULL);
     p->expire_newest = newest;
+    p->expire_now = clock_wall(m->config->env.clock);
     m->last_wish = m->now;
     int r = send_parcel(m, p);
     return r < 0 ? r : wait_for_writer(m);

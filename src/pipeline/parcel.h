@@ -27,6 +27,7 @@ struct parcel {
     struct price_book prices;
     int64_t expire_newest; // newest event time: the writer shall drop what is older than the
                            // retention allows; INT64_MIN: not now
+    int64_t expire_now;    // wall time, for what is dated by it: dead letters
 };
 
 struct parcel *parcel_new(struct source *source);

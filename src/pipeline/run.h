@@ -23,7 +23,7 @@ struct run_progress {
     uint64_t records; // stored as new by this run, both kinds
     uint64_t samples, usages;
     uint64_t tokens; // of the usage records: prompt + completion
-    uint64_t duplicates, conflicts, dead_letters, late, unplaced;
+    uint64_t duplicates, conflicts, expired, dead_letters, late, unplaced; // expired: came too late
     int64_t input_done, input_total; // bytes or records over all finite inputs; total -1 unknown
     int64_t newest;                  // newest event time; INT64_MIN: none
     int64_t frontier;                // final until; INT64_MIN: none

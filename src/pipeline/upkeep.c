@@ -1,6 +1,8 @@
 // What the meter does now and then: settling late time, showing open windows, telling how it goes.
 // Each is kept to a small part of the whole by the time it took last.
 
+#include <errno.h>
+
 #include "base/alloc.h"
 #include "base/time.h"
 #include "pipeline/meter.h"
@@ -41,6 +43,21 @@ static int commit_outbox(struct meter *m, struct outbox *o)
     return store_commit(m->store, &write, &m->err);
 }
 
+// What records came late for cannot be computed any more: it stays as it is, and that is said.
+static void give_slice_up(struct meter *m, struct time_range slice)
+{
+    struct buf b;
+    buf_init(&b, 256);
+    buf_cstr(&b, "late records of ");
+    time_format_iso(&b, slice.from);
+    buf_cstr(&b, " to ");
+    time_format_iso(&b, slice.to);
+    buf_cstr(&b, " change no cost: records around them were expired");
+    if (m->config->notice)
+        m->config->notice(m->config->ctx, b.p);
+    buf_done(&b);
+}
+
 // Settles one slice and commits it with what is then left to settle.
 static int settle_slice_of(struct meter *m, struct shard *shard, struct time_range slice)
 {
@@ -56,6 +73,10 @@ static int settle_slice_of(struct meter *m, struct shard *shard, struct time_ran
         .frontier = engine_frontier(shard->engine),
     };
     int r = settle_range(&range, shard->engine, &outbox, &keep, &m->err);
+    if (r == -ENODATA) {
+        give_slice_up(m, slice);
+        r = 0;
+    }
     if (r == 0) {
         engine_dirty_remove(shard->engine, slice.from, slice.to);
         outbox_add_shard(&outbox, &shard->state, shard->engine);

@@ -92,15 +92,16 @@ static int commit(struct writer *w, struct parcel *const *parcels, size_t n)
     return r;
 }
 
-static int expire(struct writer *w, int64_t newest)
+static int expire(struct writer *w, int64_t newest, int64_t now)
 {
     for (size_t c = 0; c < ARRAY_LEN(w->retain_ns); c++) {
         if (w->retain_ns[c] <= 0)
             continue;
+        int64_t before = (c == STORE_DEAD_LETTERS ? now : newest) - w->retain_ns[c];
         size_t removed = EXPIRE_ROWS;
         while (removed == EXPIRE_ROWS) {
-            int r = store_expire(w->store, (enum store_collection)c, newest - w->retain_ns[c],
-                                 EXPIRE_ROWS, &removed, &w->err);
+            int r = store_expire(w->store, (enum store_collection)c, before, EXPIRE_ROWS, &removed,
+                                 &w->err);
             if (r < 0)
                 return r;
         }
@@ -111,7 +112,7 @@ static int expire(struct writer *w, int64_t newest)
 static int serve_wishes(struct writer *w, struct parcel *p)
 {
     if (p->expire_newest != INT64_MIN) {
-        int r = expire(w, p->expire_newest);
+        int r = expire(w, p->expire_newest, p->expire_now);
         if (r < 0)
             return r;
     }

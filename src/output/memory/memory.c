@@ -212,6 +212,15 @@ static int64_t final_until(const struct mem_db *db)
     return least == INT64_MAX ? INT64_MIN : least;
 }
 
+static int64_t windows_from(const struct mem_db *db)
+{
+    int64_t from = INT64_MIN;
+    for (size_t i = 0; i < db->shards.n; i++) {
+        from = MAX(from, db->shards.v[i].windows_from);
+    }
+    return from;
+}
+
 static int mem_info(struct store *s, struct store_info *ret, struct error *err)
 {
     (void)err;
@@ -224,6 +233,7 @@ static int mem_info(struct store *s, struct store_info *ret, struct error *err)
         .usages = db->tables[RECORD_USAGE].stored,
         .dead_letters = (int64_t)db->dead_letters.n,
         .raw_from = db->raw_from,
+        .windows_from = windows_from(db),
         .longest_usage_ns = db->longest_usage_ns,
         .first = INT64_MAX,
         .last = INT64_MIN,

@@ -3,8 +3,9 @@
 
 #include "base/alloc.h"
 #include "base/time.h"
-#include "output/conflict.h"
 #include "output/memory/memory.h"
+#include "output/refusal.h"
+#include "output/retain.h"
 
 // A provisional cost is the mission's formula and nothing more: a price or none.
 static struct usage_cost estimate_of(const struct usage_cost *given)
@@ -82,29 +83,42 @@ static void add_letter(struct mem_db *db, const struct dead_letter *d)
     db->dead_letters.v[db->dead_letters.n++] = mem_copy_letter(&db->arena, d);
 }
 
+static void refuse(struct mem_db *db, const struct store_write *w, struct store_record *sr,
+                   enum store_verdict verdict)
+{
+    struct buf payload;
+    sr->verdict = verdict;
+    struct dead_letter letter = refusal_letter(w, sr, clock_wall(&clock_system), &payload);
+    add_letter(db, &letter);
+    buf_done(&payload);
+}
+
+static bool too_late(const struct mem_db *db, const struct record *r)
+{
+    const struct settings_history h = {db->settings.v, db->settings.n};
+    return record_too_late(r, retain_open_from(&h, db->raw_from));
+}
+
 static void store_record(struct mem_db *db, const struct store_write *w, struct store_record *sr)
 {
     struct record *r = sr->record;
     struct mem_table *t = &db->tables[r->kind];
-    ARRAY_RESERVE(t->rows, t->n, t->cap);
-    t->rows[t->n++] = NULL;
+    bool late = too_late(db, r);
+    if (!late) {
+        ARRAY_RESERVE(t->rows, t->n, t->cap);
+        t->rows[t->n++] = NULL;
+    }
     int64_t *seq = seq_slot(t, r->event_id);
-    if (*seq == 0) {
+    r->seq = *seq;
+    if (*seq > 0 && t->rows[*seq - 1]->record.digest == r->digest) {
+        sr->verdict = STORE_DUPLICATE;
+    } else if (*seq > 0 || late) {
+        refuse(db, w, sr, *seq > 0 ? STORE_CONFLICT : STORE_EXPIRED);
+    } else {
         *seq = r->seq = (int64_t)t->n;
         add_row(db, t, sr);
         sr->verdict = STORE_NEW;
-        return;
     }
-    r->seq = *seq;
-    if (t->rows[*seq - 1]->record.digest == r->digest) {
-        sr->verdict = STORE_DUPLICATE;
-        return;
-    }
-    sr->verdict = STORE_CONFLICT;
-    struct buf payload;
-    struct dead_letter letter = conflict_letter(w, sr, clock_wall(&clock_system), &payload);
-    add_letter(db, &letter);
-    buf_done(&payload);
 }
 
 static void put_position(struct mem_db *db, const struct input_position *p)

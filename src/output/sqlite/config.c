@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "output/sqlite/sqlite.h"
 
-// For those who add a setting or a price: a person waits for the answer.
+// For those who add a price: a person waits for the answer.
 static int undone(int r, struct error *err)
 {
     bool explained = r == -EINVAL || r == -EBUSY || r == -EBADMSG;
@@ -80,8 +80,7 @@ int sq_add_settings(struct store *base, const struct settings *e, int64_t added_
 {
     struct sq_store *s = sq_of(base);
     int r = sq_begin(s, err);
-    r = r < 0 ? r : sq_end(s, append_epoch(s, e, added_at, err), err);
-    return undone(r, err);
+    return r < 0 ? r : sq_end(s, append_epoch(s, e, added_at, err), err);
 }
 
 int sq_settings(struct store *base, struct arena *a, struct settings_history *ret,

@@ -243,7 +243,8 @@ int sq_info(struct store *base, struct store_info *ret, struct error *err)
         "SELECT (SELECT user_version FROM pragma_user_version), n_shards, samples, usages,"
         " dead_letters, raw_from, longest_usage_ns, min(first_sample, first_usage),"
         " max(last_sample, last_usage), coalesce((SELECT min(frontier) FROM shard"
-        " WHERE has_records), -9223372036854775808), commits FROM meta";
+        " WHERE has_records), -9223372036854775808), commits,"
+        " coalesce((SELECT max(windows_from) FROM shard), -9223372036854775808) FROM meta";
     struct sq_store *s = sq_of(base);
     sqlite3_stmt *stmt;
     int r = sq_statement(s->main, sql, &stmt, err);
@@ -268,6 +269,7 @@ int sq_info(struct store *base, struct store_info *ret, struct error *err)
         .last = sq_i64(stmt, 8),
         .final_until = sq_i64(stmt, 9),
         .data_version = (uint64_t)sq_i64(stmt, 10),
+        .windows_from = sq_i64(stmt, 11),
     };
     sq_reset(stmt);
     return 0;

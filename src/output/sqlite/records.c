@@ -4,7 +4,8 @@
 
 #include "base/alloc.h"
 #include "base/time.h"
-#include "output/conflict.h"
+#include "output/refusal.h"
+#include "output/retain.h"
 #include "output/sqlite/sqlite.h"
 
 #define SAMPLE_COLUMNS                                                                             \
@@ -157,9 +158,29 @@ static int find_dims(struct sq_store *s, struct sq_new *n, struct error *err)
     return e < 0 ? e : sq_consumer_id(s, r->usage.model, r->usage.tenant, &n->consumer, err);
 }
 
+// Records that begin before *ret come too late.
+static int find_open_from(struct sq_store *s, int64_t *ret, struct error *err)
+{
+    struct arena a = {0};
+    struct settings_history h = {0};
+    int r = 0;
+    *ret = INT64_MIN;
+    if (s->writer->meta.raw_from != INT64_MIN) {
+        r = sq_settings(&s->base, &a, &h, err);
+        *ret = retain_open_from(&h, s->writer->meta.raw_from);
+    }
+    arena_done(&a);
+    return r;
+}
+
 static int collect(struct sq_store *s, struct store_write *w, struct error *err)
 {
     struct sq_writer *writer = s->writer;
+    int64_t open_from;
+    int e = find_open_from(s, &open_from, err);
+    if (e < 0) {
+        return e;
+    }
     writer->fresh[RECORD_SAMPLE].n = writer->fresh[RECORD_USAGE].n = 0;
     for (size_t i = 0; i < w->n_records; i++) {
         struct store_record *sr = &w->records[i];
@@ -167,6 +188,11 @@ static int collect(struct sq_store *s, struct store_write *w, struct error *err)
         if (sr->record->shard >= writer->meta.n_shards) {
             return error_set(err, -EINVAL, "%s: a record is of shard %u, but there are only %u",
                              s->name, sr->record->shard, (unsigned)writer->meta.n_shards);
+        }
+        if (record_too_late(sr->record, open_from)) {
+            sr->verdict = STORE_EXPIRED; // unless it is there: see judge_late
+            sr->record->seq = writer->meta.last_seq[kind];
+            continue;
         }
         struct sq_new_list *list = &writer->fresh[kind];
         ARRAY_RESERVE(list->v, list->n, list->cap);
@@ -182,9 +208,10 @@ static int collect(struct sq_store *s, struct store_write *w, struct error *err)
     return 0;
 }
 
-static int judge(struct sq_store *s, struct sq_new *n, struct error *err)
+// The stored record with this event_id: *ret_seq 0 when there is none.
+static int find_stored(struct sq_store *s, const struct record *record, int64_t *ret_seq,
+                       bool *ret_same, struct error *err)
 {
-    struct record *record = n->stored->record;
     sqlite3_stmt *stmt;
     int r = sq_statement(s->main, find_sql[record->kind], &stmt, err);
     if (r < 0) {
@@ -192,14 +219,44 @@ static int judge(struct sq_store *s, struct sq_new *n, struct error *err)
     }
     sq_bind_str(stmt, 1, record->event_id);
     r = sq_row(s->main, stmt, err);
-    if (r <= 0) {
+    *ret_seq = r > 0 ? sq_i64(stmt, 0) : 0;
+    *ret_same = r > 0 && (uint64_t)sq_i64(stmt, 1) == record->digest;
+    sq_reset(stmt);
+    return MIN(r, 0);
+}
+
+static int judge(struct sq_store *s, struct sq_new *n, struct error *err)
+{
+    struct record *record = n->stored->record;
+    bool same;
+    int r = find_stored(s, record, &record->seq, &same, err);
+    if (r < 0 || record->seq == 0) {
         return r < 0 ? r : sq_fail(s->main, SQLITE_CORRUPT, err);
     }
-    record->seq = sq_i64(stmt, 0);
-    bool same = (uint64_t)sq_i64(stmt, 1) == record->digest;
-    sq_reset(stmt);
     if (record->seq != n->seq) {
         n->stored->verdict = same ? STORE_DUPLICATE : STORE_CONFLICT;
+    }
+    return 0;
+}
+
+// Of what comes too late, that which is stored, or came before it in the same write. Its seq is the
+// highest that was given by then.
+static int judge_late(struct sq_store *s, struct store_write *w, struct error *err)
+{
+    for (size_t i = 0; i < w->n_records; i++) {
+        struct store_record *sr = &w->records[i];
+        int64_t before = sr->record->seq, seq;
+        bool same;
+        if (sr->verdict != STORE_EXPIRED) {
+            continue;
+        }
+        int r = find_stored(s, sr->record, &seq, &same, err);
+        if (r < 0) {
+            return r;
+        }
+        bool there = seq > 0 && seq <= before;
+        sr->record->seq = there ? seq : 0;
+        sr->verdict = !there ? STORE_EXPIRED : same ? STORE_DUPLICATE : STORE_CONFLICT;
     }
     return 0;
 }
@@ -235,23 +292,23 @@ static int insert(struct sq_store *s, enum record_kind kind, struct error *err)
     return judge_all(s, list, err);
 }
 
-static int put_conflict(struct sq_store *s, const struct store_write *w,
-                        const struct store_record *sr, struct error *err)
+static int put_refusal(struct sq_store *s, const struct store_write *w,
+                       const struct store_record *sr, struct error *err)
 {
     struct buf payload;
-    struct dead_letter d = conflict_letter(w, sr, clock_wall(&clock_system), &payload);
+    struct dead_letter d = refusal_letter(w, sr, clock_wall(&clock_system), &payload);
     int r = sq_put_letter(s, &d, err);
     buf_done(&payload);
     return r;
 }
 
 // In the order in which the records came, whatever their kind.
-static int put_conflicts(struct sq_store *s, const struct store_write *w, struct error *err)
+static int put_refusals(struct sq_store *s, const struct store_write *w, struct error *err)
 {
     int r = 0;
     for (size_t i = 0; r == 0 && i < w->n_records; i++) {
-        if (w->records[i].verdict == STORE_CONFLICT) {
-            r = put_conflict(s, w, &w->records[i], err);
+        if (verdict_refuses(w->records[i].verdict)) {
+            r = put_refusal(s, w, &w->records[i], err);
         }
     }
     return r;
@@ -300,6 +357,7 @@ int sq_put_records(struct sq_store *s, struct store_write *w, struct error *err)
             r = mark_shards(s, &s->writer->fresh[kind], err);
         }
     }
-    r = r < 0 ? r : put_conflicts(s, w, err);
+    r = r < 0 ? r : judge_late(s, w, err);
+    r = r < 0 ? r : put_refusals(s, w, err);
     return r < 0 ? r : sq_put_gpus(s, &s->writer->fresh[RECORD_SAMPLE], err);
 }

@@ -54,12 +54,36 @@ static void test_expire_records(void **state)
     struct usage_cost cost;
     assert_i64(store_cost(f->s, 1, &cost, &f->err), -ENOENT);
     assert_i64((int64_t)expire(f, STORE_TOKEN_USAGE, at(1802), 0), 0);
+}
 
-    // What is gone may come again, and is new.
-    add_usage(f, "a", "h", 0, at(0), at(1));
+// What comes again after it was expired, or comes that late, would be counted on top of what is
+// computed already: it goes to the dead letters. What is still there is a duplicate as ever.
+static void test_too_late(void **state)
+{
+    struct fixture *f = *state;
+    enum { MARGIN = 2 * 300 + 60 };
+    fill_history(f);
+    add_usage(f, "early", "h", 0, at(1203), at(1204));
     put(f);
-    assert_i64(f->records[0].verdict, STORE_NEW);
-    assert_i64(f->records[0].record->seq, 11);
+    assert_i64(f->records[0].verdict, STORE_NEW); // nothing was expired yet
+    assert_i64((int64_t)expire(f, STORE_TOKEN_USAGE, at(1202), 3), 3);
+    for (int pass = 0; pass < 2; pass++) {
+        add_usage(f, "a", "h", 0, at(0), at(1));
+        add_sample(f, "new", "h", 0, at(1201 + MARGIN));
+        add_usage(f, "d", "h", 0, at(1800), at(1801));
+        add_usage(f, "d", "h", 0, at(1800), at(1802));
+        add_usage(f, pass ? "y" : "x", "h", 0, at(1202 + MARGIN), at(1203 + MARGIN));
+        put(f);
+        static const enum store_verdict verdicts[] = {STORE_EXPIRED, STORE_EXPIRED, STORE_DUPLICATE,
+                                                      STORE_CONFLICT, STORE_NEW};
+        for (size_t i = 0; i < ARRAY_LEN(verdicts); i++) {
+            assert_i64(f->records[i].verdict, verdicts[i]);
+            assert_true((f->records[i].record->seq > 0) == (verdicts[i] != STORE_EXPIRED));
+        }
+        fixture_reopen(f);
+    }
+    assert_i64(info_of(f, f->s).dead_letters, 6);
+    assert_string_equal(usages_of(f), "early d x y e f g h i j");
 }
 
 static void test_expire_by_and_by(void **state)
@@ -120,10 +144,17 @@ static void test_expire_keeps_what_is_unsettled(void **state)
     put(f);
     assert_i64((int64_t)expire(f, STORE_GPU_METRICS, INT64_MAX, 100), 4); // before 2400 s
     assert_string_equal(samples_of(f), "e f g h i j");
+}
 
-    // A request that runs when the unsettled time begins takes its own beginning along.
+// A request that runs when the unsettled time begins takes its own beginning along.
+static void test_expire_keeps_what_runs(void **state)
+{
+    struct fixture *f = *state;
+    fill_history(f);
     add_usage(f, "long", "h", 0, at(1500), at(3061));
     add_cost(f, 11, 1, 1);
+    add_shard(f, 0, at(6000));
+    add_unsettled(f, 0, at(3060), at(3120));
     put(f);
     assert_i64((int64_t)expire(f, STORE_TOKEN_USAGE, INT64_MAX, 100), 2); // before 840 s
     assert_string_equal(usages_of(f), "c long d e f g h i j");
@@ -225,10 +256,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(test_expire_records),
+        ON_BOTH(test_too_late),
         ON_BOTH(test_expire_by_and_by),
         ON_BOTH(test_expire_keeps_the_neighbourhood),
         ON_BOTH(test_expire_keeps_what_is_open),
         ON_BOTH(test_expire_keeps_what_is_unsettled),
+        ON_BOTH(test_expire_keeps_what_runs),
         ON_BOTH(test_expire_waits_for_the_engine),
         ON_BOTH(test_expire_everything),
         ON_BOTH(test_expire_windows),

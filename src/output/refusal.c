@@ -1,4 +1,4 @@
-#include "output/conflict.h"
+#include "output/refusal.h"
 
 #include "model/encode.h"
 
@@ -13,9 +13,13 @@ static struct str origin_of(const struct store_write *w)
     return w->n_positions > 0 ? w->positions[0].input : STR_NONE;
 }
 
-struct dead_letter conflict_letter(const struct store_write *w, const struct store_record *sr,
-                                   int64_t now, struct buf *payload)
+struct dead_letter refusal_letter(const struct store_write *w, const struct store_record *sr,
+                                  int64_t now, struct buf *payload)
 {
+    static const char *const reasons[] = {
+        [STORE_CONFLICT] = "conflict: another record with this event_id is stored, and stays",
+        [STORE_EXPIRED] = "too late: the records of its time were expired",
+    };
     struct str text = {sr->payload, sr->payload_n};
     buf_init(payload, 2 * (size_t)RECORD_BYTES_MAX);
     if (sr->payload == NULL) {
@@ -27,7 +31,7 @@ struct dead_letter conflict_letter(const struct store_write *w, const struct sto
         .at = now,
         .origin = origin_of(w),
         .position = sr->record->position,
-        .reason = STR("conflict: another record with this event_id is stored, and stays"),
+        .reason = str_of(reasons[sr->verdict]),
         .payload = text,
     };
 }
