@@ -12,7 +12,6 @@ import random
 import re
 import resource
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys

@@ -61,7 +61,8 @@ static int open_snapshot(struct sq_store *s, struct sq_conn **ret, struct error 
 int sq_cursor_open(struct sq_store *s, struct sq_cursor **ret, struct error *err)
 {
     struct sq_conn *conn = NULL;
-    int r = open_snapshot(s, &conn, err);
+    int r = sq_check_rest(s, err);
+    r = r < 0 ? r : open_snapshot(s, &conn, err);
     if (r < 0) {
         return r;
     }

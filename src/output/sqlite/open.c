@@ -52,11 +52,20 @@ static int check_there(const char *path, const char *name, enum store_access acc
 }
 
 // A store at rest on a read-only medium has no WAL to look at and can make none.
-static bool cannot_change(const char *path)
+static bool at_rest(const char *path)
 {
     char *wal AUTO_FREE = x_asprintf("%s-wal", path);
     char *folder AUTO_FREE = x_strndup(path, (size_t)(strrchr(path, '/') - path) + 1);
     return access(wal, F_OK) < 0 && faccessat(AT_FDCWD, folder, W_OK, AT_EACCESS) < 0;
+}
+
+// The folder may be closed to us alone, and a writer have begun since.
+int sq_check_rest(const struct sq_store *s, struct error *err)
+{
+    return s->read_mode != SQ_IMMUTABLE || at_rest(s->path)
+               ? 0
+               : error_set(err, -EBUSY, "%s: has begun to be written: run the same command again",
+                           s->name);
 }
 
 static int refuse_version(const struct sq_store *s, int version, struct error *err)
@@ -140,7 +149,7 @@ static int set_up(struct sq_store *s, const char *path, struct error *err)
         }
         s->writer = sq_writer_new(fd);
     }
-    s->read_mode = cannot_change(s->path) ? SQ_IMMUTABLE : SQ_READ;
+    s->read_mode = at_rest(s->path) ? SQ_IMMUTABLE : SQ_READ;
     r = sq_connect(s->path, s->name, s->base.access == STORE_READ ? s->read_mode : SQ_CHANGE,
                    &s->main, err);
     r = r < 0 ? r : check_schema(s, err);

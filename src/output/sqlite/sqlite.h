@@ -90,6 +90,9 @@ static inline struct sq_store *sq_of(struct store *s)
     return (struct sq_store *)s;
 }
 
+// open.c: -EBUSY when the file is read as one that cannot change, and changes.
+int sq_check_rest(const struct sq_store *s, struct error *err);
+
 // ---- commit.c ------------------------------------------------------------------------------
 
 int sq_begin(struct sq_store *s, struct error *err);

@@ -1,5 +1,6 @@
 // The log (WAL) of a store that is written and read at once: readers see whole commits and never
 // wait, and the log does not grow without bound however readers come and go.
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
@@ -194,15 +195,32 @@ static void test_closed_store_is_one_file(void **state)
     store_close(s);
 }
 
+// Whoever may not write beside the file reads it as one that cannot change, until it does.
+static void test_rest_that_ends(void **state)
+{
+    struct fixture *f = *state;
+    const struct window_query q = {LEVEL_WINDOW, INT64_MIN, INT64_MAX, -1};
+    struct store *reader = NULL;
+    struct store_cursor *c = NULL;
+    int64_t last = 0;
+    put_numbered(f, 0);
+    assert_ok(store_open(f->uri, STORE_READ, &reader, &f->err), &f->err);
+    ((struct sq_store *)reader)->read_mode = SQ_IMMUTABLE; // as in a folder that is closed to us
+    assert_i64(store_windows(reader, &q, &c, &f->err), -EBUSY);
+    assert_non_null(strstr(f->err.msg, "has begun to be written"));
+    ((struct sq_store *)reader)->read_mode = SQ_READ;
+    assert_null(look(reader, &last));
+    store_close(reader);
+}
+
 #define ON_SQLITE(t) ON(t, "sqlite")
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_SQLITE(test_log_stays_short),
-        ON_SQLITE(test_long_reader),
-        ON_SQLITE(test_log_of_the_dead),
-        ON_SQLITE(test_closed_store_is_one_file),
+        ON_SQLITE(test_log_stays_short), ON_SQLITE(test_long_reader),
+        ON_SQLITE(test_log_of_the_dead), ON_SQLITE(test_closed_store_is_one_file),
+        ON_SQLITE(test_rest_that_ends),
     };
     return cmocka_run_group_tests_name("sqlite_log", tests, NULL, NULL);
 }
