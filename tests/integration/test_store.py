@@ -153,8 +153,7 @@ class ReadOnly(Case):
         self.assert_readable(self.as_nobody)
 
     def test_a_file_nobody_may_read(self):
-        os.chmod(self.path, 0o600)
-        os.chown(self.path, 0, 0) if os.geteuid() == 0 else os.chmod(self.path, 0)
+        os.chmod(self.path, 0o600 if os.geteuid() == 0 else 0)
         done = self.as_nobody("report", "--store", self.store)
         self.assert_refused(done, "cannot be read: Permission denied", "a user who may read it")
 

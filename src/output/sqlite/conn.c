@@ -235,9 +235,28 @@ static int after_commit(void *ctx, sqlite3 *db, const char *schema, int pages)
     return SQLITE_OK;
 }
 
+// SQLite keeps another journal, and says so, where it cannot share memory beside the file.
+static int check_log_mode(struct sq_conn *c, struct error *err)
+{
+    sqlite3_stmt *stmt;
+    int r = sq_statement(c, "PRAGMA journal_mode", &stmt, err);
+    r = r < 0 ? r : sq_row(c, stmt, err);
+    if (r < 0) {
+        return r;
+    }
+    bool wal = r > 0 && str_eq(sq_str(stmt, 0), STR("wal"));
+    sq_reset(stmt);
+    return wal ? 0
+               : error_set(err, -EOPNOTSUPP,
+                           "%s: its file system cannot hold a store that is read while it is "
+                           "written: choose a file on a local disk",
+                           c->name);
+}
+
 int sq_prepare_writing(struct sq_conn *c, struct error *err)
 {
     int r = sq_exec(c, writer_settings, err);
+    r = r < 0 ? r : check_log_mode(c, err);
     c->log_wait_ms = LOG_WAIT_MS;
     c->log_pages = LOG_PAGES;
     c->log_pages_max = c->log_reset_at = LOG_PAGES_MAX;

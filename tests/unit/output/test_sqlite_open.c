@@ -106,6 +106,18 @@ static void test_odd_names(void **state)
     }
 }
 
+// As on a network file system: one of SQLite's own ways to a file that has no shared memory.
+static void test_no_shared_memory(void **state)
+{
+    struct fixture *f = *state;
+    struct store *s = NULL;
+    assert_i64(sqlite3_vfs_register(sqlite3_vfs_find("unix-dotfile"), 1), SQLITE_OK);
+    int r = store_open(uri_in(f, "far.db"), STORE_WRITE, &s, &f->err);
+    assert_i64(sqlite3_vfs_register(sqlite3_vfs_find("unix"), 1), SQLITE_OK);
+    assert_i64(r, -EOPNOTSUPP);
+    assert_non_null(strstr(f->err.msg, "choose a file on a local disk"));
+}
+
 // ---- one writer ------------------------------------------------------------------------------
 
 // Holds the store open in a process of its own until it is killed.
@@ -197,6 +209,7 @@ int main(void)
         ON_SQLITE(test_newer_schema),
         ON_SQLITE(test_folders_and_missing_folders),
         ON_SQLITE(test_odd_names),
+        ON_SQLITE(test_no_shared_memory),
         ON_SQLITE(test_second_process),
         ON_SQLITE(test_lock_without_a_pid),
         ON_SQLITE(test_lock_is_not_followed),
