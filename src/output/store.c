@@ -124,6 +124,11 @@ static const char *write_fault(const struct store_write *w)
             return "a cost without its record's seq cannot be stored";
         }
     }
+    for (size_t i = 0; i < w->n_dead_letters; i++) {
+        if (w->dead_letters[i].payload.n > RECORD_BYTES_MAX) {
+            return "a dead letter of more than 1 MiB cannot be stored";
+        }
+    }
     for (size_t i = 0; i < w->n_unsettled; i++) {
         const struct unsettled_range *u = &w->unsettled[i];
         if (u->from >= u->to || !names_shard(w, u->shard)) {

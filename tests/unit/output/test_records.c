@@ -211,6 +211,10 @@ static void test_bad_writes(void **state)
     add_shard(f, 0, at(60));
     add_unsettled(f, 0, at(60), at(60));
     assert_i64(try_put(f), -EINVAL);
+    static const char byte;
+    struct str payload = {&byte, (size_t)RECORD_BYTES_MAX + 1};
+    f->letters[f->n_letters++] = (struct dead_letter){.reason = STR("r"), .payload = payload};
+    assert_i64(try_put(f), -EINVAL);
     put(f); // nothing at all is fine
 }
 
