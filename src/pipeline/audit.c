@@ -24,6 +24,7 @@ struct audit {
     size_t n_gpus, cap_gpus;
     struct arena gpu_texts;
     int64_t from, to; // of the shard at hand
+    int64_t settled;  // what ends by then is settled there; INT64_MAX when rows are replaced anyway
     uint64_t records;
 };
 
@@ -113,6 +114,8 @@ static void on_cost(void *ctx, const struct usage_cost *derived, const struct us
 {
     struct audit *a = ctx;
     a->records++;
+    if (derived->ts > a->settled)
+        return;
     if (stored->final && usage_cost_same(derived, stored)) {
         a->result->rows_equal++;
         return;
@@ -312,8 +315,9 @@ static int64_t longest_reach(const struct settings_history *h)
     return reach;
 }
 
-// The part of the range asked for that is final in this shard, whose windows are all there, and the
-// raw records that they follow from: those a reach before the requests that run at its beginning.
+// The part of the range asked for that is final and settled in this shard, whose windows are all
+// there, and the raw records that they follow from: those a reach before the requests that run at
+// its beginning.
 static void cut_range(struct audit *a, const struct shard_state *state)
 {
     int64_t first = MAX(a->info.first - a->info.longest_usage_ns, 0);
@@ -331,12 +335,57 @@ static void cut_range(struct audit *a, const struct shard_state *state)
     a->from = expired ? time_ceil(a->from, length) : time_floor(a->from, length);
     a->to = time_ceil(a->to, settings_at(&a->settings, a->to - 1)->window_ns);
     a->to = MIN(a->to, state->frontier);
+    if (a->settled < a->to)
+        a->to = time_floor(a->settled, settings_at(&a->settings, a->settled)->window_ns);
+}
+
+// What is stored and not taken in by the engine yet may be late: it changes what is a reach before
+// it and later.
+static int find_unseen(struct audit *a, const struct shard_state *state, enum record_kind kind,
+                       int64_t seen, struct error *err)
+{
+    struct record_query q = {.kind = kind,
+                             .order = RECORDS_BY_SEQ,
+                             .from = seen + 1,
+                             .to = INT64_MAX,
+                             .shard = state->shard};
+    struct store_cursor *cursor = NULL;
+    struct stored_record row;
+    int r = store_records(a->store, &q, &cursor, err);
+    while (r >= 0 && (r = store_records_next(cursor, &row, err)) > 0) {
+        const struct record *record = &row.record;
+        int64_t begin = kind == RECORD_USAGE ? usage_start(&record->usage) : record->sample.ts;
+        if (begin < state->frontier)
+            a->settled = MIN(a->settled, begin - longest_reach(&a->settings));
+    }
+    store_cursor_close(cursor);
+    return r;
+}
+
+// A writer beside us, or one that was killed, settles late records some time after it stored them:
+// until then rows from there on follow from other records than are stored.
+static int find_settled(struct audit *a, const struct shard_state *state, struct error *err)
+{
+    struct unsettled_range *ranges = NULL;
+    size_t n = 0;
+    a->settled = INT64_MAX;
+    if (a->outbox)
+        return 0;
+    int r = store_unsettled(a->store, &a->told, &ranges, &n, err);
+    for (size_t i = 0; i < n && r == 0; i++)
+        if (ranges[i].shard == state->shard)
+            a->settled = MIN(a->settled, ranges[i].from);
+    if (r == 0)
+        r = find_unseen(a, state, RECORD_SAMPLE, state->samples_seen, err);
+    return r < 0 ? r : find_unseen(a, state, RECORD_USAGE, state->usage_seen, err);
 }
 
 static int audit_shard(struct audit *a, uint32_t shard, struct error *err)
 {
     struct shard_state state;
     int r = store_shard(a->store, shard, &state, err);
+    if (r == 0)
+        r = find_settled(a, &state, err);
     if (r < 0)
         return r;
     cut_range(a, &state);

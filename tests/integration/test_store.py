@@ -387,9 +387,33 @@ class Readers(Case):
         self.assert_verified(self.store)
         self.assertEqual(self.gtap.computed(self.store), self.plain)
 
-    def ready(self):
+    def late(self):
+        """The same lines, but of the second half every ninth comes minutes later."""
+        half = len(self.lines) // 2
+        behind = self.lines[half::9]
+        others = [line for i, line in enumerate(self.lines[half:]) if i % 9]
+        return self.lines[:half] + [line for i, line in enumerate(others)
+                                    for line in ([line] if i < 4000 or i % 6 or not behind
+                                                 else [line, behind.pop(0)])] + behind
+
+    def test_verify_beside_late_records(self):
+        """What is not settled yet is left out, not called different; also after a kill."""
+        self.lines = self.late()
+        feeder = Feeder(self, self.store, self.lines)
+        for _ in range(24):
+            feeder.feed(len(self.lines) // 24)
+            wait_until(lambda: os.path.exists(self.gtap.file("t.db")) and self.ready(1))
+            self.verify()
+        feeder.kill()
+        self.verify()
+        self.assertEqual(self.faults[:1], [])
+        self.gtap.meter(self.store, self.write("late.ndjson", self.lines))
+        self.assert_verified(self.store)
+        self.assertEqual(self.gtap.computed(self.store), self.plain)
+
+    def ready(self, least=2000):
         try:
-            return self.stored("t.db") > 2000
+            return self.stored("t.db") > least
         except sqlite3.OperationalError:
             return False
 
