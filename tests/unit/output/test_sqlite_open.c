@@ -2,6 +2,7 @@
 // writer a file.
 #include <errno.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -131,6 +132,7 @@ static pid_t start_holder(const char *uri)
         struct store *s = NULL;
         struct error err;
         close(ready[0]);
+        prctl(PR_SET_PDEATHSIG, SIGKILL); // a test that fails leaves nobody behind
         bool open = store_open(uri, STORE_WRITE, &s, &err) == 0;
         if (!open || write(ready[1], "x", 1) != 1) {
             _exit(1);
