@@ -5,8 +5,8 @@
 #include "output/store.h"
 
 // Borrows from w, sr and *payload, which is initialised here and holds the record re-encoded when
-// sr brought no payload; the caller frees it. The origin is
-// the write's input when its positions are all of one, else absent.
+// sr brought no payload; the caller frees it. The origin is the write's input when its positions
+// are all of one, else absent.
 struct dead_letter refusal_letter(const struct store_write *w, const struct store_record *sr,
                                   int64_t now, struct buf *payload);
 
