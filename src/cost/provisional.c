@@ -100,14 +100,31 @@ static int64_t price_of(const struct provisional *p, const struct seen_gpu *g,
     return e ? e->price_nusd_hour : settings->default_price_nusd;
 }
 
+// Moves the queue to the front of its memory without what is too old. One record that is dated
+// ahead of the others keeps these from leaving at the head.
+static void ring_compact(struct seen_gpu *g)
+{
+    size_t kept = 0;
+    for (size_t i = g->head; i < g->head + g->n; i++) {
+        if (g->ring[i].ts > g->newest - PROVISIONAL_SPAN_NS)
+            g->ring[kept++] = g->ring[i];
+        else
+            g->tokens -= g->ring[i].tokens;
+    }
+    g->head = 0;
+    g->n = kept;
+}
+
 static void ring_push(struct seen_gpu *g, struct passed passed)
 {
-    if (g->head + g->n == g->cap && g->head > 0) {
-        memmove(g->ring, &g->ring[g->head], g->n * sizeof(g->ring[0]));
-        g->head = 0;
+    if (g->head + g->n == g->cap) {
+        ring_compact(g);
+        if (g->n > g->cap / 2 || g->cap == 0) { // else a push would be a move, again and again
+            g->cap = 2 * g->cap + 16;
+            g->ring = x_realloc_array(g->ring, g->cap, sizeof(g->ring[0]));
+        }
     }
     size_t end = g->head + g->n;
-    ARRAY_RESERVE(g->ring, end, g->cap);
     g->ring[end] = passed;
     g->n++;
     g->tokens += passed.tokens;

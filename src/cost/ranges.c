@@ -39,6 +39,8 @@ void ranges_add(struct ranges *r, int64_t from, int64_t to)
 
 void ranges_remove(struct ranges *r, int64_t from, int64_t to)
 {
+    if (from >= to)
+        return;
     for (size_t i = 0; i < r->n;) {
         struct time_range old = r->v[i];
         if (old.to <= from || old.from >= to) {

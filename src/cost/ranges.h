@@ -10,5 +10,6 @@ struct ranges {
 };
 
 void ranges_done(struct ranges *r);
-void ranges_add(struct ranges *r, int64_t from, int64_t to); // nothing when from >= to
+// Nothing, when from >= to.
+void ranges_add(struct ranges *r, int64_t from, int64_t to);
 void ranges_remove(struct ranges *r, int64_t from, int64_t to);
