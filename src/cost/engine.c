@@ -136,7 +136,7 @@ static struct gpu *gpu_of(struct engine *e, struct str host, int32_t index, int3
     g->key = (struct gpu_key){intern_str(e->hosts, host_id), index, instance};
     g->packed = packed;
     g->before = INT64_MIN;
-    g->after = g->sample_after = INT64_MAX;
+    g->after = g->sample_after = g->sited_after = INT64_MAX;
     map_put(&e->gpu_by_key, packed, g);
     insert_gpu(e, g);
     return g;
@@ -181,33 +181,57 @@ static bool mark_dirty(struct engine *e, int64_t from, int64_t to)
     return true;
 }
 
-// Evidence at [from, to] of a GPU, where there was none before: it changes what is computed already
-// when it lies there, or when it is the first after the frontier and reaches back over a gap. A
-// sample does that also where time up to the frontier is billed without it, since requests ran on
-// or the gap is bridged already: it gives that time a price and a site.
-static bool reaches_back(struct engine *e, const struct gpu *g, int64_t from, int64_t to,
-                         bool sample)
+// A record at [from, to] of a GPU. sample: NULL for a request.
+struct evidence {
+    int64_t from, to;
+    const struct sample *sample;
+};
+
+// Whether evidence after the frontier is the first there of its kind. A sample at the instant of
+// another one may replace it.
+static bool is_first(const struct gpu *g, const struct evidence *v)
 {
-    int64_t reach = engine_reach(e);
-    if (from < e->frontier)
-        return mark_dirty(e, from - reach, to + reach + 1);
-    bool billed = g->after == e->frontier || g->before >= g->after - reach;
-    bool near = g->before >= from - reach || (sample && billed);
-    int64_t nearest = sample ? g->sample_after : g->after;
-    if (from - reach >= e->frontier || !near || nearest <= from)
-        return false;
-    return mark_dirty(e, from - reach, e->frontier);
+    if (!v->sample)
+        return v->from < g->after;
+    if (v->from <= g->sample_after || v->from == g->sited_after)
+        return true;
+    return v->sample->site != NO_TEXT && v->from < g->sited_after;
 }
 
-static void note_evidence(struct engine *e, struct gpu *g, int64_t from, int64_t to, bool sample)
+// New evidence changes what is computed already when it lies there, or when it is the first after
+// the frontier and reaches back over a gap. A sample does that also where time up to the frontier
+// is billed without it, since requests ran on or the gap is bridged already: it gives that time a
+// price and a site.
+static bool reaches_back(struct engine *e, const struct gpu *g, const struct evidence *v)
 {
-    note_instants(e, from, to);
-    if (to < e->frontier)
-        g->before = MAX(g->before, to);
+    int64_t reach = engine_reach(e);
+    if (v->from < e->frontier)
+        return mark_dirty(e, v->from - reach, v->to + reach + 1);
+    bool billed = g->after == e->frontier || g->before >= g->after - reach;
+    bool near = g->before >= v->from - reach || (v->sample && billed);
+    if (v->from - reach >= e->frontier || !near || !is_first(g, v))
+        return false;
+    return mark_dirty(e, v->from - reach, e->frontier);
+}
+
+static void note_sample(struct gpu *g, const struct sample *s)
+{
+    g->sample_after = MIN(g->sample_after, s->ts);
+    if (s->ts == g->sited_after) // one of the two goes, and only sorting tells which
+        g->sited_after = INT64_MAX;
+    else if (s->site != NO_TEXT)
+        g->sited_after = MIN(g->sited_after, s->ts);
+}
+
+static void note_evidence(struct engine *e, struct gpu *g, const struct evidence *v)
+{
+    note_instants(e, v->from, v->to);
+    if (v->to < e->frontier)
+        g->before = MAX(g->before, v->to);
     else
-        g->after = MIN(g->after, MAX(from, e->frontier));
-    if (sample && from >= e->frontier)
-        g->sample_after = MIN(g->sample_after, from);
+        g->after = MIN(g->after, MAX(v->from, e->frontier));
+    if (v->sample && v->from >= e->frontier)
+        note_sample(g, v->sample);
 }
 
 static bool too_old(const struct engine *e, int64_t end)
@@ -219,26 +243,27 @@ static bool add_sample(struct engine *e, const struct record *r)
 {
     const struct gpu_sample *s = &r->sample;
     struct gpu *g = gpu_of(e, s->gpu.host, s->gpu.index, s->gpu.instance);
-    bool late = reaches_back(e, g, s->ts, s->ts, true);
-    if (too_old(e, s->ts))
-        return late;
     struct sample sample = {
         .ts = s->ts,
         .price_nusd = s->has & SAMPLE_PRICE ? s->price_nusd_hour : PRICE_NONE,
         .power_w = s->has & SAMPLE_POWER ? s->power_w : (double)NAN,
         .name = name_id(e, s->name),
         .site = name_id(e, s->site),
-        .id = {x_strndup(r->event_id.p, r->event_id.n), r->event_id.n},
     };
+    struct evidence v = {s->ts, s->ts, &sample};
+    bool late = reaches_back(e, g, &v);
+    if (too_old(e, s->ts))
+        return late;
+    sample.id = (struct str){x_strndup(r->event_id.p, r->event_id.n), r->event_id.n};
     g->has_sites |= sample.site != NO_TEXT;
-    note_evidence(e, g, s->ts, s->ts, true);
+    note_evidence(e, g, &v);
     gpu_add_sample(g, &sample);
     return late;
 }
 
 static bool add_unplaced(struct engine *e, struct request *q)
 {
-    note_instants(e, q->end - 1, q->end - 1);
+    note_instants(e, q->end - 1, q->end);
     if (q->end <= e->frontier) {
         bool late = mark_dirty(e, q->end - 1, q->end);
         free(q);
@@ -254,8 +279,9 @@ static bool add_placed(struct engine *e, const struct usage_record *u, struct re
     bool done = q->end <= e->frontier, late = false;
     for (uint32_t i = 0; i < u->n_gpus; i++) {
         struct gpu *g = gpu_of(e, u->host, u->gpus[i], u->gpu_instance);
-        late |= reaches_back(e, g, q->start, q->end, false);
-        note_evidence(e, g, q->start, q->end, false);
+        struct evidence v = {q->start, q->end, NULL};
+        late |= reaches_back(e, g, &v);
+        note_evidence(e, g, &v);
         if (!done)
             gpu_add_use(g, (struct use){q->start, q->end, q, i});
         else if (!too_old(e, q->end))
@@ -388,7 +414,7 @@ void engine_preview(struct engine *e, const struct engine_sink *sink)
         return;
     for (size_t i = 0; i < e->n_gpus; i++)
         for (size_t j = e->gpus[i]->head_uses; j < e->gpus[i]->n_uses; j++)
-            e->gpus[i]->uses[j].request->unpriced_ahead = 0;
+            e->gpus[i]->uses[j].request->unpriced_ahead = false;
     int64_t from = e->frontier != INT64_MIN ? e->frontier : window_floor(e, MAX(e->oldest, 0));
     compute_stretches(e, from, window_ceil(e, e->newest + 1), false, sink);
 }
@@ -430,7 +456,7 @@ void engine_partials(const struct engine *e, void (*cost)(void *ctx, const struc
             .seq = r->seq,
             .event_id = r->id,
             .ts = r->end,
-            .priced = r->unpriced_ns == 0,
+            .priced = !r->unpriced,
             .cost_nusd = r->cost_in + r->cost_out,
             .cost_in_nusd = r->cost_in,
             .cost_out_nusd = r->cost_out,
@@ -450,6 +476,7 @@ bool engine_set_partial(struct engine *e, const struct usage_cost *c)
     r->cost_in = c->cost_in_nusd;
     r->cost_out = c->cost_out_nusd;
     r->unpriced_ns = c->unpriced_ns;
+    r->unpriced = !c->priced;
     r->energy_j = c->energy_j;
     r->has_energy = c->has_energy;
     return true;

@@ -19,8 +19,9 @@
 struct engine;
 
 // Callbacks of engine_advance and engine_preview. Rows come by window, ascending; within one
-// window in canonical order (window_row_cmp), then the costs of the requests that end in it, by
-// (ts, start, event_id). Borrowed data is valid during the call. Members may be NULL.
+// window in canonical order (window_row_cmp), then the costs of the requests that end in it: those
+// without a place by (ts, event_id), then the others by their first GPU and (start, event_id).
+// Borrowed data is valid during the call. Members may be NULL.
 struct engine_sink {
     void (*window_begin)(void *ctx, int64_t start, int64_t end); // before a window's rows
     // What a GPU costs in that window, from its billed time and prices alone: its rows add up to

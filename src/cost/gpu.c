@@ -146,7 +146,7 @@ static void forget_busy(struct gpu *g, int64_t before)
 static void note_neighbours(struct gpu *g, int64_t frontier)
 {
     g->before = g->n_busy > 0 ? g->busy[g->n_busy - 1].to : INT64_MIN;
-    g->after = g->sample_after = INT64_MAX;
+    g->after = g->sample_after = g->sited_after = INT64_MAX;
     for (size_t i = g->n_samples; i-- > 0;) {
         int64_t ts = g->samples[i].ts;
         if (ts < frontier) {
@@ -154,6 +154,8 @@ static void note_neighbours(struct gpu *g, int64_t frontier)
             break;
         }
         g->sample_after = ts;
+        if (g->samples[i].site != NO_TEXT)
+            g->sited_after = ts;
     }
     g->after = g->sample_after;
     if (g->head_uses < g->n_uses)

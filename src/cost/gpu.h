@@ -20,8 +20,9 @@ struct request {
     uint32_t n_gpus;
     bool late;
     bool has_energy;
+    bool unpriced;       // some part has no price, of the windows computed so far
+    bool unpriced_ahead; // of the windows in a preview
     int64_t cost_in, cost_out, unpriced_ns; // of the windows computed so far
-    int64_t unpriced_ahead;                 // of the windows in a preview
     double energy_j;
     struct str id; // behind the struct, same allocation
 };
@@ -63,6 +64,7 @@ struct gpu {
     // Evidence nearest to the frontier F, to tell whether a record after F reaches back over it.
     int64_t before, after; // newest instant of evidence < F, oldest >= F (F itself: it crosses)
     int64_t sample_after;  // oldest sample >= F
+    int64_t sited_after;   // oldest one that states a site; INT64_MAX also when that is not known
 
     // The current stretch of computation.
     struct piece *pieces;

@@ -278,10 +278,19 @@ static void book_slot(struct slot *slot, int64_t in, int64_t out, bool priced)
     slot->earned = dd_add(slot->earned, dd_add(slot->in, slot->out));
     if (!priced) {
         slot->unpriced_ns += in + out;
+        slot->unpriced |= slot->in.hi > 0 || slot->out.hi > 0;
         return;
     }
     slot->cost_in += in;
     slot->cost_out += out;
+}
+
+// What [from, to) costs, by telescoping floors. Since the epoch a high price comes to more than 64
+// bits hold; the difference never does.
+static int64_t span_bill(int64_t price, int64_t from, int64_t to)
+{
+    const i128 hour = INT64_C(3600000000000);
+    return (int64_t)((i128)price * to / hour - (i128)price * from / hour);
 }
 
 // Shares the span's bill out: money, or where there is no price its nanoseconds.
@@ -290,10 +299,7 @@ static void close_span(struct sweep *s, int64_t at, int64_t price)
     bool priced = price != PRICE_NONE;
     struct dd rate =
         priced ? dd_div(dd_of_i64(price), dd_of_double(NUSD_HOUR_NS)) : dd_of_double(1);
-    int64_t hour = INT64_C(3600000000000);
-    int64_t bill = priced
-                       ? mul_div_floor(price, at, hour) - mul_div_floor(price, s->span_from, hour)
-                       : at - s->span_from;
+    int64_t bill = priced ? span_bill(price, s->span_from, at) : at - s->span_from;
     struct dd idle = dd_of_i64(s->idle_ns), unattributed = dd_of_i64(s->unattributed_ns);
     size_t n = 0;
     for (size_t i = 0; i < s->n_members; i++) {

@@ -51,6 +51,7 @@ struct slot {
     double energy;          // W * ns in this window
     bool has_energy;
     int64_t cost_in, cost_out, unpriced_ns; // its parts in this window
+    bool unpriced;                          // some real share has no price, be its part 0 ns
 };
 
 // A row in the making: usage rows by (model, tenant), idle, unattributed.

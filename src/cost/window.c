@@ -165,12 +165,13 @@ static void add_gpu_row(struct engine *e, const struct gpu *g, const struct wind
 static void charge(struct request *r, const struct slot *slot, bool final)
 {
     if (!final) {
-        r->unpriced_ahead += slot->unpriced_ns;
+        r->unpriced_ahead |= slot->unpriced;
         return;
     }
     r->cost_in += slot->cost_in;
     r->cost_out += slot->cost_out;
     r->unpriced_ns += slot->unpriced_ns;
+    r->unpriced |= slot->unpriced;
     if (slot->has_energy) {
         r->energy_j += slot->energy / WATT_NS_PER_JOULE;
         r->has_energy = true;
@@ -246,7 +247,7 @@ static struct usage_cost cost_of(const struct ending *ending, const struct windo
         .seq = r->seq,
         .event_id = r->id,
         .ts = r->end,
-        .priced = ending->row != SIZE_MAX && r->unpriced_ns == 0,
+        .priced = ending->row != SIZE_MAX && !r->unpriced,
         .cost_nusd = r->cost_in + r->cost_out,
         .cost_in_nusd = r->cost_in,
         .cost_out_nusd = r->cost_out,
@@ -264,8 +265,8 @@ static void count_unpriced(struct engine *e, bool final)
 {
     for (size_t i = 0; i < e->n_ending; i++) {
         const struct request *r = e->ending[i].request;
-        int64_t unpriced = r->unpriced_ns + (final ? 0 : r->unpriced_ahead);
-        if (e->ending[i].row != SIZE_MAX && unpriced > 0)
+        bool unpriced = r->unpriced || (!final && r->unpriced_ahead);
+        if (e->ending[i].row != SIZE_MAX && unpriced)
             e->rows[e->ending[i].row].unpriced_requests += r->requests;
     }
 }

@@ -196,7 +196,7 @@ class Maker:
         return made
 
     def samples(self, n):
-        """Per GPU a regular stream with holes, and some strays."""
+        """Per GPU a regular stream with holes, some strays, and some that share an instant."""
         made, rng = [], self.rng
         for gpu in self.gpus:
             epoch = rng.choice(self.epochs)
@@ -209,6 +209,8 @@ class Maker:
             for _ in range(rng.randint(0, max(1, n // len(self.gpus)))):
                 made.append(self.sample(len(made), self.instant() if self.chance(0.2) else at,
                                         gpu, traits))
+                if self.chance(0.1):
+                    made.append(self.sample(len(made), made[-1].ts, gpu, traits))
                 at += step * rng.choice([1, 1, 1, 2])
         return made
 

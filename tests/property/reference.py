@@ -500,7 +500,10 @@ class Ledger:
             yield self.costs[party[0].event_id]
 
     def take_span(self, place, span):
-        for party, part in apportion(span.bill, span.quotas()).items():
+        quotas = span.quotas()
+        if span.price is None:
+            self.lose_price(quotas)
+        for party, part in apportion(span.bill, quotas).items():
             for entry in self.entries(place, party):
                 if span.price is None:
                     entry.unpriced_ns += part
@@ -510,6 +513,12 @@ class Ledger:
                     entry.cost_in += part
                 elif party[1] == "out":
                     entry.cost_out += part
+
+    def lose_price(self, quotas):
+        """Any part without a price leaves the whole without one, even a part that rounds to 0."""
+        for (request, _), quota in quotas.items():
+            if request is not None and quota > 0:
+                self.costs[request.event_id].priced = False
 
     def take_energy(self, place, segment):
         """Who runs while the power is known has a known energy, be its share nothing."""
@@ -563,8 +572,7 @@ class Ledger:
     def count_request(self, request, start):
         row = self.rows[(start, request.gpus[0], USAGE, request.model, request.tenant)]
         row.requests += request.counted_requests
-        if self.costs[request.event_id].unpriced_ns > 0:
-            self.costs[request.event_id].priced = False
+        if not self.costs[request.event_id].priced:
             row.unpriced_requests += request.counted_requests
 
 
