@@ -191,17 +191,26 @@ struct evidence {
 // another one may replace it.
 static bool is_first(const struct gpu *g, const struct evidence *v)
 {
-    if (!v->sample)
-        return v->from < g->after;
-    if (v->from <= g->sample_after || v->from == g->sited_after)
-        return true;
-    return v->sample->site != NO_TEXT && v->from < g->sited_after;
+    return v->sample ? v->from <= g->sample_after : v->from < g->after;
+}
+
+// Whether a sample after the frontier changes what is said of where the GPU was: final windows look
+// max_gap ahead of their ends for that, however far their billed time is from there.
+static bool tells_site(const struct engine *e, const struct gpu *g, const struct evidence *v)
+{
+    int64_t gap = 0;
+    for (size_t i = 0; i < e->settings->n; i++)
+        gap = MAX(gap, e->settings->epochs[i].max_gap_ns);
+    if (!v->sample || v->from - gap >= e->frontier)
+        return false;
+    bool sited = v->sample->site != NO_TEXT;
+    return v->from == g->sited_after || (sited && v->from < g->sited_after);
 }
 
 // New evidence changes what is computed already when it lies there, or when it is the first after
 // the frontier and reaches back over a gap. A sample does that also where time up to the frontier
 // is billed without it, since requests ran on or the gap is bridged already: it gives that time a
-// price and a site.
+// price.
 static bool reaches_back(struct engine *e, const struct gpu *g, const struct evidence *v)
 {
     int64_t reach = engine_reach(e);
@@ -209,9 +218,8 @@ static bool reaches_back(struct engine *e, const struct gpu *g, const struct evi
         return mark_dirty(e, v->from - reach, v->to + reach + 1);
     bool billed = g->after == e->frontier || g->before >= g->after - reach;
     bool near = g->before >= v->from - reach || (v->sample && billed);
-    if (v->from - reach >= e->frontier || !near || !is_first(g, v))
-        return false;
-    return mark_dirty(e, v->from - reach, e->frontier);
+    bool bills = near && v->from - reach < e->frontier && is_first(g, v);
+    return (bills || tells_site(e, g, v)) && mark_dirty(e, v->from - reach, e->frontier);
 }
 
 static void note_sample(struct gpu *g, const struct sample *s)

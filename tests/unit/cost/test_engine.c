@@ -146,6 +146,30 @@ static void test_siting_what_is_final(void **state)
     bench_done(&b);
 }
 
+// It is that of the whole window, also where its billed time is long over and forgotten.
+static void test_siting_a_whole_window(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t ts;
+        const char *site;
+        int want;
+    } cases[] = {{3610 * S, NULL, 0},
+                 {3610 * S, "ams", ENGINE_LATE},
+                 {3630 * S - 1, "ams", ENGINE_LATE}, // 30 s behind the window's last nanosecond
+                 {3630 * S, "ams", 0}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct bench b;
+        bench_init(&b);
+        b.epochs[0].window_ns = HOUR;
+        (void)bench_add(&b, make_usage("r", 0, -1, 10 * S, 1, 1));
+        bench_advance(&b, HOUR);
+        assert_int_equal(add_sited(&b, "s", cases[i].ts, cases[i].site), cases[i].want);
+        check_dirty(b.engine, 0, cases[i].want ? HOUR : 0);
+        bench_done(&b);
+    }
+}
+
 // Before the first step, and before engine_start_at(), nothing is late.
 static void test_nothing_is_late_before_time_moves(void **state)
 {
@@ -385,8 +409,9 @@ int main(void)
 {
     return TEST_RUN(TEST(test_late), TEST(test_closing_a_gap), TEST(test_pricing_what_is_final),
                     TEST(test_replacing_a_sample_ahead), TEST(test_siting_what_is_final),
-                    TEST(test_nothing_is_late_before_time_moves), TEST(test_whole_windows),
-                    TEST(test_preview_changes_nothing), TEST(test_partials), TEST(test_restart),
-                    TEST(test_watermarks), TEST(test_newest_and_oldest), TEST(test_dirty_ranges),
+                    TEST(test_siting_a_whole_window), TEST(test_nothing_is_late_before_time_moves),
+                    TEST(test_whole_windows), TEST(test_preview_changes_nothing),
+                    TEST(test_partials), TEST(test_restart), TEST(test_watermarks),
+                    TEST(test_newest_and_oldest), TEST(test_dirty_ranges),
                     TEST(test_memory_is_bounded), TEST(test_too_old));
 }
