@@ -1,7 +1,8 @@
 // Event time over several inputs. A feed is one kind of record from one source; the watermark is
-// the lowest newest event time over the feeds, leaving out those that ended or have been silent for
-// 3 s of monotonic time. Sources that run ahead in event time wait for the others, so that reading
-// two files side by side makes nothing late.
+// the lowest newest event time over the feeds, leaving out those that have delivered all they had
+// and those that were silent for 3 s of the time in which they were listened to. Sources that run
+// ahead in event time wait for the others, so that reading two files side by side makes nothing
+// late.
 
 #include "pipeline/meter.h"
 
@@ -10,13 +11,14 @@
 
 static bool silent(const struct meter *m, struct mono since)
 {
-    return m->now.ns - since.ns > FEED_IDLE_NS;
+    return m->listened.ns - since.ns > FEED_IDLE_NS;
 }
 
-// Whether others wait for this source.
+// Whether others wait for this source: not for one that has nothing to say, only for one that has
+// just spoken, or is waiting itself.
 static bool holds_others_up(const struct meter *m, const struct source *s)
 {
-    return !s->ended && !silent(m, s->heard);
+    return s->n_waiting > 0 || (!s->ended && !silent(m, s->heard));
 }
 
 static bool may_go(const struct meter *m, const struct source *s)
@@ -50,8 +52,15 @@ void feeds_note(struct meter *m, struct source *s, const struct parcel *p)
         if (p->newest_ts[kind] == INT64_MIN)
             continue;
         s->newest[kind] = MAX(s->newest[kind], p->newest_ts[kind]);
-        s->fed[kind] = m->now;
+        s->fed[kind] = m->listened;
     }
+}
+
+// Whether this source, or one of its feeds, may still say something about time before what others
+// have said: what it has read and the engines have not is on its way.
+static bool speaks(const struct meter *m, const struct source *s, struct mono since)
+{
+    return s->n_waiting + s->in_flight > 0 || (!s->ended && !silent(m, since));
 }
 
 int64_t feeds_watermark(const struct meter *m)
@@ -59,13 +68,17 @@ int64_t feeds_watermark(const struct meter *m)
     int64_t lowest = INT64_MAX, newest = INT64_MIN;
     for (size_t i = 0; i < m->n_sources; i++) {
         const struct source *s = &m->sources[i];
+        bool known = false;
         for (size_t kind = 0; kind < ARRAY_LEN(s->newest); kind++) {
             if (s->newest[kind] == INT64_MIN)
                 continue;
+            known = true;
             newest = MAX(newest, s->newest[kind]);
-            if (!s->ended && !silent(m, s->fed[kind]))
+            if (speaks(m, s, s->fed[kind]))
                 lowest = MIN(lowest, s->newest[kind]);
         }
+        if (!known && speaks(m, s, s->heard))
+            return INT64_MIN; // nobody knows yet where it begins
     }
     return lowest == INT64_MAX ? newest : lowest;
 }

@@ -12,8 +12,10 @@
 #include "cost/provisional.h"
 #include "pipeline/rebuild.h"
 
-enum { INBOX_MAX = 4096, OUTBOX_COSTS_MAX = 8192 };
+// Parcels without a source are few: one for computed rows at a time.
+enum { INBOX_SPARE = 16, OUTBOX_COSTS_MAX = 8192 };
 #define TICK_NS (50 * NS_PER_MS)
+#define LISTENED_MAX_NS (4 * TICK_NS) // what one wait counts for, at most
 #define WISHES_EVERY_NS (2 * NS_PER_S)
 #define DEFAULT_COMMIT_NS (200 * NS_PER_MS)
 
@@ -137,6 +139,8 @@ static int resume_source(struct meter *m, struct source *s, struct error *err)
         return 0;
     if (r < 0)
         return r;
+    if (at.fingerprint == 0 && info->fingerprint == 0)
+        return 0; // a pipe, say: what it gives now is not what it gave then
     if (at.fingerprint != info->fingerprint) {
         AUTO_FREE char *text =
             x_asprintf("%s begins differently than it did: read from the start", info->name);
@@ -157,9 +161,10 @@ int meter_open(struct meter *m, const struct run_config *c, struct store *store,
 {
     *m = (struct meter){.config = c, .store = store, .advanced_to = INT64_MIN};
     m->progress.newest = m->progress.frontier = INT64_MIN;
-    m->inbox = queue_new(INBOX_MAX);
+    m->inbox = queue_new(c->n_inputs * SOURCE_PARCELS + INBOX_SPARE);
     m->provisional = provisional_new();
-    m->now = clock_mono(c->env.clock);
+    m->preview_due = true;
+    m->now = m->listened = clock_mono(c->env.clock);
     m->last_sent = m->last_progress = m->last_preview = m->last_settled = m->last_wish = m->now;
     int r = load_settings(m, err);
     if (r == 0)
@@ -206,6 +211,8 @@ static int send_parcel(struct meter *m, struct parcel *p)
     if (r < 0)
         return error_set(&m->err, r, "the writer's queue is closed");
     m->in_flight++;
+    if (p->source)
+        p->source->in_flight += p->batch.n_records > 0;
     m->last_sent = m->now;
     return 0;
 }
@@ -262,6 +269,7 @@ static void take_in(struct meter *m, const struct store_record *entry)
     p->expired += entry->verdict == STORE_EXPIRED;
     if (entry->verdict != STORE_NEW)
         return;
+    m->preview_due = true;
     int64_t *seen = r->kind == RECORD_SAMPLE ? &s->state.samples_seen : &s->state.usage_seen;
     *seen = MAX(*seen, r->seq);
     p->records++;
@@ -318,6 +326,7 @@ static void take_prices(struct meter *m, struct parcel *p)
     m->price_arena = p->price_arena;
     p->price_arena = old;
     m->prices = p->prices;
+    m->preview_due = true;
     tell(m, "the price book has changed: the new prices hold for what is not final yet");
 }
 
@@ -329,13 +338,15 @@ static int give_back(struct meter *m, struct parcel *p)
     }
     p->source->done =
         input_info(p->source->input)->total_is_bytes ? p->batch.offset : p->batch.position;
-    int r = queue_push(p->source->free_parcels, p);
+    int r = m->halting ? 0 : queue_push(p->source->free_parcels, p);
     return r < 0 ? error_set(&m->err, r, "an input's queue is closed") : 0;
 }
 
 static int take_stored(struct meter *m, struct parcel *p)
 {
     m->in_flight--;
+    if (p->source)
+        p->source->in_flight -= p->batch.n_records > 0;
     if (p->result < 0) {
         m->err = p->err;
         return p->result;
@@ -356,13 +367,14 @@ static int take_stored(struct meter *m, struct parcel *p)
 static int take_read(struct meter *m, struct parcel *p)
 {
     struct source *s = p->source;
-    s->heard = m->now;
-    if (p->result < 0)
-        m->err = p->err;
+    if (p->batch.n_records + p->batch.n_dead > 0)
+        s->heard = m->listened;
     s->ended |= p->result <= 0;
     s->waiting[s->n_waiting++] = p;
-    int failed = p->result < 0 ? p->result : 0;
+    int failed = p->result < 0 && !m->halting ? p->result : 0;
     p->result = 0;
+    if (failed)
+        m->err = p->err;
     return failed;
 }
 
@@ -386,17 +398,26 @@ static bool finite_ended(const struct meter *m)
     return all && (any_finite || !m->config->until_end);
 }
 
-static bool told_to_stop(const struct meter *m)
+bool meter_told_to_stop(const struct meter *m)
 {
     struct pollfd fd = {.fd = m->config->env.stop_fd, .events = POLLIN};
     return fd.fd >= 0 && poll(&fd, 1, 0) > 0;
+}
+
+// What a source was silent for, it was silent for while somebody listened: a long commit or
+// settlement, a process that stood still or a machine that slept say nothing about it.
+static void pass_time(struct meter *m)
+{
+    struct mono now = clock_mono(m->config->env.clock);
+    m->listened.ns += MIN(now.ns - m->now.ns, LISTENED_MAX_NS);
+    m->now = now;
 }
 
 // Takes in what has come; waits for something at most until the next thing is due.
 static int take_some(struct meter *m)
 {
     struct parcel *p = queue_pop(m->inbox, TICK_NS);
-    m->now = clock_mono(m->config->env.clock);
+    pass_time(m);
     int r = 0;
     while (p && r == 0) {
         r = take(m, p);
@@ -458,9 +479,26 @@ static int loop(struct meter *m)
             r = keep_up(m);
         if (r < 0)
             return r;
-        m->stopping = told_to_stop(m);
+        m->stopping = meter_told_to_stop(m);
     }
     return 0;
+}
+
+// Nothing more is read; what was read is stored and taken in.
+static int drain(struct meter *m)
+{
+    m->halting = true;
+    for (size_t i = 0; i < m->n_sources; i++)
+        source_halt(&m->sources[i]);
+    int r = 0;
+    struct parcel *p;
+    while (r == 0 && (p = queue_pop(m->inbox, 0)))
+        r = take(m, p);
+    for (size_t i = 0; i < m->n_sources; i++)
+        m->sources[i].ended = true; // so that none waits for another
+    if (r == 0)
+        r = pass_on(m);
+    return r == 0 ? wait_for_writer(m) : r;
 }
 
 // A run that is over before the first wish was due keeps no more than a long one does.
@@ -477,13 +515,11 @@ static int expire_at_end(struct meter *m, int64_t newest)
 // After the last record: windows up to the newest evidence become final, late ones are settled.
 static int finish(struct meter *m)
 {
-    m->progress.ending = true;
-    int r = wait_for_writer(m);
     int64_t newest = INT64_MIN;
     for (uint32_t i = 0; i < m->n_shards; i++)
         newest = MAX(newest, engine_newest(m->shards[i].engine));
-    if (r < 0 || newest == INT64_MIN)
-        return r;
+    if (newest == INT64_MIN)
+        return 0;
     int64_t end = newest - 1 + settings_at(&m->settings, newest)->window_ns;
     for (uint32_t i = 0; i < m->n_shards; i++) {
         struct engine_sink sink = outbox_sink(&m->outbox);
@@ -491,17 +527,8 @@ static int finish(struct meter *m)
         engine_advance(m->shards[i].engine, end, &sink);
     }
     add_states(m);
-    r = settle(m, true);
-    return r < 0 ? r : expire_at_end(m, newest);
-}
-
-// After a stop or a failure: what was read is stored, and what is final computed.
-static int leave(struct meter *m)
-{
-    int r = pass_on(m);
-    if (r == 0)
-        r = wait_for_writer(m);
-    return r == 0 ? come_to_rest(m) : r;
+    int r = settle(m, true);
+    return r == 0 ? expire_at_end(m, newest) : r;
 }
 
 static int run(struct meter *m)
@@ -509,21 +536,23 @@ static int run(struct meter *m)
     int r = writer_start(m->store, m->inbox, m->config->retain_ns, &m->writer, &m->writer_queue,
                          &m->err);
     for (size_t i = 0; i < m->n_sources && r == 0; i++) {
-        m->sources[i].heard = m->now;
+        m->sources[i].heard = m->listened;
         r = source_start(&m->sources[i], &m->err);
     }
     if (r < 0)
         return r;
     add_states(m);
     r = loop(m);
-    if (r == 0 && !m->stopping)
-        r = finish(m);
-    if (r == 0)
-        return leave(m);
     struct error first = m->err; // a failed input does not cost what the others have read
-    int left = leave(m);
-    m->err = left < 0 ? m->err : first;
-    return r;
+    m->progress.ending = r == 0 && !m->stopping;
+    int left = drain(m);
+    if (left == 0 && m->progress.ending)
+        left = finish(m);
+    if (left == 0)
+        left = come_to_rest(m);
+    if (r < 0 && left == 0)
+        m->err = first;
+    return left < 0 ? left : r;
 }
 
 int meter_run(struct meter *m, struct error *err)

@@ -31,10 +31,13 @@ struct meter {
     struct outbox outbox; // found since the last parcel left
     bool holding;         // engines take records in but do not advance: before a settlement
     bool stopping;
+    bool halting; // the sources are: what they have read is all that comes
 
     struct mono now;
+    struct mono listened; // like now, but without the time in which nobody listened to the sources
     struct mono last_sent, last_progress, last_preview, last_settled, last_wish;
     int64_t preview_cost, settle_cost; // ns the last one took
+    bool preview_due;                  // something has changed since
     int64_t advanced_to;               // watermark of the last advance
     struct run_progress progress;
     struct error err; // of the first failure
@@ -48,13 +51,16 @@ void meter_close(struct meter *m);
 
 // ---- between the files of the meter --------------------------------------------------------
 
+bool meter_told_to_stop(const struct meter *m);
+
 // feeds.c: which source goes on, and what time it is.
 struct source *feeds_next(struct meter *m);     // whose oldest waiting parcel goes next; NULL: wait
 int64_t feeds_watermark(const struct meter *m); // INT64_MIN: nothing known
 void feeds_note(struct meter *m, struct source *s, const struct parcel *p);
 
 // upkeep.c: what happens now and then.
-int upkeep_settle(struct meter *m, bool all); // needs in_flight == 0 and an empty outbox
+// Needs in_flight == 0 and an empty outbox. all: until nothing is left, or the run is told to stop.
+int upkeep_settle(struct meter *m, bool all);
 bool upkeep_settle_due(const struct meter *m);
 void upkeep_preview(struct meter *m);
 void upkeep_progress(struct meter *m, bool last);

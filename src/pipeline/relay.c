@@ -14,6 +14,8 @@ struct relay {
     struct queue *inbox;
     struct source *sources;
     size_t n_sources, n_ended;
+    bool halting; // the sources are: parcels are not given back
+    bool failed;  // the sink has
     struct run_progress progress;
     struct mono last_progress;
 };
@@ -57,11 +59,13 @@ static int pass(struct relay *r, struct parcel *p, struct error *err)
     int result = p->result;
     struct error failure = p->err;
     int written = sink_write(r->sink, p->batch.records, p->batch.n_records, err);
-    if (written < 0)
+    if (written < 0) {
+        r->failed = true;
         return written;
+    }
     count(r, p);
     r->n_ended += result <= 0;
-    if (queue_push(p->source->free_parcels, p) < 0)
+    if (!r->halting && queue_push(p->source->free_parcels, p) < 0)
         return error_set(err, -EPIPE, "an input's queue is closed");
     if (result < 0)
         *err = failure;
@@ -86,6 +90,21 @@ static int loop(struct relay *r, struct error *err)
     return result;
 }
 
+// What was read before a stop, or before another input failed, is passed on.
+static int drain(struct relay *r, struct error *err)
+{
+    r->halting = true;
+    for (size_t i = 0; i < r->n_sources; i++)
+        source_halt(&r->sources[i]);
+    int result = 0;
+    struct parcel *p;
+    while (result == 0 && (p = queue_pop(r->inbox, 0))) {
+        p->result = MAX(p->result, 0); // the first failure was told
+        result = pass(r, p, err);
+    }
+    return result;
+}
+
 static int start(struct relay *r, struct error *err)
 {
     const struct run_config *c = r->config;
@@ -101,6 +120,16 @@ static int start(struct relay *r, struct error *err)
     return 0;
 }
 
+static int run(struct relay *r, struct error *err)
+{
+    struct error first = {0};
+    int result = loop(r, &first);
+    int drained = r->failed ? 0 : drain(r, err);
+    if (result < 0)
+        *err = first;
+    return result < 0 ? result : drained;
+}
+
 int relay_run(const struct run_config *c, struct run_progress *ret, struct error *err)
 {
     struct relay r = {.config = c, .inbox = queue_new(c->n_inputs * SOURCE_PARCELS)};
@@ -109,7 +138,7 @@ int relay_run(const struct run_config *c, struct run_progress *ret, struct error
     if (result == 0)
         result = start(&r, err);
     if (result == 0)
-        result = loop(&r, err);
+        result = run(&r, err);
     tell(&r, true);
     queue_close(r.inbox);
     for (size_t i = 0; i < r.n_sources; i++)

@@ -83,17 +83,22 @@ int source_start(struct source *s, struct error *err)
     return 0;
 }
 
-void source_close(struct source *s)
+void source_halt(struct source *s)
 {
-    if (s->free_parcels)
+    if (s->free_parcels) {
         queue_close(s->free_parcels);
+        while (queue_pop(s->free_parcels, 0))
+            continue; // empty ones: without them it reads nothing more
+    }
     if (s->thread) {
         pthread_join(*(pthread_t *)s->thread, NULL);
-        free(s->thread);
+        free(TAKE_PTR(s->thread));
     }
-    if (s->free_parcels)
-        while (queue_pop(s->free_parcels, 0))
-            continue;
+}
+
+void source_close(struct source *s)
+{
+    source_halt(s);
     queue_free(s->free_parcels);
     for (size_t i = 0; i < SOURCE_PARCELS; i++)
         parcel_free(s->parcels[i]);

@@ -21,18 +21,22 @@ struct source {
     // Of the meter:
     struct parcel *waiting[SOURCE_PARCELS]; // read, not yet passed on; in order
     size_t n_waiting;
-    bool ended;
+    size_t in_flight;  // with records, passed on, not yet back from the writer
+    bool ended;        // has read its last
     int64_t passed_ts; // newest event time passed on; INT64_MIN: none
-    struct mono heard; // when it last delivered
+    struct mono heard; // when it last delivered something; of meter.listened, as is fed
     int64_t newest[2]; // newest event time taken into the engines, by kind
     struct mono fed[2];
     int64_t done; // progress in the units of input_info.total
 };
 
-// Opens the input and goes to where the store says it stopped. notice as in struct run_config.
+// Opens the input. env and inbox are borrowed.
 int source_open(struct source *s, const char *uri, const struct input_env *env, struct queue *inbox,
                 struct error *err) GTAP_CHECK;
+// The thread delivers nothing after a parcel with result <= 0.
 int source_start(struct source *s, struct error *err) GTAP_CHECK;
-// The thread delivers nothing after a parcel with result <= 0; joins it and frees everything. The
-// parcels must have come back. Accepts one that was never opened.
+// Ends the thread: on return all that it has read is in the inbox, which must have had room for it.
+// Parcels cannot be given back to it any more.
+void source_halt(struct source *s);
+// Halts it and frees everything, its parcels included. Accepts one that was never opened.
 void source_close(struct source *s);

@@ -96,8 +96,8 @@ static int settle_shard(struct meter *m, struct shard *shard, int64_t slice, str
         if (r < 0)
             return r;
         upkeep_progress(m, false);
-        if (now(m).ns >= deadline.ns)
-            return 0;
+        if (now(m).ns >= deadline.ns || meter_told_to_stop(m))
+            return 0; // the rest stays noted as unsettled
     }
     return 0;
 }
@@ -124,8 +124,9 @@ int upkeep_settle(struct meter *m, bool all)
 void upkeep_preview(struct meter *m)
 {
     int64_t wait = MAX(PREVIEW_EVERY_NS, m->preview_cost * PREVIEW_SHARE);
-    if (m->now.ns - m->last_preview.ns < wait)
+    if (!m->preview_due || m->now.ns - m->last_preview.ns < wait)
         return;
+    m->preview_due = false;
     struct mono begin = now(m);
     for (uint32_t i = 0; i < m->n_shards; i++) {
         struct engine_sink sink = outbox_sink(&m->outbox);
