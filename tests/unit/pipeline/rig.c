@@ -214,19 +214,29 @@ void rig_help(struct rig *r, void (*help)(struct rig *r))
     r->help = help;
 }
 
+void rig_begin_help(struct rig *r)
+{
+    if (r->help) {
+        assert_int_equal(pthread_create(&r->helper, NULL, helper_main, r), 0);
+    }
+}
+
+void rig_end_help(struct rig *r)
+{
+    if (r->help) {
+        pthread_join(r->helper, NULL);
+    }
+    r->help = NULL;
+}
+
 int rig_run(struct rig *r)
 {
     r->err = (struct error){0};
     r->progress = (struct run_progress){0};
     r->n_progress = 0;
-    if (r->help) {
-        assert_int_equal(pthread_create(&r->helper, NULL, helper_main, r), 0);
-    }
+    rig_begin_help(r);
     int result = run_pipeline(&r->config, &r->progress, &r->err);
-    if (r->help) {
-        pthread_join(r->helper, NULL);
-    }
-    r->help = NULL;
+    rig_end_help(r);
     return result;
 }
 
@@ -349,10 +359,32 @@ void rig_check_same(struct rig *r, const struct buf *dump)
     buf_done(&own);
 }
 
+static void print_difference(void *ctx, const struct difference *d)
+{
+    (void)ctx;
+    struct buf b;
+    buf_init(&b, RIG_TEXT_MAX);
+    const struct window_row *rows[] = {d->stored, d->derived};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        buf_printf(&b, "%s %s: ", d->level, i ? "derived" : "stored");
+        if (rows[i]) {
+            dump_row(&b, rows[i]);
+        } else {
+            buf_cstr(&b, "none\n");
+        }
+    }
+    print_error("%s", b.p);
+    buf_done(&b);
+}
+
 struct rederive_result rig_verify(struct rig *r)
 {
     struct rederive_result result;
-    struct rederive_config c = {.store = r->store_text, .from = INT64_MIN, .to = INT64_MAX};
+    struct rederive_config c = {.store = r->store_text,
+                                .from = INT64_MIN,
+                                .to = INT64_MAX,
+                                .max_differences = 2,
+                                .difference = print_difference};
     assert_ok(verify_store(&c, &result, &r->err), &r->err);
     assert_int_equal(result.rows_different, 0);
     assert_i64(result.bill_nusd,

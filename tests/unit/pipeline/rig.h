@@ -55,7 +55,9 @@ void rig_must_run(struct rig *r); // and the test fails when it does not end wel
 void rig_stop(struct rig *r);
 void rig_unstop(struct rig *r);
 void rig_help(struct rig *r, void (*help)(struct rig *r)); // runs beside the next rig_run
-void rig_wait_stored(struct rig *r, int64_t records);      // by a helper: until so many are there
+void rig_begin_help(struct rig *r);                        // of rig_run, for runs without it
+void rig_end_help(struct rig *r);
+void rig_wait_stored(struct rig *r, int64_t records); // by a helper: until so many are there
 
 struct store *rig_open(struct rig *r, enum store_access access);
 struct store_info rig_info(struct rig *r);
