@@ -170,6 +170,28 @@ def rounding(case):
     return [plain(case)], judge
 
 
+def unfair(rounded, exact):
+    """Whether some party got a unit of a span before one with a larger remainder. Who gets one is
+    above its real share, by 1 less its remainder, and who does not is below, by its remainder."""
+    parts, real = reference.apportion(rounded.bill, rounded.quotas()), exact.quotas()
+    excess = [parts.get(party, 0) - quota for party, quota in real.items()]
+    slack = 2 * exact.doubt() + Fraction(2, reference.QUOTA_STEP)
+    return max(excess) - min(excess) > 1 + slack
+
+
+@proves("the units left over go to the largest remainders")
+def largest_remainders(case):
+    """Of the reference, with shares that are not rounded anywhere; the engine equals it."""
+    def judge(outcomes):
+        for gpu in reference.gather(case.records)[0]:
+            for view, start, end in reference.windows(gpu, case.epochs, case.book):
+                exact = view.spans(start, end, exact=True)
+                if any(unfair(a, b) for a, b in zip(view.spans(start, end), exact)):
+                    return f"GPU {gpu.key}, window {start}: a unit went to the wrong party"
+        return against_reference(case, outcomes[0]["END"])
+    return [plain(case)], judge
+
+
 @proves("order invariance")
 def order(case):
     scripts = [plain(case)]

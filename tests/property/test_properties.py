@@ -106,8 +106,10 @@ def checks(args):
     for name, function in properties.PROPERTIES:
         yield name, lambda function=function, name=name: prove(args, name, function, cases)
     if not args.replay:
-        n = stress.QUICK if args.quick else stress.FULL
-        yield f"{n} concurrent requests", lambda: (stress.check(args.driver, n), n)
+        n = stress.REQUESTS
+        for shape, grid in stress.GRIDS.items():
+            yield (f"{n} concurrent requests{shape}",
+                   lambda grid=grid: (stress.check(args.driver, grid), n))
 
 
 def arguments():

@@ -262,7 +262,8 @@ void rig_unstop(struct rig *r)
 struct store *rig_open(struct rig *r, enum store_access access)
 {
     struct store *s = NULL;
-    assert_ok(store_open(r->store_text, access, &s, &r->err), &r->err);
+    struct error err; // a helper may be the caller, while a run uses the bench's own
+    assert_ok(store_open(r->store_text, access, &s, &err), &err);
     return s;
 }
 

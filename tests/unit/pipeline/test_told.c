@@ -102,7 +102,8 @@ static void add_price(struct rig *r, int64_t price_nusd)
     struct store *s = rig_open(r, STORE_ADMIN);
     const struct price_entry e = {.price_nusd_hour = price_nusd, .name = STR("NVIDIA H100")};
     int64_t id;
-    assert_ok(store_add_price(s, &e, &id, &r->err), &r->err);
+    struct error err;
+    assert_ok(store_add_price(s, &e, &id, &err), &err);
     store_close(s);
 }
 
