@@ -44,7 +44,10 @@ bool window_row_same(const struct window_row *a, const struct window_row *b);
 // Canonical order of rows: window_start, gpu, kind, model, tenant.
 int window_row_cmp(const struct window_row *a, const struct window_row *b);
 
-// What one request costs, all its windows and GPUs together.
+// What one request costs, all its windows and GPUs together. Neither side ever costs more than
+// USAGE_COST_MAX: it takes a year on several GPUs at a million dollars an hour to get there.
+#define USAGE_COST_MAX (INT64_MAX / 2)
+
 struct usage_cost {
     int64_t seq; // the record's
     struct str event_id;

@@ -162,14 +162,19 @@ static void add_gpu_row(struct engine *e, const struct gpu *g, const struct wind
     row->energy_j = sum->has_energy ? sum->energy / WATT_NS_PER_JOULE : 0;
 }
 
+static int64_t add_cost(int64_t sum, int64_t part)
+{
+    return sum > USAGE_COST_MAX - part ? USAGE_COST_MAX : sum + part;
+}
+
 static void charge(struct request *r, const struct slot *slot, bool final)
 {
     if (!final) {
         r->unpriced_ahead |= slot->unpriced;
         return;
     }
-    r->cost_in += slot->cost_in;
-    r->cost_out += slot->cost_out;
+    r->cost_in = add_cost(r->cost_in, slot->cost_in);
+    r->cost_out = add_cost(r->cost_out, slot->cost_out);
     r->unpriced_ns += slot->unpriced_ns;
     r->unpriced |= slot->unpriced;
     if (slot->has_energy) {

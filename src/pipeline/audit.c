@@ -60,11 +60,17 @@ static void compare_rows(struct audit *a, const struct derive_window *w)
 
 static void note_gpu(struct audit *a, const struct gpu_key *key)
 {
-    size_t at = a->n_gpus;
-    while (at > 0 && gpu_key_cmp(key, &a->gpus[at - 1]) < 0)
-        at--;
-    if (at > 0 && gpu_key_cmp(key, &a->gpus[at - 1]) == 0)
-        return;
+    size_t at = 0, end = a->n_gpus;
+    while (at < end) {
+        size_t middle = at + (end - at) / 2;
+        int c = gpu_key_cmp(key, &a->gpus[middle]);
+        if (c == 0)
+            return;
+        if (c < 0)
+            end = middle;
+        else
+            at = middle + 1;
+    }
     ARRAY_RESERVE(a->gpus, a->n_gpus, a->cap_gpus);
     memmove(&a->gpus[at + 1], &a->gpus[at], (a->n_gpus - at) * sizeof(a->gpus[0]));
     a->gpus[at] = *key;
@@ -143,25 +149,35 @@ struct rollup_sums {
     struct arena texts;
 };
 
-static bool same_place(const struct window_row *a, const struct window_row *b)
+// Where the row of this place is, or belongs: places are in canonical order.
+static size_t find_place(const struct rollup_sums *s, const struct window_row *row, bool *ret_found)
 {
-    struct window_row key = *a;
-    key.window_start = b->window_start;
-    return window_row_cmp(&key, b) == 0;
+    struct window_row key = *row;
+    size_t at = 0, end = s->n;
+    *ret_found = false;
+    while (at < end && !*ret_found) {
+        size_t middle = at + (end - at) / 2;
+        key.window_start = s->rows[middle].window_start;
+        int c = window_row_cmp(&key, &s->rows[middle]);
+        *ret_found = c == 0;
+        end = c < 0 ? middle : end;
+        at = c == 0 ? middle : c > 0 ? middle + 1 : at;
+    }
+    return at;
 }
 
 static void sum_row(struct rollup_sums *s, const struct window_row *row)
 {
-    size_t i = 0;
-    while (i < s->n && !same_place(&s->rows[i], row))
-        i++;
-    if (i == s->n) {
+    bool found;
+    size_t i = find_place(s, row, &found);
+    if (!found) {
         ARRAY_RESERVE(s->rows, s->n, s->cap);
-        struct window_row *new = &s->rows[s->n++];
-        *new = (struct window_row){.gpu = row->gpu, .kind = row->kind};
-        new->gpu.host = arena_copy(&s->texts, row->gpu.host);
-        new->model = arena_copy(&s->texts, row->model);
-        new->tenant = arena_copy(&s->texts, row->tenant);
+        memmove(&s->rows[i + 1], &s->rows[i], (s->n - i) * sizeof(s->rows[0]));
+        s->n++;
+        s->rows[i] = (struct window_row){.gpu = row->gpu, .kind = row->kind};
+        s->rows[i].gpu.host = arena_copy(&s->texts, row->gpu.host);
+        s->rows[i].model = arena_copy(&s->texts, row->model);
+        s->rows[i].tenant = arena_copy(&s->texts, row->tenant);
     }
     struct window_row *sum = &s->rows[i];
     sum->cost_nusd += row->cost_nusd;
@@ -220,18 +236,18 @@ struct rollup_check {
 static int check_row(struct audit *a, const struct window_row *row, void *ctx)
 {
     struct rollup_check *check = ctx;
-    for (size_t i = 0; i < check->sums->n; i++) {
-        struct window_row *sum = &check->sums->rows[i];
-        if (!same_place(sum, row))
-            continue;
-        sum->window_start = row->window_start; // found: what is left with 0 is missing
-        if (same_sums(sum, row))
-            a->result->rows_equal++;
-        else
-            report(a, &(struct difference){.stored = row, .derived = sum, .level = check->level});
+    bool found;
+    size_t i = find_place(check->sums, row, &found);
+    if (!found) {
+        report(a, &(struct difference){.stored = row, .level = check->level});
         return 0;
     }
-    report(a, &(struct difference){.stored = row, .level = check->level});
+    struct window_row *sum = &check->sums->rows[i];
+    sum->window_start = row->window_start; // found: what is left without is missing
+    if (same_sums(sum, row))
+        a->result->rows_equal++;
+    else
+        report(a, &(struct difference){.stored = row, .derived = sum, .level = check->level});
     return 0;
 }
 

@@ -17,6 +17,8 @@ enum { INBOX_SPARE = 16, OUTBOX_COSTS_MAX = 8192 };
 #define TICK_NS (50 * NS_PER_MS)
 #define LISTENED_MAX_NS (4 * TICK_NS) // what one wait counts for, at most
 #define WISHES_EVERY_NS (2 * NS_PER_S)
+#define SETTLE_NS NS_PER_S                 // at a time, while records come
+#define SETTLE_STOPPING_NS (10 * NS_PER_S) // at a stop: those who wait for it wait 25 s
 #define DEFAULT_COMMIT_NS (200 * NS_PER_MS)
 
 // ---- what the store knows ------------------------------------------------------------------
@@ -447,12 +449,12 @@ static int come_to_rest(struct meter *m)
     return r;
 }
 
-static int settle(struct meter *m, bool all)
+static int settle(struct meter *m, int64_t for_ns)
 {
     int r = come_to_rest(m);
     note_states(m);
     if (r == 0)
-        r = upkeep_settle(m, all);
+        r = upkeep_settle(m, for_ns);
     m->holding = false;
     return r;
 }
@@ -464,7 +466,7 @@ static int keep_up(struct meter *m)
     upkeep_preview(m);
     upkeep_progress(m, false);
     if (upkeep_settle_due(m))
-        return settle(m, false);
+        return settle(m, SETTLE_NS);
     bool due = m->now.ns - m->last_sent.ns >= interval || m->outbox.n_costs > OUTBOX_COSTS_MAX;
     return due && m->in_flight == 0 && !outbox_empty(&m->outbox) ? send_outbox(m) : 0;
 }
@@ -527,7 +529,7 @@ static int finish(struct meter *m)
         engine_advance(m->shards[i].engine, end, &sink);
     }
     add_states(m);
-    int r = settle(m, true);
+    int r = settle(m, INT64_MAX);
     return r == 0 ? expire_at_end(m, newest) : r;
 }
 
@@ -546,8 +548,8 @@ static int run(struct meter *m)
     struct error first = m->err; // a failed input does not cost what the others have read
     m->progress.ending = r == 0 && !m->stopping;
     int left = drain(m);
-    if (left == 0 && m->progress.ending)
-        left = finish(m);
+    if (left == 0)
+        left = m->progress.ending ? finish(m) : settle(m, SETTLE_STOPPING_NS);
     if (left == 0)
         left = come_to_rest(m);
     if (r < 0 && left == 0)

@@ -59,8 +59,9 @@ int64_t feeds_watermark(const struct meter *m); // INT64_MIN: nothing known
 void feeds_note(struct meter *m, struct source *s, const struct parcel *p);
 
 // upkeep.c: what happens now and then.
-// Needs in_flight == 0 and an empty outbox. all: until nothing is left, or the run is told to stop.
-int upkeep_settle(struct meter *m, bool all);
+// For so long, or until nothing is left, or the run is told to stop. Needs in_flight == 0 and an
+// empty outbox.
+int upkeep_settle(struct meter *m, int64_t for_ns);
 bool upkeep_settle_due(const struct meter *m);
 void upkeep_preview(struct meter *m);
 void upkeep_progress(struct meter *m, bool last);

@@ -50,7 +50,8 @@ struct run_config {
 };
 
 // Runs until the inputs end (all are finite, or until_end), stop_fd becomes readable, or an error.
-// After a stop everything read is stored and computed as far as it is final. *ret, when not NULL,
+// After a stop everything read is stored and computed as far as it is final, and what came late is
+// settled, if that takes no more than seconds. *ret, when not NULL,
 // gets the last progress, also on error: ret->records are stored and safe.
 int run_pipeline(const struct run_config *c, struct run_progress *ret, struct error *err)
     GTAP_CHECK;

@@ -42,13 +42,14 @@ static int32_t newest_revision(const struct derive_window *w)
     return newest;
 }
 
+// The stored row of this key, looking from *at on: both sides are in canonical order.
 static const struct window_row *stored_row(const struct derive_window *w,
-                                           const struct window_row *key)
+                                           const struct window_row *key, size_t *at)
 {
-    for (size_t i = 0; i < w->n_stored; i++)
-        if (window_row_cmp(&w->stored[i], key) == 0)
-            return &w->stored[i];
-    return NULL;
+    int c = 1;
+    while (*at < w->n_stored && (c = window_row_cmp(key, &w->stored[*at])) > 0)
+        (*at)++;
+    return *at < w->n_stored && c == 0 ? &w->stored[*at] : NULL;
 }
 
 void settle_window(struct outbox *o, const struct derive_window *w)
@@ -56,10 +57,11 @@ void settle_window(struct outbox *o, const struct derive_window *w)
     if (rows_different(w, NULL) == 0)
         return;
     int32_t revision = newest_revision(w) + 1;
+    size_t at = 0;
     outbox_add_window(o, w->start, w->end);
     for (size_t i = 0; i < w->n_derived; i++) {
         struct window_row row = w->derived[i];
-        const struct window_row *old = stored_row(w, &row);
+        const struct window_row *old = stored_row(w, &row, &at);
         bool same = old && old->final && window_row_same(old, &row);
         row.revision = same ? old->revision : revision;
         outbox_add_row(o, &row);

@@ -96,16 +96,16 @@ static int settle_shard(struct meter *m, struct shard *shard, int64_t slice, str
         if (r < 0)
             return r;
         upkeep_progress(m, false);
-        if (now(m).ns >= deadline.ns || meter_told_to_stop(m))
+        if (now(m).ns >= deadline.ns || (!m->stopping && meter_told_to_stop(m)))
             return 0; // the rest stays noted as unsettled
     }
     return 0;
 }
 
-int upkeep_settle(struct meter *m, bool all)
+int upkeep_settle(struct meter *m, int64_t for_ns)
 {
     struct mono begin = now(m);
-    struct mono deadline = {all ? INT64_MAX : begin.ns + NS_PER_S};
+    struct mono deadline = {for_ns < INT64_MAX - begin.ns ? begin.ns + for_ns : INT64_MAX};
     struct store_info info;
     int r = store_info(m->store, &info, &m->err);
     if (r < 0)

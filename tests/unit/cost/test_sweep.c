@@ -82,6 +82,27 @@ static void test_weights_far_apart(void **state)
     bench_done(&b);
 }
 
+// A year at 10^6 USD an hour is 8.8 * 10^18 nano-USD, on two GPUs more than 64 bits hold.
+static void test_costs_are_clamped(void **state)
+{
+    (void)state;
+    const int64_t year = INT64_C(366) * 86400 * S;
+    struct bench b;
+    bench_init(&b);
+    b.epochs[0].window_ns = HOUR;
+    b.epochs[0].default_price_nusd = RECORD_PRICE_MAX;
+    struct record r = make_usage("r", 0, year, year, 1, 1);
+    on_gpus(&r, (const int32_t[]){0, 1}, 2);
+    (void)bench_add(&b, r);
+    engine_advance(b.engine, year - HOUR, &(struct engine_sink){0});
+    bench_advance(&b, year);
+    assert_i64(b.ledger.bill_nusd, 2 * RECORD_PRICE_MAX);
+    const struct usage_cost *c = ledger_cost(&b.ledger, "r");
+    assert_i64(c->cost_in_nusd, INT64_MAX / 2);
+    assert_i64(c->cost_out_nusd, 0);
+    bench_done(&b);
+}
+
 // A price that changes back and forth: each span is rounded on its own, and the windows' bills add
 // up to what the price times come to.
 static void test_spans_of_a_window(void **state)
@@ -108,5 +129,5 @@ int main(void)
 {
     return TEST_RUN(TEST(test_bill_beyond_64_bits), TEST(test_ties_in_canonical_order),
                     TEST(test_idle_and_unattributed_come_last), TEST(test_weights_far_apart),
-                    TEST(test_spans_of_a_window));
+                    TEST(test_costs_are_clamped), TEST(test_spans_of_a_window));
 }

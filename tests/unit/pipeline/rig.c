@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 
 #define DEADLINE_NS (60 * NS_PER_S) // of real time; only what is broken gets near it
+enum { PIPE_BYTES = 256 << 10 };    // what a test writes before anybody reads
 #define MONTH_NS (30 * NS_PER_DAY)
 
 const char *const rig_stores[2] = {"memory", "sqlite"};
@@ -132,6 +133,7 @@ const char *rig_pipe(struct rig *r, const char *name, int *ret_fd)
     assert_int_equal(mkfifo(path, 0600), 0);
     *ret_fd = open(path, O_RDWR | O_CLOEXEC);
     assert_true(*ret_fd >= 0);
+    assert_true(fcntl(*ret_fd, F_SETPIPE_SZ, PIPE_BYTES) >= PIPE_BYTES);
     return uri_of(r, path);
 }
 

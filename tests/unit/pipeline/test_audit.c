@@ -2,6 +2,7 @@
 #include "rig.h"
 
 #include <errno.h>
+#include <sqlite3.h>
 
 enum { ROWS_MAX = 16 };
 
@@ -185,6 +186,32 @@ static void test_a_tampered_row(void **state)
     }
 }
 
+// Hours are compared with the windows they are the sums of.
+static void test_a_tampered_hour(void **state)
+{
+    (void)state;
+    static const char *const lies[] = {
+        "UPDATE cost_hour SET cost_in_nusd = cost_in_nusd + 1 WHERE window_start = "
+        "1767225600000000000"
+        " AND n = 1",
+        "DELETE FROM cost_hour WHERE window_start = 1767229200000000000 AND n = 2",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
+        struct rig r;
+        struct rederive_result v;
+        sqlite3 *db = NULL;
+        set_up(&r, "sqlite");
+        assert_int_equal(sqlite3_open(rig_path(&r, "store.db"), &db), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, lies[i], NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_changes(db), 1);
+        assert_int_equal(sqlite3_close(db), SQLITE_OK);
+        struct found f = verify(&r, &v);
+        assert_int_equal(f.rollups, 1);
+        assert_int_equal(f.windows + f.requests, 0);
+        rig_done(&r);
+    }
+}
+
 // A row that is gone, one that nobody earned, and one that is not final where all is.
 static void test_rows_gone_and_extra(void **state)
 {
@@ -354,6 +381,7 @@ static void test_of_nothing(void **state)
 int main(void)
 {
     return TEST_RUN(TEST(test_nothing_differs), TEST(test_a_tampered_row),
-                    TEST(test_rows_gone_and_extra), TEST(test_a_tampered_cost),
-                    TEST(test_a_corrected_price), TEST(test_a_range), TEST(test_of_nothing));
+                    TEST(test_a_tampered_hour), TEST(test_rows_gone_and_extra),
+                    TEST(test_a_tampered_cost), TEST(test_a_corrected_price), TEST(test_a_range),
+                    TEST(test_of_nothing));
 }

@@ -1,6 +1,8 @@
 // What becomes of records that are not plainly new: doubles, conflicts, refused and late ones.
 #include "rig.h"
 
+#include <unistd.h>
+
 static void run_text(struct rig *r, const char *name, struct buf *text)
 {
     rig_inputs(r, rig_file(r, name, text), NULL);
@@ -230,6 +232,47 @@ static void test_late_records(void **state)
     buf_done(&load);
 }
 
+static int pipe_fd = -1;
+
+static void feed_one_late(struct rig *r)
+{
+    rig_wait_stored(r, r->wanted);
+    struct buf b;
+    buf_init(&b, RIG_TEXT_MAX);
+    put_usage(&b, "late", 130, 20, 0, "");
+    rig_write(pipe_fd, &b);
+    rig_wait_stored(r, r->wanted + 1);
+    rig_stop(r);
+    buf_done(&b);
+}
+
+// What came late is settled before a run that was told to stop is over.
+static void test_late_before_a_stop(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rig_stores); i++) {
+        struct rig r;
+        struct buf load;
+        rig_init(&r, rig_stores[i]);
+        r.clock.step = 0; // no settlement is due while it runs
+        rig_inputs(&r, rig_pipe(&r, "pipe", &pipe_fd), NULL);
+        buf_init(&load, RIG_TEXT_MAX);
+        r.wanted = put_load(&load, 0, 1000);
+        rig_write(pipe_fd, &load);
+        rig_help(&r, feed_one_late);
+        rig_must_run(&r);
+        assert_i64((int64_t)r.progress.late, 1);
+        assert_i64(r.progress.settling, 0);
+        assert_i64(r.progress.frontier, EPOCH_NS + 660 * NS_PER_S);
+        struct late_request q = find_request(&r, "late");
+        assert_true(q.late && q.final);
+        (void)rig_verify(&r);
+        close(pipe_fd);
+        buf_done(&load);
+        rig_done(&r);
+    }
+}
+
 // It ends one ns behind the bound of a window, and nothing else is there.
 static void test_the_last_nanosecond(void **state)
 {
@@ -255,5 +298,6 @@ static void test_the_last_nanosecond(void **state)
 int main(void)
 {
     return TEST_RUN(TEST(test_duplicates), TEST(test_conflicts), TEST(test_dead_letters),
-                    TEST(test_late_records), TEST(test_the_last_nanosecond));
+                    TEST(test_late_records), TEST(test_late_before_a_stop),
+                    TEST(test_the_last_nanosecond));
 }
