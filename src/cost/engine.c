@@ -407,7 +407,7 @@ static void compute_stretches(struct engine *e, int64_t from, int64_t to, bool f
 void engine_advance(struct engine *e, int64_t until, const struct engine_sink *sink)
 {
     e->advanced = true;
-    if (e->oldest == INT64_MAX && e->frontier == INT64_MIN)
+    if (until <= 0 || (e->oldest == INT64_MAX && e->frontier == INT64_MIN))
         return;
     int64_t from = e->frontier != INT64_MIN ? e->frontier : window_floor(e, MAX(e->oldest, 0));
     int64_t to = window_floor(e, until);

@@ -56,7 +56,7 @@ enum { ENGINE_LATE = 1 };
 // twice. Returns 0, or ENGINE_LATE when it touches a computed window.
 int engine_add(struct engine *e, const struct record *r);
 
-// Computes every window that ends at or before `until` (which only moves forward).
+// Computes every window that ends at or before `until` (which only moves forward; INT64_MIN: none).
 void engine_advance(struct engine *e, int64_t until, const struct engine_sink *sink);
 
 // The rows of the windows not yet computed, up to the newest evidence, as they stand; final is

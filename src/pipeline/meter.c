@@ -210,8 +210,10 @@ static int send_parcel(struct meter *m, struct parcel *p)
         p->expire_now = clock_wall(m->config->env.clock);
     }
     int r = queue_push(m->writer_queue, p);
-    if (r < 0)
+    if (r < 0) {
+        parcel_free(p->source ? NULL : p);
         return error_set(&m->err, r, "the writer's queue is closed");
+    }
     m->in_flight++;
     if (p->source)
         p->source->in_flight += p->batch.n_records > 0;
@@ -350,8 +352,10 @@ static int take_stored(struct meter *m, struct parcel *p)
     if (p->source)
         p->source->in_flight -= p->batch.n_records > 0;
     if (p->result < 0) {
+        int r = p->result;
         m->err = p->err;
-        return p->result;
+        parcel_free(p->source ? NULL : p); // a source frees its own
+        return r;
     }
     bool records = p->source && p->batch.n_records > 0;
     for (size_t i = 0; i < p->batch.n_records; i++)
