@@ -12,6 +12,16 @@ const char *report_dim_name(enum report_dim d)
     return names[d];
 }
 
+bool report_groups_have_bills(const struct report_query *q)
+{
+    for (size_t i = 0; i < q->n_by; i++) {
+        if (!report_dim_physical(q->by[i])) {
+            return false;
+        }
+    }
+    return q->n_by > 0;
+}
+
 static enum report_dim find_dim(struct str name)
 {
     enum report_dim d = 0;

@@ -15,6 +15,7 @@ struct report_style {
     bool exact;   // nine decimals
     size_t width; // of the terminal; 0: any
     bool color;
+    const char *store; // how commands that are advised name the store: " --store URI"; may be NULL
 };
 
 struct report_format {

@@ -51,9 +51,11 @@ static void value(struct csv_line *l, const struct report *r, const struct repor
                   size_t i)
 {
     enum report_dim dim = r->query.by[i];
-    if (row->others > 0) {
+    if (dim == DIM_KIND) {
+        buf_cstr(&l->text, row_kind_name(row->kind));
+    } else if (row->others > 0) {
         if (i == 0) {
-            buf_printf(&l->text, "(%zu others)", row->others);
+            report_others_name(&l->text, row->others);
         }
     } else if (dim == DIM_HOUR) {
         zone_format_iso(&l->text, r->query.zone, row->values[i].time);
@@ -95,6 +97,7 @@ static void titles(struct csv_line *l, const struct report *r)
         "gpu_seconds",
         "unpriced_gpu_seconds",
         "energy_j",
+        "final",
     };
     l->first = true;
     for (size_t i = 0; i < r->query.n_by; i++) {
@@ -147,6 +150,7 @@ static void line(struct csv_line *l, const struct report *r, const struct report
         buf_double(&l->text, s->energy_j);
     }
     field_text(l);
+    field(l, s->open ? STR("false") : STR("true"));
     csv_end(l->b);
 }
 

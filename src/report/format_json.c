@@ -50,6 +50,7 @@ static void put_sums(struct json *j, enum row_kind kind, const struct sums *s)
     put_seconds(j, "gpu_seconds", s->busy_ns);
     put_seconds(j, "unpriced_gpu_seconds", s->unpriced_ns);
     json_double(j, "energy_j", s->has_energy ? s->energy_j : (double)NAN);
+    json_bool(j, "final", !s->open);
 }
 
 static void put_value(struct json *j, const struct report *r, const struct report_row *row,
@@ -58,7 +59,9 @@ static void put_value(struct json *j, const struct report *r, const struct repor
     const char *name = report_dim_name(r->query.by[i]);
     struct buf text;
     buf_init(&text, TEXT_MAX);
-    if (row->others > 0) {
+    if (r->query.by[i] == DIM_KIND) {
+        json_str(j, name, str_of(row_kind_name(row->kind)));
+    } else if (row->others > 0) {
         json_null(j, name);
     } else if (r->query.by[i] == DIM_HOUR) {
         zone_format_iso(&text, r->query.zone, row->values[i].time);
@@ -89,7 +92,7 @@ static void put_row(struct json *j, const struct report *r, const struct report_
     json_open(j, NULL, '{');
     for (size_t i = 0; i < r->query.n_by; i++) {
         put_value(j, r, row, i);
-        has_kind |= r->query.by[i] == DIM_KIND && row->others == 0;
+        has_kind |= r->query.by[i] == DIM_KIND;
     }
     if (!has_kind) {
         json_str(j, "kind", str_of(row_kind_name(row->kind)));

@@ -101,36 +101,68 @@ static void put_no_rows(const struct report *r, struct buf *b)
     buf_cstr(b, ".\n");
 }
 
-static void put_footnotes(const struct report *r, struct buf *b)
+static void put_unplaced(const struct report *r, const char *store, struct buf *b)
 {
     int64_t unplaced = r->kinds[ROW_UNPLACED].requests;
-    int64_t unpriced = r->bill.unpriced_requests;
     if (unplaced > 0) {
         buf_char(b, '\n');
         digits_count(b, unplaced, "request");
-        buf_cstr(b, " could not be placed on a GPU: gtap export token_usage --where unplaced\n");
+        buf_cstr(b, " could not be placed on a GPU:\n");
+        buf_printf(b, "  gtap export token_usage --where unplaced%s\n", store);
     }
-    if (sums_priced(&r->bill)) {
-        return;
-    }
-    buf_char(b, '\n');
-    digits_count(b, unpriced, "request");
-    buf_cstr(b, unpriced == 1 ? " has" : " have");
-    buf_cstr(b, " no price, and the bill leaves out ");
-    digits_duration(b, (int64_t)r->bill.unpriced_ns);
-    buf_cstr(b, " of GPU time: gtap export token_usage --where unpriced\n"
-                "Give it a price: gtap price add GPU-NAME USD-PER-HOUR --from TIME, "
-                "then gtap recompute\n");
 }
 
-static bool has_groups_with_bills(const struct report *r)
+// Whether a shell takes it, between single quotes, for what it is.
+static bool quotable(struct str s)
 {
-    for (size_t i = 0; i < r->query.n_by; i++) {
-        if (!report_dim_physical(r->query.by[i])) {
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] < ' ' || s.p[i] > '~' || s.p[i] == '\'') {
             return false;
         }
     }
-    return r->query.n_by > 0;
+    return s.n > 0;
+}
+
+// The name of the GPU with the most time without a price, where a command can hold it.
+static struct str unpriced_name(const struct report *r)
+{
+    i128 most = 0;
+    struct str name = STR("GPU-NAME");
+    for (size_t i = 0; i < r->n_gpus; i++) {
+        if (r->gpus[i].unpriced_ns > most && quotable(r->gpus[i].name)) {
+            most = r->gpus[i].unpriced_ns;
+            name = r->gpus[i].name;
+        }
+    }
+    return name;
+}
+
+static void put_unpriced(const struct report *r, const char *store, struct buf *b)
+{
+    int64_t unpriced = r->bill.unpriced_requests;
+    if (sums_priced(&r->bill)) {
+        return;
+    }
+    buf_cstr(b, "\nThe bill leaves out ");
+    digits_duration(b, (int64_t)r->bill.unpriced_ns);
+    buf_cstr(b, " of GPU time that has no price");
+    if (unpriced > 0) {
+        buf_cstr(b, ", and with it ");
+        digits_count(b, unpriced, "request");
+        buf_printf(b, ":\n  gtap export token_usage --where unpriced%s", store);
+    }
+    buf_cstr(b, "\nGive it one and compute again:\n  gtap price add '");
+    buf_str(b, unpriced_name(r));
+    buf_cstr(b, "' USD-PER-HOUR --from ");
+    time_format_iso(b, r->from);
+    buf_printf(b, "%s\n  gtap recompute%s\n", store, store);
+}
+
+static void put_footnotes(const struct report *r, const struct report_style *style, struct buf *b)
+{
+    const char *store = style->store ? style->store : "";
+    put_unplaced(r, store, b);
+    put_unpriced(r, store, b);
 }
 
 static void put_table(const struct report *r, const struct report_style *style, struct buf *b)
@@ -140,7 +172,7 @@ static void put_table(const struct report *r, const struct report_style *style, 
     s.tokens = token_unit(r, style->exact);
     buf_init(&s.text, SCRATCH_MAX);
     table_init(&s.table, &s.arena);
-    if (has_groups_with_bills(r)) {
+    if (report_groups_have_bills(&r->query)) {
         sheet_write_columns(&s);
     } else {
         sheet_write_rows(&s);
@@ -163,7 +195,7 @@ static void write_table(const struct report *r, const struct report_style *style
         return;
     }
     put_table(r, style, b);
-    put_footnotes(r, b);
+    put_footnotes(r, style, b);
 }
 
 const struct report_format format_table = {

@@ -143,19 +143,34 @@ static bool same_group(const struct report *r, const struct report_row *a,
     return true;
 }
 
+// The groups counted so far, of one kind or of those that have a bill of their own.
+struct count {
+    size_t n;
+    struct report_row last;
+};
+
+static bool within_limit(const struct report *r, struct count *c, const struct report_row *row)
+{
+    c->n += c->n == 0 || !same_group(r, row, &c->last);
+    c->last = *row;
+    return c->n <= r->query.limit;
+}
+
 // Groups beyond the limit become one row for each kind, at the end: the report still adds up.
 static void fold_others(struct report *r)
 {
     struct report_row others[ROW_UNPLACED + 1] = {0};
-    size_t kept = 0, groups = 0;
+    struct count counts[ROW_UNPLACED + 1] = {0};
+    bool bills = report_groups_have_bills(&r->query);
+    size_t kept = 0;
     for (size_t i = 0; i < r->n_rows; i++) {
-        const struct report_row *row = &r->rows[i];
-        groups += i == 0 || !same_group(r, row, &r->rows[kept - 1]);
-        if (groups <= r->query.limit) {
-            r->rows[kept++] = *row;
+        struct report_row row = r->rows[i]; // its place may be taken below
+        enum row_kind counted = bills && row.kind != ROW_UNPLACED ? ROW_USAGE : row.kind;
+        if (within_limit(r, &counts[counted], &row)) {
+            r->rows[kept++] = row;
         } else {
-            others[row->kind].kind = row->kind;
-            fold(&others[row->kind], row);
+            others[row.kind].kind = row.kind;
+            fold(&others[row.kind], &row);
         }
     }
     for (size_t k = 0; k <= ROW_UNPLACED; k++) {

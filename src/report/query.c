@@ -49,6 +49,11 @@ void report_gpu_name(struct buf *b, const struct gpu_key *gpu)
     }
 }
 
+void report_others_name(struct buf *b, size_t n)
+{
+    buf_printf(b, "(%zu %s)", n, n == 1 ? "other" : "others");
+}
+
 static struct str gpu_label(struct buf *text, const struct window_row *row)
 {
     buf_clear(text);

@@ -46,9 +46,14 @@ struct report_query {
     bool provisional; // windows that are not final too
     const struct zone *zone;
     enum report_sort sort;
-    size_t limit; // rows; what is left out is added up in "(n others)". 0: all
-    int64_t now;  // wall time; sets the end of an open range's header only
+    // Groups; what is left out is added up in "(n others)". Where not every group has a bill of its
+    // own, as many of each kind. 0: all
+    size_t limit;
+    int64_t now; // wall time; sets the end of an open range's header only
 };
+
+// Whether every group has idle and unattributed time of its own, and so a bill.
+bool report_groups_have_bills(const struct report_query *q) GTAP_PURE;
 
 struct report_value {
     struct str text; // absent: the row has none (idle time has no model)
@@ -95,6 +100,8 @@ int report_load(struct store *s, const struct report_query *q, struct arena *a, 
 
 // "gpu-01/0", or "gpu-01/0:3" for slice 3.
 void report_gpu_name(struct buf *b, const struct gpu_key *gpu);
+// "(1 other)", "(12 others)".
+void report_others_name(struct buf *b, size_t n);
 
 // order.c: puts the rows in order, then folds those beyond the limit.
 void report_order(struct report *r);

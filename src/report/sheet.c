@@ -77,7 +77,7 @@ static void value_text(struct sheet *s, const struct report_row *row, size_t i)
     const struct report *r = s->report;
     const struct report_value *v = &row->values[i];
     if (r->query.by[i] == DIM_HOUR) {
-        zone_format(&s->text, r->query.zone, v->time, r->query.now);
+        zone_format_hour(&s->text, r->query.zone, v->time, r->query.now);
     } else if (r->query.by[i] == DIM_DAY) {
         zone_format_day(&s->text, v->time, r->query.now);
     } else if (str_present(v->text)) {
@@ -92,8 +92,11 @@ static void value_text(struct sheet *s, const struct report_row *row, size_t i)
 static void put_others(struct sheet *s, const struct report_row *row)
 {
     bool idle = row->kind == ROW_IDLE || row->kind == ROW_UNATTRIBUTED;
-    buf_printf(&s->text, "(%zu others%s%s)", row->others, idle ? ", " : "",
-               idle ? row_kind_name(row->kind) : "");
+    report_others_name(&s->text, row->others);
+    if (idle) {
+        s->text.n--; // the parenthesis
+        buf_printf(&s->text, ", %s)", row_kind_name(row->kind));
+    }
     table_set_buf(&s->table, 0, &s->text);
 }
 
@@ -139,6 +142,21 @@ static void name_worst(struct sheet *s, size_t offset, bool with_name)
         buf_cstr(&s->text, "; ");
         digits_count(&s->text, (int64_t)others - 1, "other GPU");
     }
+}
+
+void sheet_note_unpriced(struct sheet *s, const struct sums *sums)
+{
+    if (sums_priced(sums) || !cost_known(ROW_USAGE, sums)) {
+        return;
+    }
+    if (sums->unpriced_requests > 0) {
+        digits_count(&s->text, sums->unpriced_requests, "request");
+    } else {
+        digits_duration(&s->text, (int64_t)sums->unpriced_ns);
+    }
+    buf_cstr(&s->text, " unpriced");
+    table_note(&s->table, buf_view(&s->text));
+    buf_clear(&s->text);
 }
 
 void sheet_note_unattributed(struct sheet *s)

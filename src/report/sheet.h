@@ -45,5 +45,7 @@ bool sheet_same_values(const struct sheet *s, const struct report_row *a,
 // Lines for what has no place or no price; their first cell is in column 0.
 void sheet_put_unplaced(struct sheet *s, size_t requests, size_t in, size_t out, size_t cost);
 void sheet_put_unpriced(struct sheet *s, size_t cost);
+// "33 requests unpriced" behind a cost that is known in part only.
+void sheet_note_unpriced(struct sheet *s, const struct sums *sums);
 // "no telemetry: gpu-02/3, 18 min"; nothing when no time is unattributed.
 void sheet_note_unattributed(struct sheet *s);

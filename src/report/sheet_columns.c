@@ -11,7 +11,7 @@ struct group {
 };
 
 struct columns {
-    size_t requests, in, out, cost[PARTS], bill, rate, loaded;
+    size_t requests, in, out, cost[PARTS], bill, rate, rate_in, rate_out, loaded;
 };
 
 struct layout {
@@ -37,6 +37,8 @@ static struct columns add_columns(struct sheet *s)
     c.cost[ROW_UNATTRIBUTED] = sheet_column(s, TABLE_RIGHT, 0, "unattr. $");
     c.bill = sheet_column(s, TABLE_RIGHT, 0, "bill $");
     c.rate = sheet_column(s, TABLE_RIGHT, 4, "$/Mtok busy");
+    c.rate_in = sheet_column(s, TABLE_RIGHT, 5, "in");
+    c.rate_out = sheet_column(s, TABLE_RIGHT, 5, "out");
     c.loaded = sheet_column(s, TABLE_RIGHT, 1, "loaded");
     return c;
 }
@@ -125,7 +127,10 @@ static void put_line(struct layout *l, const struct sums *parts, const i128 *sho
     }
     put_money(l, l->c.bill, bill, shown[0] + shown[1] + shown[2]);
     sheet_put_int(s, l->c.requests, bill->requests);
-    sheet_put_rate(s, l->c.rate, rates_busy(&parts[ROW_USAGE]).all);
+    struct rates rates = rates_busy(&parts[ROW_USAGE]);
+    sheet_put_rate(s, l->c.rate, rates.all);
+    sheet_put_rate(s, l->c.rate_in, rates.in);
+    sheet_put_rate(s, l->c.rate_out, rates.out);
     sheet_put_rate(s, l->c.loaded, rates_busy(bill).all);
 }
 
@@ -137,6 +142,7 @@ static void put_group(struct layout *l, const struct group *g, const struct grou
     sheet_put(s, l->c.in, g->in, &s->tokens);
     sheet_put(s, l->c.out, g->out, &s->tokens);
     put_line(l, g->parts, g->cost, &g->bill);
+    sheet_note_unpriced(s, &g->bill);
 }
 
 static void put_total(struct layout *l)

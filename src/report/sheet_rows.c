@@ -16,6 +16,7 @@ struct layout {
     struct shown *rows; // as report.rows
     i128 kinds[ROW_UNATTRIBUTED + 1], bill;
     bool loaded;
+    bool placed; // idle time has a place among the groups
 };
 
 static struct columns add_columns(struct sheet *s)
@@ -123,6 +124,7 @@ static void put_row(struct layout *l, size_t i, const struct report_row *above)
     table_row(&s->table);
     sheet_put_values(s, row, above);
     put_cost(l, row->kind, &row->sums, l->rows[i].cost);
+    sheet_note_unpriced(s, &row->sums);
     if (row->kind != ROW_USAGE) {
         return;
     }
@@ -139,17 +141,12 @@ static void put_row(struct layout *l, size_t i, const struct report_row *above)
 // the loaded basis has given to requests is not shown again.
 static bool shows(const struct layout *l, const struct report_row *row)
 {
-    const struct report_query *q = &l->sheet->report->query;
-    bool placed = false;
-    for (size_t i = 0; i < q->n_by; i++) {
-        placed |= report_dim_physical(q->by[i]) || q->by[i] == DIM_KIND;
-    }
     switch (row->kind) {
     case ROW_USAGE:
-        return q->n_by > 0;
+        return l->sheet->report->query.n_by > 0;
     case ROW_IDLE:
     case ROW_UNATTRIBUTED:
-        return l->loaded ? row->loaded_nusd > 0 && q->n_by > 0 : placed;
+        return l->loaded ? row->loaded_nusd > 0 && l->sheet->report->query.n_by > 0 : l->placed;
     case ROW_UNPLACED:
         break;
     }
@@ -171,27 +168,45 @@ static void put_groups(struct layout *l)
     }
 }
 
-static void put_requests(struct layout *l)
+static void put_name(struct layout *l, const char *before, const char *name)
 {
     struct sheet *s = l->sheet;
-    const struct sums *sums = &s->report->kinds[ROW_USAGE];
     table_row(&s->table);
-    table_set(&s->table, 0, STR("requests"));
+    buf_printf(&s->text, "%s%s", before, name);
+    table_set_buf(&s->table, 0, &s->text);
+}
+
+static void put_counts(struct layout *l, const struct sums *sums)
+{
+    struct sheet *s = l->sheet;
     sheet_put_int(s, l->c.requests, sums->requests);
     sheet_put(s, l->c.in, digits_round(sums->prompt_tokens, s->tokens.size), &s->tokens);
     sheet_put(s, l->c.out, digits_round(sums->completion_tokens, s->tokens.size), &s->tokens);
+}
+
+static void put_requests(struct layout *l, const char *before)
+{
+    struct sheet *s = l->sheet;
+    const struct sums *sums = &s->report->kinds[ROW_USAGE];
+    struct rates rates = rates_busy(sums);
+    put_name(l, before, "requests");
+    put_counts(l, sums);
     put_cost(l, ROW_USAGE, sums, l->kinds[ROW_USAGE]);
-    sheet_put_rate(s, l->c.rate, rates_busy(sums).all);
+    sheet_put_rate(s, l->c.rate, rates.all);
+    if (s->report->query.n_by == 0) { // else the groups say more
+        sheet_put_rate(s, l->c.rate_in, rates.in);
+        sheet_put_rate(s, l->c.rate_out, rates.out);
+    }
     table_note(&s->table, STR("busy"));
 }
 
-static void put_unused(struct layout *l, enum row_kind kind)
+static void put_unused(struct layout *l, const char *before, enum row_kind kind)
 {
     struct sheet *s = l->sheet;
     const struct sums *sums = &s->report->kinds[kind];
-    table_row(&s->table);
-    table_set(&s->table, 0, str_of(row_kind_name(kind)));
+    put_name(l, before, row_kind_name(kind));
     put_cost(l, kind, sums, l->kinds[kind]);
+    sheet_note_unpriced(s, sums);
     if (kind == ROW_UNATTRIBUTED) {
         sheet_note_unattributed(s);
     }
@@ -207,19 +222,43 @@ static void put_bill(struct layout *l)
     table_note(&s->table, STR("loaded"));
 }
 
+static void put_parts(struct layout *l, const char *before)
+{
+    put_requests(l, before);
+    put_unused(l, before, ROW_IDLE);
+    put_unused(l, before, ROW_UNATTRIBUTED);
+    sheet_put_unpriced(l->sheet, l->c.cost);
+    sheet_put_unplaced(l->sheet, l->c.requests, l->c.in, l->c.out, l->c.cost);
+}
+
+static bool has_place(const struct report_query *q)
+{
+    for (size_t i = 0; i < q->n_by; i++) {
+        if (report_dim_physical(q->by[i]) || q->by[i] == DIM_KIND) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// What stands above a rule adds up to what stands below it: groups that hold idle time to the
+// bill, others to the requests, which then are a part of the bill.
 void sheet_write_rows(struct sheet *s)
 {
     AUTO_FREE struct shown *rows = x_array(s->report->n_rows, sizeof(*rows));
     struct layout l = {.sheet = s, .rows = rows, .loaded = s->style->basis == BASIS_LOADED};
+    l.placed = has_place(&s->report->query);
     l.c = add_columns(s);
     share_costs(&l);
     share_tokens(&l);
     put_groups(&l);
-    put_requests(&l);
-    put_unused(&l, ROW_IDLE);
-    put_unused(&l, ROW_UNATTRIBUTED);
-    sheet_put_unpriced(s, l.c.cost);
-    sheet_put_unplaced(s, l.c.requests, l.c.in, l.c.out, l.c.cost);
-    table_rule(&s->table, l.c.cost);
-    put_bill(&l);
+    if (l.placed || (l.loaded && s->report->query.n_by > 0)) {
+        put_bill(&l);
+        put_counts(&l, &s->report->bill);
+        put_parts(&l, "of it ");
+    } else {
+        put_parts(&l, "");
+        table_rule(&s->table, l.c.cost);
+        put_bill(&l);
+    }
 }

@@ -14,6 +14,7 @@ void sums_add_row(struct sums *s, const struct window_row *row)
     s->unpriced_requests += row->unpriced_requests;
     s->energy_j += row->has_energy ? row->energy_j : 0;
     s->has_energy |= row->has_energy;
+    s->open |= !row->final;
 }
 
 void sums_add(struct sums *s, const struct sums *other)
@@ -30,4 +31,5 @@ void sums_add(struct sums *s, const struct sums *other)
     s->unpriced_requests += other->unpriced_requests;
     s->energy_j += other->has_energy ? other->energy_j : 0;
     s->has_energy |= other->has_energy;
+    s->open |= other->open;
 }

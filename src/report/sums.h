@@ -12,6 +12,7 @@ struct sums {
     int64_t requests, unpriced_requests;
     double energy_j; // of what is known, when has_energy
     bool has_energy;
+    bool open; // some row of it is not final
 };
 
 void sums_add_row(struct sums *s, const struct window_row *row);

@@ -106,6 +106,12 @@ void zone_format_near(struct buf *b, const struct zone *z, int64_t t, int64_t da
     }
 }
 
+static void format_offset(struct buf *b, int64_t offset)
+{
+    int minutes = (int)(offset / (60 * NS_PER_S)), size = minutes < 0 ? -minutes : minutes;
+    buf_printf(b, "%c%02d:%02d", minutes < 0 ? '-' : '+', size / 60, size % 60);
+}
+
 void zone_format_iso(struct buf *b, const struct zone *z, int64_t t)
 {
     int64_t offset = zone_offset(z, t);
@@ -113,9 +119,20 @@ void zone_format_iso(struct buf *b, const struct zone *z, int64_t t)
     if (z->offset == fixed_offset && offset == 0) {
         return;
     }
-    int minutes = (int)(offset / (60 * NS_PER_S)), size = minutes < 0 ? -minutes : minutes;
     b->n -= b->n > 0; // the Z
-    buf_printf(b, "%c%02d:%02d", minutes < 0 ? '-' : '+', size / 60, size % 60);
+    format_offset(b, offset);
+}
+
+void zone_format_hour(struct buf *b, const struct zone *z, int64_t hour, int64_t now)
+{
+    int64_t offset = zone_offset(z, hour);
+    bool again = zone_offset(z, hour - NS_PER_HOUR) - offset == NS_PER_HOUR;
+    bool to_come = offset - zone_offset(z, hour + NS_PER_HOUR) == NS_PER_HOUR;
+    zone_format(b, z, hour, now);
+    if (again || to_come) {
+        buf_char(b, ' ');
+        format_offset(b, offset);
+    }
 }
 
 // A date and time is complete at "2026-11-23T14:00:00"; what follows but a fraction is a zone.
@@ -128,11 +145,22 @@ static bool names_zone(struct str s)
     return at < s.n;
 }
 
+static bool ends_in_digit(struct str s)
+{
+    return s.n > 0 && s.p[s.n - 1] >= '0' && s.p[s.n - 1] <= '9';
+}
+
+// A number alone would be seconds as a duration and a year to most readers: it is neither.
+static bool is_ago(struct str text, int64_t *ret)
+{
+    return !ends_in_digit(text) && duration_parse(text, ret) == 0;
+}
+
 int time_spec_parse(struct str text, struct time_spec *ret)
 {
     struct time_spec spec = {.kind = TIME_AGO};
     char full[CLOCK_TEXT_MAX];
-    if (str_eq(text, STR("now")) || duration_parse(text, &spec.ns) == 0) {
+    if (str_eq(text, STR("now")) || is_ago(text, &spec.ns)) {
         *ret = spec;
         return 0;
     }

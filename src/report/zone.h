@@ -37,6 +37,9 @@ int64_t zone_day(const struct zone *z, int64_t t);
 // there are any.
 void zone_format(struct buf *b, const struct zone *z, int64_t t, int64_t now);
 void zone_format_day(struct buf *b, int64_t day, int64_t now); // of zone_day(): "22 Nov"
+// Of zone_hour(): as zone_format, with the offset where the clock shows this hour twice, as in
+// autumn: "25 Oct 02:00 +02:00".
+void zone_format_hour(struct buf *b, const struct zone *z, int64_t hour, int64_t now);
 // The time alone when `day_of` is of the same day, else as zone_format.
 void zone_format_near(struct buf *b, const struct zone *z, int64_t t, int64_t day_of, int64_t now);
 // "2026-11-22T14:00:00+01:00", with Z for UTC.
@@ -49,7 +52,7 @@ struct time_spec {
 };
 
 // "24h", "7d" (before now), "now", "2026-11-23", "2026-11-23 14:00", "2026-11-23T14:00:00Z".
-// Without a zone it is local time.
+// Without a zone it is local time. -EINVAL otherwise: a number alone is refused, too.
 int time_spec_parse(struct str text, struct time_spec *ret) GTAP_CHECK;
 
 // The instant, or `unset` for TIME_UNSET. Within [0, TIME_MAX].
