@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdint.h>
 
+#include "base/decimal.h"
+
 static void skip_blanks(struct flat_json *j)
 {
     while (j->rest.n > 0 && strchr(" \t\r\n", j->rest.p[0]) != NULL && j->rest.p[0] != '\0') {
@@ -129,9 +131,12 @@ static bool eat_word(struct flat_json *j, struct str *ret)
         n++;
     }
     struct str word = {j->rest.p, n};
+    int64_t number;
+    bool null = str_eq(word, STR("null"));
+    bool logical = str_eq(word, STR("true")) || str_eq(word, STR("false"));
     j->rest = (struct str){j->rest.p + n, j->rest.n - n};
-    *ret = str_eq(word, STR("null")) ? STR_NONE : word;
-    return n > 0;
+    *ret = null ? STR_NONE : word;
+    return null || logical || decimal_parse(word, 0, &number) != -EINVAL;
 }
 
 int flat_json_next(struct flat_json *j, struct str *ret_name, struct str *ret_value,

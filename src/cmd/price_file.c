@@ -159,6 +159,9 @@ static int read_header(struct str *s, struct arena *a, enum column *columns, siz
     }
     for (size_t i = 0; i < *ret_n; i++) {
         columns[i] = find_column(fields[i]);
+        if (columns[i] < COLUMN_COUNT && has[columns[i]]) {
+            return error_set(err, -EINVAL, "the header names %s twice", column_names[columns[i]]);
+        }
         has[columns[i]] = true;
     }
     for (enum column c = COLUMN_NAME; c <= COLUMN_FROM; c++) {
@@ -169,24 +172,32 @@ static int read_header(struct str *s, struct arena *a, enum column *columns, siz
     return 0;
 }
 
+static int add_record(struct list *l, const enum column *columns, size_t n_columns,
+                      const struct str *fields, size_t n, struct error *err)
+{
+    struct str values[COLUMN_COUNT + 1] = {0};
+    if (n != n_columns) {
+        return error_set(err, -EINVAL, "has %zu fields, the header %zu", n, n_columns);
+    }
+    for (size_t i = 0; i < n; i++) {
+        values[columns[i]] = fields[i];
+    }
+    return add_entry(l, values, err);
+}
+
 static int parse_csv(struct str s, struct list *l, int *line, struct error *err)
 {
     enum column columns[COLUMNS_MAX];
     size_t n_columns, n;
     int r = read_header(&s, l->arena, columns, &n_columns, line, err);
     while (r == 0 && s.n > 0) {
-        struct str fields[COLUMNS_MAX], values[COLUMN_COUNT + 1] = {0};
+        struct str fields[COLUMNS_MAX];
         int first = ++*line;
         r = eat_record(&s, l->arena, fields, &n, line, err);
-        if (r < 0 || (n == 1 && fields[0].n == 0)) {
-            continue;
+        bool blank = r == 0 && n == 1 && fields[0].n == 0;
+        if (r == 0 && !blank) {
+            r = add_record(l, columns, n_columns, fields, n, err);
         }
-        for (size_t i = 0; i < n && i < n_columns; i++) {
-            values[columns[i]] = fields[i];
-        }
-        r = n == n_columns
-                ? add_entry(l, values, err)
-                : error_set(err, -EINVAL, "has %zu fields, the header %zu", n, n_columns);
         *line = r < 0 ? first : *line;
     }
     return r;
