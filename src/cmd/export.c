@@ -4,6 +4,11 @@
 #include "cmd/cli.h"
 #include "cmd/export_rows.h"
 #include "cmd/shared_options.h"
+#include "cmd/suggest.h"
+#include "report/digits.h"
+
+#define PROGRESS_EVERY_NS (200 * NS_PER_MS)
+enum { PROGRESS_ROWS = 256, LINE_BYTES_MAX = 256 };
 
 struct options {
     struct common common;
@@ -74,6 +79,19 @@ static const struct collection *find_collection(const char *name)
     return NULL;
 }
 
+static int unknown_collection(struct cli *cli)
+{
+    const char *names[ARRAY_LEN(collections) + 1] = {0};
+    for (size_t i = 0; i < ARRAY_LEN(collections); i++) {
+        names[i] = collections[i].name;
+    }
+    const char *near = suggest(cli->args[0], names);
+    return cli_misuse(cli,
+                      "there is no collection '%s'%s%s: choose from token_usage, gpu_metrics, "
+                      "cost_windows, dead_letters, price_book, gpus, settings",
+                      cli->args[0], near ? "; did you mean " : "", near ? near : "");
+}
+
 // An option that would silently do nothing is a mistake.
 static int check_use(struct cli *cli, const struct options *o, const struct collection *c)
 {
@@ -85,15 +103,60 @@ static int check_use(struct cli *cli, const struct options *o, const struct coll
     return bad ? cli_misuse(cli, "%s not apply to %s", bad, c->name) : 0;
 }
 
+// From what the rows' times say of the range: an estimate, as rows are not spread evenly.
+static void put_progress(const struct export *x, double part, double passed, struct buf *b)
+{
+    buf_printf(b, "exporting: %.0f %% · ", 100 * part);
+    digits_count(b, (int64_t)x->rows, "row");
+    if (passed > 1 && part > 0) {
+        buf_cstr(b, " · ");
+        digits_grouped(b, (i128)((double)x->rows / passed), 0);
+        buf_cstr(b, "/s · ");
+        digits_duration(b, (int64_t)(passed * (1 - part) / part * (double)NS_PER_S));
+        buf_cstr(b, " left");
+    }
+}
+
+void export_wrote(struct export *x, int64_t t)
+{
+    x->rows++;
+    if (x->rows % PROGRESS_ROWS != 0 || x->last <= x->first) {
+        return;
+    }
+    struct mono now = clock_mono(x->cli->clock);
+    if (x->shown.ns != 0 && now.ns - x->shown.ns < PROGRESS_EVERY_NS) {
+        return;
+    }
+    x->shown = now;
+    double part = (double)(t - x->first) / (double)(x->last - x->first);
+    struct buf b;
+    buf_init(&b, LINE_BYTES_MAX);
+    put_progress(x, MIN(MAX(part, 0.0), 1.0), (double)(now.ns - x->began.ns) / (double)NS_PER_S,
+                 &b);
+    cli_progress(x->cli, buf_view(&b).p);
+    buf_done(&b);
+}
+
+// Progress is for whoever waits for a file: rows on the same terminal show it themselves.
+static int begin_progress(struct export *x, struct error *err)
+{
+    struct store_info info;
+    if (!x->cli->err_terminal.is_terminal || x->cli->out_terminal.is_terminal) {
+        return 0;
+    }
+    int r = store_info(x->store, &info, err);
+    x->began = clock_mono(x->cli->clock);
+    x->first = MAX(x->from, info.first);
+    x->last = MIN(x->to, info.last);
+    return r;
+}
+
 static int run(struct cli *cli, const void *given)
 {
     const struct options *o = given;
     const struct collection *c = find_collection(cli->args[0]);
     if (c == NULL) {
-        return cli_misuse(cli,
-                          "there is no collection '%s': choose from token_usage, gpu_metrics, "
-                          "cost_windows, dead_letters, price_book, gpus, settings",
-                          cli->args[0]);
+        return unknown_collection(cli);
     }
     struct zone zone;
     AUTO_STORE struct store *store = NULL;
@@ -111,12 +174,18 @@ static int run(struct cli *cli, const void *given)
         .to = time_spec_resolve(&o->until, &zone, cli_now(cli), TIME_MAX),
         .filter = (enum record_filter)o->where,
         .level = (enum window_level)o->level,
+        .cli = cli,
     };
     emitter_init(&x.emitter, (enum emit_format)o->format, cli->out);
-    int r = c->run(&x, &err);
+    int r = begin_progress(&x, &err);
+    r = r < 0 ? r : c->run(&x, &err);
+    cli_progress(cli, NULL);
     int written = emitter_done(&x.emitter);
     if (written < 0 && r == 0) {
-        r = error_set(&err, written, "standard output: %s", error_name(written));
+        r = export_failed(written, &err);
+    }
+    if (r == -EPIPE) { // whoever reads has enough
+        return EXIT_COULD_NOT;
     }
     return r < 0 ? cli_fail(cli, &err) : 0;
 }

@@ -111,6 +111,8 @@ static int export_records(struct export *x, enum record_kind kind,
     int written = 0;
     while (written == 0 && (r = store_records_next(cursor, &row, err)) > 0) {
         written = put(&x->emitter, &row);
+        export_wrote(x, row.record.kind == RECORD_USAGE ? usage_start(&row.record.usage)
+                                                        : row.record.sample.ts);
     }
     store_cursor_close(cursor);
     return written < 0 ? export_failed(written, err) : r;

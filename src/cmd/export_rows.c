@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "model/fields.h"
+#include "report/rates.h"
 
 enum { USD_SCALE = 9 };
 
@@ -25,7 +26,10 @@ int export_failed(int code, struct error *err)
 
 static int put_window(struct emitter *e, const struct window_row *r)
 {
-    bool costed = r->kind != ROW_UNPLACED, placed = str_present(r->gpu.host);
+    bool placed = str_present(r->gpu.host);
+    struct sums sums = {0};
+    sums_add_row(&sums, r);
+    bool costed = cost_known(r->kind, &sums);
     emit_begin(e);
     emit_time(e, "window_start", r->window_start);
     emit_str(e, "host", r->gpu.host);
@@ -69,6 +73,7 @@ int export_cost_windows(struct export *x, struct error *err)
     int written = 0;
     while (written == 0 && (r = store_windows_next(cursor, &row, err)) > 0) {
         written = put_window(&x->emitter, &row);
+        export_wrote(x, row.window_start);
     }
     store_cursor_close(cursor);
     return written < 0 ? export_failed(written, err) : r;

@@ -3,6 +3,7 @@
 // from and to are ns, [from, to).
 #pragma once
 
+#include "cmd/cli.h"
 #include "cmd/emit.h"
 #include "output/store.h"
 
@@ -14,7 +15,14 @@ struct export
     enum record_filter filter;
     enum window_level level;
     struct emitter emitter;
+    struct cli *cli;
+    int64_t first, last;      // of the rows, for progress; equal: none is shown
+    struct mono began, shown; // shown: of the progress line; 0: not yet
+    uint64_t rows;
 };
+
+// A row of event time t was written: shows progress, where somebody would see it.
+void export_wrote(struct export *x, int64_t t);
 
 // 0 or a negative errno with a message. CSV headers are written even where there are no rows.
 int export_token_usage(struct export *x, struct error *err) GTAP_CHECK;

@@ -4,8 +4,10 @@
 #include "report/digits.h"
 #include "report/json.h"
 #include "report/query.h"
+#include "report/rates.h"
 #include "report/text.h"
 
+#define PROGRESS_EVERY_NS (200 * NS_PER_MS)
 enum { DIFFERENCES_MAX = 16 << 20, LINE_MAX_BYTES = 256, NANO = 9 };
 
 static void put_money(struct buf *b, i128 nusd)
@@ -17,6 +19,12 @@ static void put_money(struct buf *b, i128 nusd)
 struct pair {
     const char *name;
     int64_t stored, derived;
+};
+
+// What one side says about money; unknown is no number.
+struct money {
+    int64_t cost_nusd, in_nusd, out_nusd;
+    bool unknown;
 };
 
 static void put_field(struct rederive_print *p, struct json *j, const char *name, struct str stored,
@@ -33,25 +41,39 @@ static void put_field(struct rederive_print *p, struct json *j, const char *name
                STR_ARG(stored), STR_ARG(derived));
 }
 
-static void put_number(struct rederive_print *p, struct json *j, const char *name, int64_t stored,
-                       int64_t derived)
+static void put_json_side(struct json *j, const char *side, bool unknown, int64_t v)
+{
+    if (unknown) {
+        json_null(j, side);
+    } else {
+        json_int(j, side, v);
+    }
+}
+
+static void put_text_side(struct buf *b, bool unknown, int64_t v)
+{
+    buf_init(b, LINE_MAX_BYTES);
+    if (unknown) {
+        buf_cstr(b, "unknown");
+    } else {
+        digits_grouped(b, v, 0);
+    }
+}
+
+static void put_sides(struct rederive_print *p, struct json *j, const struct pair *n,
+                      bool stored_unknown, bool derived_unknown)
 {
     struct buf x, y;
-    if (stored == derived) {
+    if (p->options->json) {
+        json_open(j, n->name, '{');
+        put_json_side(j, "stored", stored_unknown, n->stored);
+        put_json_side(j, "derived", derived_unknown, n->derived);
+        json_close(j, '}');
         return;
     }
-    buf_init(&x, LINE_MAX_BYTES);
-    buf_init(&y, LINE_MAX_BYTES);
-    digits_grouped(&x, stored, 0);
-    digits_grouped(&y, derived, 0);
-    if (p->options->json) {
-        json_open(j, name, '{');
-        json_int(j, "stored", stored);
-        json_int(j, "derived", derived);
-        json_close(j, '}');
-    } else {
-        put_field(p, j, name, buf_view(&x), buf_view(&y));
-    }
+    put_text_side(&x, stored_unknown, n->stored);
+    put_text_side(&y, derived_unknown, n->derived);
+    put_field(p, j, n->name, buf_view(&x), buf_view(&y));
     buf_done(&x);
     buf_done(&y);
 }
@@ -60,7 +82,25 @@ static void put_numbers(struct rederive_print *p, struct json *j, const struct p
                         size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        put_number(p, j, pairs[i].name, pairs[i].stored, pairs[i].derived);
+        if (pairs[i].stored != pairs[i].derived) {
+            put_sides(p, j, &pairs[i], false, false);
+        }
+    }
+}
+
+static void put_costs(struct rederive_print *p, struct json *j, const struct money *s,
+                      const struct money *d)
+{
+    const struct pair pairs[] = {
+        {"cost_nusd", s->cost_nusd, d->cost_nusd},
+        {"cost_in_nusd", s->in_nusd, d->in_nusd},
+        {"cost_out_nusd", s->out_nusd, d->out_nusd},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+        bool differ = !s->unknown && pairs[i].stored != pairs[i].derived;
+        if (s->unknown != d->unknown || differ) {
+            put_sides(p, j, &pairs[i], s->unknown, d->unknown);
+        }
     }
 }
 
@@ -85,13 +125,20 @@ static void put_energy(struct rederive_print *p, struct json *j, bool has_stored
     buf_done(&y);
 }
 
+static struct money row_money(const struct window_row *r)
+{
+    struct sums sums = {0};
+    sums_add_row(&sums, r);
+    return (struct money){r->cost_nusd, r->cost_in_nusd, r->cost_out_nusd,
+                          !cost_known(r->kind, &sums)};
+}
+
 static void put_row_fields(struct rederive_print *p, struct json *j, const struct window_row *s,
                            const struct window_row *d)
 {
+    struct money stored = row_money(s), derived = row_money(d);
+    put_costs(p, j, &stored, &derived);
     const struct pair pairs[] = {
-        {"cost_nusd", s->cost_nusd, d->cost_nusd},
-        {"cost_in_nusd", s->cost_in_nusd, d->cost_in_nusd},
-        {"cost_out_nusd", s->cost_out_nusd, d->cost_out_nusd},
         {"prompt_tokens", s->prompt_tokens, d->prompt_tokens},
         {"completion_tokens", s->completion_tokens, d->completion_tokens},
         {"cached_prompt_tokens", s->cached_prompt_tokens, d->cached_prompt_tokens},
@@ -114,11 +161,10 @@ static void put_row_fields(struct rederive_print *p, struct json *j, const struc
 static void put_cost_fields(struct rederive_print *p, struct json *j, const struct usage_cost *s,
                             const struct usage_cost *d)
 {
+    struct money stored = {s->cost_nusd, s->cost_in_nusd, s->cost_out_nusd, !s->priced};
+    struct money derived = {d->cost_nusd, d->cost_in_nusd, d->cost_out_nusd, !d->priced};
+    put_costs(p, j, &stored, &derived);
     const struct pair pairs[] = {
-        {"priced", s->priced, d->priced},
-        {"cost_nusd", s->cost_nusd, d->cost_nusd},
-        {"cost_in_nusd", s->cost_in_nusd, d->cost_in_nusd},
-        {"cost_out_nusd", s->cost_out_nusd, d->cost_out_nusd},
         {"unpriced_ns", s->unpriced_ns, d->unpriced_ns},
         {"final", s->final, d->final},
     };
@@ -150,7 +196,7 @@ static void put_row_key(const struct rederive_print *p, const struct difference 
 
 static void put_key(const struct rederive_print *p, const struct difference *d, struct buf *b)
 {
-    const struct usage_cost *c = d->stored_cost ? d->stored_cost : d->derived_cost;
+    const struct usage_cost *c = d->derived_cost ? d->derived_cost : d->stored_cost;
     if (c == NULL) {
         put_row_key(p, d, b);
         return;
@@ -200,9 +246,14 @@ static void on_difference(void *ctx, const struct difference *d)
 static void on_progress(void *ctx, const struct rederive_progress *r)
 {
     struct rederive_print *p = ctx;
+    struct mono now = clock_mono(p->cli->clock);
+    if (p->shown.ns != 0 && now.ns - p->shown.ns < PROGRESS_EVERY_NS) {
+        return;
+    }
+    p->shown = now;
     struct buf b;
     double part = r->to > r->from ? (double)(r->done - r->from) / (double)(r->to - r->from) : 1;
-    double passed = (double)(clock_mono(p->cli->clock).ns - p->began.ns) / (double)NS_PER_S;
+    double passed = (double)(now.ns - p->began.ns) / (double)NS_PER_S;
     buf_init(&b, LINE_MAX_BYTES);
     buf_printf(&b, "%s: %.0f %% · ", p->verb, 100 * part);
     digits_count(&b, (int64_t)r->records, "record");
@@ -260,6 +311,12 @@ void rederive_put_range(const struct rederive_print *p, const struct rederive_re
     digits_count(b, (int64_t)r->windows, "window");
 }
 
+// Nothing at all has a price: there is no bill, rather than one of 0.
+static bool nothing_priced(const struct rederive_result *r)
+{
+    return r->bill_nusd == 0 && (r->unpriced_ns > 0 || r->unpriced_requests > 0);
+}
+
 void rederive_put_money(const struct rederive_result *r, struct buf *b)
 {
     const struct {
@@ -274,9 +331,14 @@ void rederive_put_money(const struct rederive_result *r, struct buf *b)
     };
     struct buf amounts[ARRAY_LEN(lines)];
     size_t width = 0;
+    bool unknown = nothing_priced(r);
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         buf_init(&amounts[i], LINE_MAX_BYTES);
-        put_money(&amounts[i], lines[i].nusd);
+        if (lines[i].nusd == 0 && unknown) {
+            buf_char(&amounts[i], '-');
+        } else {
+            put_money(&amounts[i], lines[i].nusd);
+        }
         width = MAX(width, amounts[i].n);
     }
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
@@ -292,10 +354,11 @@ static void put_result_json(const struct rederive_result *r, struct json *j)
     json_int(j, "requests", (i128)r->requests);
     json_int(j, "gpus", (i128)r->gpus);
     json_int(j, "windows", (i128)r->windows);
-    json_int(j, "bill_nusd", r->bill_nusd);
-    json_int(j, "requests_nusd", r->requests_nusd);
-    json_int(j, "idle_nusd", r->idle_nusd);
-    json_int(j, "unattributed_nusd", r->unattributed_nusd);
+    bool unknown = nothing_priced(r);
+    put_json_side(j, "bill_nusd", unknown, r->bill_nusd);
+    put_json_side(j, "requests_nusd", unknown, r->requests_nusd);
+    put_json_side(j, "idle_nusd", unknown, r->idle_nusd);
+    put_json_side(j, "unattributed_nusd", unknown, r->unattributed_nusd);
     json_int(j, "unpriced_requests", (i128)r->unpriced_requests);
     json_int(j, "unplaced_requests", (i128)r->unplaced_requests);
     json_int(j, "unpriced_ns", r->unpriced_ns);

@@ -19,8 +19,8 @@ struct rederive_print {
     const struct rederive_options *options;
     const char *verb; // "verifying"
     struct zone zone;
-    struct mono began;
-    struct buf differences; // as text or JSON objects, in the order they came
+    struct mono began, shown; // shown: of the progress line; 0: not yet
+    struct buf differences;   // as text or JSON objects, in the order they came
     size_t n;
 };
 
@@ -34,5 +34,5 @@ void rederive_put_range(const struct rederive_print *p, const struct rederive_re
                         struct buf *b);
 // The bill, its parts and what is left over.
 void rederive_put_money(const struct rederive_result *r, struct buf *b);
-// The whole result as JSON: `changed` names the count of rows that differ.
+// The whole result as JSON, the differences in it.
 void rederive_put_json(struct rederive_print *p, const struct rederive_result *r, struct buf *b);
