@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "cmd/commands.h"
 #include "cmd/resolve.h"
 #include "cmd/suggest.h"
 #include "cmd/terminal.h"
@@ -47,7 +48,11 @@ int cli_misuse(struct cli *cli, const char *fmt, ...)
     va_end(args);
     print_line(cli, prefix(cli), text);
     const char *name = cli->command ? cli->command->name : "";
-    cli_advise(cli, "See: gtap %s%s--help", name, name[0] ? " " : "");
+    if (name[0] == '\0' || cli->command == &command_help) {
+        cli_advise(cli, "See: gtap help");
+    } else {
+        cli_advise(cli, "See: gtap %s --help", name);
+    }
     return EXIT_WRONG_USAGE;
 }
 
@@ -80,6 +85,8 @@ int cli_print(struct cli *cli, struct buf *b)
 static const char *open_advice(int code, enum store_access access)
 {
     switch (code) {
+    case -ENOENT:
+        return "gtap run --in INPUT --out URI makes a store; --store URI names another.";
     case -ENOSPC:
     case -EDQUOT:
     case -EFBIG:
@@ -110,16 +117,32 @@ int cli_open(struct cli *cli, const char *uri, enum store_access access, struct 
 {
     struct error err = {0};
     int r = store_open(uri, access, ret, &err);
-    if (r == 0) {
-        tell_migration(cli, *ret);
-        return 0;
+    if (r < 0) {
+        return cli_fail_store(cli, access, &err);
     }
-    int status = cli_fail(cli, &err);
-    const char *advice = open_advice(r, access);
+    tell_migration(cli, *ret);
+    return 0;
+}
+
+int cli_fail_store(struct cli *cli, enum store_access access, const struct error *err)
+{
+    int status = cli_fail(cli, err);
+    const char *advice = open_advice(err->code, access);
     if (advice) {
         cli_advise(cli, "%s", advice);
     }
     return status;
+}
+
+const char *cli_store_words(struct cli *cli, const char *uri)
+{
+    const struct given *given = option_given(cli, STORE_KEY);
+    if (given->origin != ORIGIN_COMMAND_LINE || strchr(uri, '\'') != NULL) {
+        return "";
+    }
+    const struct option *o = option_find(cli->command, str_of(STORE_KEY));
+    AUTO_FREE char *text = x_asprintf(" --store '%s'", option_mask(o, uri, &cli->arena));
+    return arena_copy(&cli->arena, str_of(text)).p;
 }
 
 void cli_progress(struct cli *cli, const char *line)
@@ -127,12 +150,14 @@ void cli_progress(struct cli *cli, const char *line)
     if (!cli->err_terminal.is_terminal) {
         return;
     }
+    struct arena arena = {0}; // progress may go on for months
     struct str text = line ? str_of(line) : STR("");
     if (cli->err_terminal.width > 1) {
-        text = text_fit(&cli->arena, text, cli->err_terminal.width - 1);
+        text = text_fit(&arena, text, cli->err_terminal.width - 1);
     }
     fprintf(cli->err, "\r" STR_FMT "\x1b[K", STR_ARG(text));
     fflush(cli->err);
+    arena_done(&arena);
 }
 
 static bool zone_exists(const char *name)
@@ -178,7 +203,7 @@ static size_t word_count(const char *name)
     return n;
 }
 
-static bool named_by(const struct command *c, char *const *words, size_t n)
+static bool named_by(const struct command *c, const char *const *words, size_t n)
 {
     struct str rest = str_of(c->name), word;
     for (size_t i = 0; str_split(&rest, ' ', &word); i++) {
@@ -189,7 +214,7 @@ static bool named_by(const struct command *c, char *const *words, size_t n)
     return true;
 }
 
-const struct command *command_find(char *const *words, size_t n, size_t *ret_used)
+const struct command *command_find(const char *const *words, size_t n, size_t *ret_used)
 {
     for (size_t i = 0; commands[i]; i++) {
         if (named_by(commands[i], words, n)) {
@@ -200,23 +225,43 @@ const struct command *command_find(char *const *words, size_t n, size_t *ret_use
     return NULL;
 }
 
-// "price" and "price lst" are near to "price list".
-static int unknown_command(struct cli *cli, char *const *words, size_t n)
+bool command_is_group(const char *word)
 {
-    const char *names[NAMES_MAX + 1] = {0};
-    AUTO_FREE char *two = x_asprintf("%s %s", words[0], n > 1 ? words[1] : "");
-    bool group = false;
-    for (size_t i = 0; commands[i] && i < NAMES_MAX; i++) {
-        names[i] = commands[i]->name;
-        group |= word_count(names[i]) > 1 && str_eq(command_section(commands[i]), str_of(words[0]));
+    bool found = false;
+    for (size_t i = 0; commands[i]; i++) {
+        found |=
+            word_count(commands[i]->name) > 1 && str_eq(command_section(commands[i]), str_of(word));
     }
-    const char *near = suggest(group ? two : words[0], names);
-    return cli_misuse(cli, "%s '%s'%s%s%s", group ? "incomplete command" : "unknown command",
-                      group ? two : words[0], near ? ": did you mean gtap " : "", near ? near : "",
-                      near ? "?" : "");
+    return found;
 }
 
-static int run_command(struct cli *cli, const struct command *c, char *const *words, size_t n)
+// "prise" is near to "price", "price lst" to "price list".
+int cli_unknown_command(struct cli *cli, const char *const *words, size_t n)
+{
+    const char *names[NAMES_MAX + 1] = {0};
+    bool verb = n > 1 && command_is_group(words[0]) && words[1][0] != '-';
+    AUTO_FREE char *text = x_asprintf("%s%s%s", words[0], verb ? " " : "", verb ? words[1] : "");
+    for (size_t i = 0; commands[i] && i < NAMES_MAX; i++) {
+        struct str name = verb ? str_of(commands[i]->name) : command_section(commands[i]);
+        names[i] = arena_copy(&cli->arena, name).p;
+    }
+    const char *near = suggest(text, names);
+    return cli_misuse(cli, "unknown command '%s'%s%s%s", text, near ? ": did you mean gtap " : "",
+                      near ? near : "", near ? "?" : "");
+}
+
+// Help that was asked for is the answer; else it belongs to what went wrong.
+static int show_help(struct cli *cli, struct buf *b, bool wanted)
+{
+    if (wanted) {
+        return cli_print(cli, b);
+    }
+    fwrite(b->p, 1, b->n, cli->err);
+    buf_done(b);
+    return EXIT_WRONG_USAGE;
+}
+
+static int run_command(struct cli *cli, const struct command *c, const char *const *words, size_t n)
 {
     struct error err = {0};
     AUTO_FREE void *values = x_zalloc(c->size);
@@ -237,17 +282,13 @@ static int run_command(struct cli *cli, const struct command *c, char *const *wo
     return c->run(cli, values);
 }
 
-static int no_command(struct cli *cli, bool wanted)
+// A group's name alone is no command: its help, as the answer where that was asked for.
+static int run_group(struct cli *cli, const char *word, bool wanted)
 {
     struct buf b;
     buf_init(&b, HELP_MAX);
-    help_all(&b);
-    if (wanted) {
-        return cli_print(cli, &b);
-    }
-    fwrite(b.p, 1, b.n, cli->err);
-    buf_done(&b);
-    return EXIT_WRONG_USAGE;
+    help_group(str_of(word), &b);
+    return show_help(cli, &b, wanted);
 }
 
 static bool is_one_of(const char *word, const char *a, const char *b)
@@ -255,19 +296,28 @@ static bool is_one_of(const char *word, const char *a, const char *b)
     return strcmp(word, a) == 0 || strcmp(word, b) == 0;
 }
 
-static int dispatch(struct cli *cli, char *const *words, size_t n)
+static int dispatch(struct cli *cli, const char *const *words, size_t n)
 {
-    static char version[] = "version";
-    static char *const version_words[] = {version};
     size_t used;
     if (n == 0 || is_one_of(words[0], "--help", "-h")) {
-        return no_command(cli, n > 0);
+        struct buf b;
+        buf_init(&b, HELP_MAX);
+        help_all(&b);
+        return show_help(cli, &b, n > 0);
     }
     if (is_one_of(words[0], "--version", "-V")) {
-        return run_command(cli, command_find(version_words, 1, &used), NULL, 0);
+        return run_command(cli, &command_version, words + 1, n - 1);
     }
     const struct command *c = command_find(words, n, &used);
-    return c ? run_command(cli, c, words + used, n - used) : unknown_command(cli, words, n);
+    if (c != NULL) {
+        return run_command(cli, c, words + used, n - used);
+    }
+    bool help = n > 1 && is_one_of(words[1], "--help", "-h");
+    if (command_is_group(words[0]) && (n == 1 || help)) {
+        return run_group(cli, words[0], help);
+    }
+    cli->err_terminal = terminal_of(cli->err, COLOR_AUTO, cli->getenv);
+    return cli_unknown_command(cli, words, n);
 }
 
 // An answer that did not reach its reader is no answer: a full disk behind a pipe shows only here.
@@ -276,16 +326,17 @@ static int check_output(struct cli *cli, int status)
     if (fflush(cli->out) == 0 && !ferror(cli->out)) {
         return status;
     }
+    int code = errno ? -errno : -EIO;
     struct error err;
-    error_set(&err, -EIO, "standard output: %s", error_name(errno ? errno : EIO));
-    cli_fail(cli, &err);
-    return EXIT_COULD_NOT;
+    error_set(&err, code, "standard output: %s", error_name(code));
+    bool said = code == -EPIPE || status == EXIT_COULD_NOT; // nobody listens, or was told
+    return said ? EXIT_COULD_NOT : cli_fail(cli, &err);
 }
 
 int cli_main(struct cli *cli, int argc, char *const *argv)
 {
     size_t n = argc > 1 ? (size_t)argc - 1 : 0;
-    int status = check_output(cli, dispatch(cli, argv + (argc > 0), n));
+    int status = check_output(cli, dispatch(cli, (const char *const *)argv + (argc > 0), n));
     arena_done(&cli->arena);
     return status;
 }

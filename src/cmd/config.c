@@ -22,7 +22,7 @@ static const struct option options[] = {
 // What is written while the commands are gone through.
 struct listing {
     struct cli *cli;
-    const char *only; // a command's name, or NULL for all
+    struct str only; // a command's name or what several begin with; absent: all
     struct json json;
     struct table table;
     struct buf value; // scratch
@@ -36,9 +36,13 @@ static const char *const origin_names[] = {
     [ORIGIN_COMMAND_LINE] = "command line",
 };
 
+// A flag that nobody has set says no.
 static void put_value(struct listing *l, const struct option *o, const struct given *g)
 {
     buf_clear(&l->value);
+    if (g->texts.n == 0 && o->type == OPTION_FLAG) {
+        buf_cstr(&l->value, "no");
+    }
     for (size_t i = 0; i < g->texts.n; i++) {
         buf_cstr(&l->value, i > 0 ? " " : "");
         buf_cstr(&l->value, option_mask(o, g->texts.items[i], &l->cli->arena));
@@ -48,7 +52,7 @@ static void put_value(struct listing *l, const struct option *o, const struct gi
 static void put_json(struct listing *l, const struct option *o, const struct given *g)
 {
     json_open(&l->json, o->key ? o->key : o->name, '{');
-    json_str(&l->json, "value", g->texts.n > 0 ? buf_view(&l->value) : STR_NONE);
+    json_str(&l->json, "value", l->value.n > 0 || g->texts.n > 0 ? buf_view(&l->value) : STR_NONE);
     json_str(&l->json, "origin", str_of(origin_names[g->origin]));
     json_str(&l->json, "where", str_of(g->where));
     json_close(&l->json, '}');
@@ -62,9 +66,9 @@ static void put_row(struct listing *l, const struct command *c, const struct opt
     buf_cstr(&from, g->where ? g->where : origin_names[g->origin]);
     buf_cstr(&from, g->origin == ORIGIN_ENVIRONMENT ? " (environment)" : "");
     table_row(&l->table);
-    table_set(&l->table, 0, command_section(c));
+    table_set(&l->table, 0, str_of(c->name));
     table_set(&l->table, 1, str_of(o->key ? o->key : o->name));
-    table_set(&l->table, 2, g->texts.n > 0 ? buf_view(&l->value) : STR("-"));
+    table_set(&l->table, 2, l->value.n > 0 ? buf_view(&l->value) : STR("-"));
     table_set_buf(&l->table, 3, &from);
     buf_done(&from);
 }
@@ -88,7 +92,7 @@ static int list_command(struct listing *l, const struct command *c, const char *
     AUTO_FREE char *word = file ? x_asprintf("--config=%s", file) : NULL;
     AUTO_FREE void *values = x_zalloc(c->size);
     any.least_args = 0;
-    int r = resolve(&inner, &any, &word, file != NULL, values, &err);
+    int r = resolve(&inner, &any, (const char *const *)&word, file != NULL, values, &err);
     const struct option *o;
     if (l->as_json && r == 0) {
         json_open(&l->json, c->name, '{');
@@ -111,12 +115,19 @@ static int list_command(struct listing *l, const struct command *c, const char *
     return r < 0 ? cli_fail(l->cli, &err) : 0;
 }
 
+static bool wanted(const struct listing *l, const struct command *c)
+{
+    if (!str_present(l->only)) {
+        return configurable(c);
+    }
+    return str_eq(l->only, str_of(c->name)) || str_eq(l->only, command_section(c));
+}
+
 static int list_all(struct listing *l, const char *file)
 {
     int status = 0;
     for (size_t i = 0; commands[i] && status == 0; i++) {
-        bool wanted = l->only ? strcmp(l->only, commands[i]->name) == 0 : configurable(commands[i]);
-        if (wanted) {
+        if (wanted(l, commands[i])) {
             status = list_command(l, commands[i], file);
         }
     }
@@ -159,14 +170,19 @@ static int list(struct listing *l, const char *file, struct buf *b)
     return status;
 }
 
-static bool is_command(const char *name)
+// Sets `only` to the command that the arguments name. 0 or an exit status.
+static int find_only(struct cli *cli, struct str *only)
 {
-    for (size_t i = 0; commands[i]; i++) {
-        if (strcmp(name, commands[i]->name) == 0) {
-            return true;
-        }
+    size_t used;
+    const struct command *c = command_find(cli->args, cli->n_args, &used);
+    if (c != NULL && used == cli->n_args) {
+        *only = str_of(c->name);
+    } else if (cli->n_args == 1 && command_is_group(cli->args[0])) {
+        *only = str_of(cli->args[0]);
+    } else if (cli->n_args > 0) {
+        return cli_unknown_command(cli, cli->args, cli->n_args);
     }
-    return false;
+    return 0;
 }
 
 static int run(struct cli *cli, const void *given)
@@ -174,14 +190,14 @@ static int run(struct cli *cli, const void *given)
     const struct options *o = given;
     struct listing l = {.cli = cli, .as_json = o->json};
     struct buf b;
-    l.only = cli->n_args > 0 ? cli->args[0] : NULL;
-    if (l.only && !is_command(l.only)) {
-        return cli_misuse(cli, "there is no command '%s'", l.only);
+    int status = find_only(cli, &l.only);
+    if (status != 0) {
+        return status;
     }
     buf_init(&b, ANSWER_MAX);
     buf_init(&l.value, VALUE_MAX);
     l.json.b = &b;
-    int status = list(&l, o->common.config, &b);
+    status = list(&l, o->common.config, &b);
     if (status != 0) {
         buf_clear(&b);
     }
@@ -201,6 +217,6 @@ const struct command command_config = {
                 "gtap config --config ./gtap.conf --json",
     .options = options,
     .size = sizeof(struct options),
-    .most_args = 1,
+    .most_args = 2, // "price add"
     .run = run,
 };

@@ -61,7 +61,7 @@ static void put_gpus(const struct affected *a, struct buf *b)
 }
 
 static void put_past(struct cli *cli, const struct affected *a, const struct store_info *info,
-                     const struct zone *zone, struct buf *b)
+                     const char *uri, const struct zone *zone, struct buf *b)
 {
     if (info->final_until == INT64_MIN || a->from >= info->final_until || a->gpus == 0) {
         return;
@@ -72,11 +72,11 @@ static void put_past(struct cli *cli, const struct affected *a, const struct sto
     zone_format(b, zone, info->final_until, cli_now(cli));
     buf_cstr(b, ", and stay so until: gtap recompute --since ");
     time_format_iso(b, a->from);
-    buf_char(b, '\n');
+    buf_printf(b, "%s\n", cli_store_words(cli, uri));
 }
 
-int price_explain(struct cli *cli, struct store *s, const struct price_entry *entries, size_t n,
-                  const struct zone *zone)
+int price_explain(struct cli *cli, struct store *s, const char *uri,
+                  const struct price_entry *entries, size_t n, const struct zone *zone)
 {
     struct error err = {0};
     struct gpu_info *gpus;
@@ -92,6 +92,6 @@ int price_explain(struct cli *cli, struct store *s, const struct price_entry *en
     buf_init(&b, TEXT_MAX);
     struct affected a = find_affected(gpus, n_gpus, entries, n);
     put_gpus(&a, &b);
-    put_past(cli, &a, &info, zone, &b);
+    put_past(cli, &a, &info, uri, zone, &b);
     return cli_print(cli, &b);
 }

@@ -78,7 +78,7 @@ static int answer(struct cli *cli, const struct options *o, struct store *store,
     zone_format(&b, zone, e->effective_from, cli_now(cli));
     buf_printf(&b, " %s on (entry %lld).\n", zone->name, (long long)e->id);
     int status = cli_print(cli, &b);
-    return status ? status : price_explain(cli, store, e, 1, zone);
+    return status ? status : price_explain(cli, store, o->store, e, 1, zone);
 }
 
 static int run(struct cli *cli, const void *given)

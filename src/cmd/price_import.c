@@ -82,7 +82,7 @@ static int run(struct cli *cli, const void *given)
     if (status != 0 || o->dry_run || o->json) {
         return status;
     }
-    return price_explain(cli, store, list.entries, list.n, &zone_utc);
+    return price_explain(cli, store, o->store, list.entries, list.n, &zone_utc);
 }
 
 const struct command command_price_import = {

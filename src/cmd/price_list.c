@@ -77,6 +77,13 @@ static void put_row(struct table *t, const struct price_entry *e, const struct z
     buf_done(&text);
 }
 
+// "from (UTC)"
+static const char *titled(struct cli *cli, const char *name, const struct zone *zone)
+{
+    AUTO_FREE char *text = x_asprintf("%s (%s)", name, zone->name);
+    return arena_copy(&cli->arena, str_of(text)).p;
+}
+
 static void put_table(struct cli *cli, const struct price_entry *const *list, size_t n,
                       const struct zone *zone, struct buf *b)
 {
@@ -85,8 +92,8 @@ static void put_table(struct cli *cli, const struct price_entry *const *list, si
     table_column(&t, "name", TABLE_LEFT, 0);
     table_column(&t, "site", TABLE_LEFT, 1);
     table_column(&t, "$/h", TABLE_RIGHT, 0);
-    table_column(&t, "from", TABLE_LEFT, 0);
-    table_column(&t, "added", TABLE_LEFT, 3);
+    table_column(&t, titled(cli, "from", zone), TABLE_LEFT, 0);
+    table_column(&t, titled(cli, "added", zone), TABLE_LEFT, 3);
     table_column(&t, "source", TABLE_LEFT, 2);
     for (size_t i = 0; i < n; i++) {
         put_row(&t, list[i], zone, cli_now(cli));

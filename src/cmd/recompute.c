@@ -1,3 +1,5 @@
+#include <errno.h>
+
 #include "cmd/rederive_print.h"
 #include "cmd/shared_options.h"
 #include "report/digits.h"
@@ -49,6 +51,16 @@ static void put_answer(const struct rederive_print *p, const struct rederive_res
     }
 }
 
+// Opening a store to write makes one where there is none; here that would only hide a slip of the
+// pen. 0 or an exit status.
+static int check_store(struct cli *cli, const char *uri)
+{
+    AUTO_STORE struct store *store = NULL;
+    struct error err = {0};
+    int r = store_open(uri, STORE_READ, &store, &err);
+    return r == -ENOENT ? cli_fail_store(cli, STORE_READ, &err) : 0;
+}
+
 static int run(struct cli *cli, const void *given)
 {
     const struct options *o = given;
@@ -59,6 +71,7 @@ static int run(struct cli *cli, const void *given)
     struct buf b;
     buf_init(&b, ANSWER_MAX);
     int status = rederive_begin(&p, cli, &o->rederive, "recomputing", &c);
+    status = status ? status : check_store(cli, o->rederive.store);
     if (status == 0 && recompute_store(&c, o->dry_run, &result, &err) < 0) {
         status = cli_fail(cli, &err);
         if (result.rows_equal + result.rows_different > 0) {

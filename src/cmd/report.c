@@ -140,6 +140,7 @@ static int run(struct cli *cli, const void *given)
         .exact = o->exact,
         .width = cli->out_terminal.width,
         .color = cli->out_terminal.color,
+        .store = cli_store_words(cli, o->store),
     };
     struct buf b;
     buf_init(&b, REPORT_BYTES_MAX);

@@ -71,6 +71,11 @@ static size_t find_option(const struct command *c, struct str name)
     return i;
 }
 
+const struct option *option_find(const struct command *c, struct str name)
+{
+    return option_at(c, find_option(c, name));
+}
+
 const struct given *option_given(const struct cli *cli, const char *name)
 {
     return &cli->given[find_option(cli->command, str_of(name))];
@@ -89,7 +94,7 @@ struct reading {
     struct cli *cli;
     const struct command *command;
     size_t n_options;
-    char *const *words;
+    const char *const *words;
     size_t n, at;
     struct error *err;
 };
@@ -343,7 +348,7 @@ static int find_file(struct cli *cli, const struct command *c, struct error *err
     return config_read(path, g->texts.n > 0, &cli->arena, &cli->file, err);
 }
 
-int resolve(struct cli *cli, const struct command *command, char *const *words, size_t n,
+int resolve(struct cli *cli, const struct command *command, const char *const *words, size_t n,
             void *values, struct error *err)
 {
     size_t n_options = option_count(command);

@@ -80,7 +80,7 @@ static int run(struct cli *cli, const void *given)
     buf_init(&b, ANSWER_MAX);
     int status = rederive_begin(&p, cli, o, "verifying", &c);
     if (status == 0 && verify_store(&c, &result, &err) < 0) {
-        status = cli_fail(cli, &err);
+        status = cli_fail_store(cli, STORE_READ, &err);
     } else if (status == 0) {
         status = result.rows_different > 0 || !adds_up(&result) ? EXIT_ANSWER_NO : 0;
         if (o->json) {

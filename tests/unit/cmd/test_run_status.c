@@ -1,0 +1,160 @@
+#include <errno.h>
+
+#include "cmd/run_status.h"
+#include "report/digits.h"
+#include "test.h"
+
+static int64_t fake_wall(const struct clock *c)
+{
+    (void)c;
+    return INT64_C(1795442400000000000); // 2026-11-23T14:00:00Z
+}
+
+static int64_t mono_now;
+
+static struct mono fake_mono(const struct clock *c)
+{
+    (void)c;
+    return (struct mono){mono_now};
+}
+
+static const struct clock fake = {fake_wall, fake_mono};
+
+struct stage {
+    struct cli cli;
+    struct run_status status;
+    char *err;
+    size_t n_err;
+};
+
+static void open_stage(struct stage *s)
+{
+    *s = (struct stage){0};
+    s->cli = (struct cli){.out = stdout, .err = open_memstream(&s->err, &s->n_err), .clock = &fake};
+    mono_now = 1000 * NS_PER_S;
+    run_status_init(&s->status, &s->cli, "null:");
+}
+
+static void close_stage(struct stage *s)
+{
+    run_status_done(&s->status);
+    fclose(s->cli.err);
+    arena_done(&s->cli.arena);
+    free(s->err);
+}
+
+static const struct run_progress nothing = {
+    .input_total = -1, .newest = INT64_MIN, .frontier = INT64_MIN};
+
+static void test_lines(void **state)
+{
+    (void)state;
+    struct run_progress finite = nothing, ending = nothing, live = nothing;
+    finite.input_total = 1000;
+    finite.input_done = 250;
+    finite.records = 41203;
+    ending.ending = true;
+    ending.records = 5;
+    ending.settling = 18 * 60 * NS_PER_S;
+    live.newest = fake_wall(NULL) - 1200 * NS_PER_MS;
+    live.dead_letters = 1;
+    const struct {
+        const struct run_progress *p;
+        bool has_cost;
+        const char *want;
+    } rows[] = {
+        {&finite, false, "25.0 % · 41,203 records · 4,000/s · 30 s left"},
+        {&ending, false, "5 records stored · finishing windows, 18 min to settle"},
+        {&live, false, "612 k tok/min · 1 s behind · 1 dead letter"},
+        {&live, true,
+         "$22.40/h · $0.746/Mtok loaded · 612 k tok/min · 71 % busy · 1 s behind · "
+         "1 dead letter"},
+        {&nothing, false, "612 k tok/min · 0 dead letters"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct stage s;
+        struct buf b;
+        open_stage(&s);
+        buf_init(&b, 512);
+        s.status.records_per_s = 4000;
+        s.status.tokens_per_s = 10200;
+        s.status.has_cost = rows[i].has_cost;
+        s.status.usd_per_hour = 22.4;
+        s.status.usd_per_mtok = 0.746;
+        s.status.busy = 0.71;
+        mono_now += 10 * NS_PER_S;
+        run_status_line(&s.status, rows[i].p, &b);
+        assert_str(buf_view(&b), rows[i].want);
+        buf_done(&b);
+        close_stage(&s);
+    }
+}
+
+static void test_summary(void **state)
+{
+    (void)state;
+    struct stage s;
+    struct run_progress p = nothing;
+    p.records = 3;
+    p.usages = 1;
+    p.samples = 2;
+    p.frontier = fake_wall(NULL) - 6 * 60 * NS_PER_S;
+    p.duplicates = 1;
+    p.conflicts = 2;
+    p.late = 1200;
+    p.unplaced = 1;
+    open_stage(&s);
+    mono_now += 75 * NS_PER_S;
+    run_status_summary(&s.status, &p);
+    fflush(s.cli.err);
+    assert_str(str_of(s.err), "gtap: stored 3 records (1 request, 2 samples) in 1 min 15 s; final "
+                              "up to 23 Nov 13:54 UTC; 0 dead letters; 1 duplicate ignored; 2 "
+                              "conflicts kept as dead letters; 1,200 came late; 1 request on no "
+                              "known GPU\n");
+    close_stage(&s);
+}
+
+// What failed, what is safe, and what to do; before anything was read only the first.
+static void test_failures(void **state)
+{
+    (void)state;
+    static const struct {
+        int code;
+        uint64_t records;
+        int status;
+        const char *want;
+    } rows[] = {
+        {-ENOSPC, 41203, EXIT_COULD_NOT,
+         "gtap: x: full. 41,203 records of this run are stored and safe; nothing after them was "
+         "acknowledged.\n      Free some space and run the same command again: it goes on where it "
+         "stopped.\n"},
+        {-EROFS, 1, EXIT_COULD_NOT,
+         "gtap: x: full. 1 record of this run is stored and safe; nothing after it was "
+         "acknowledged.\n      Make it writable and run the same command again: it goes on where "
+         "it stopped.\n"},
+        {-EIO, 0, EXIT_COULD_NOT,
+         "gtap: x: full. 0 records of this run are stored and safe; nothing after them was "
+         "acknowledged.\n      Run the same command again when that is mended: it goes on where it "
+         "stopped.\n"},
+        {-EINVAL, 0, EXIT_WRONG_USAGE, "gtap: x: full\n"},
+        {-ENOENT, 0, EXIT_COULD_NOT, "gtap: x: full\n"},
+        {-EBUSY, 0, EXIT_COULD_NOT, "gtap: x: full\n"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct stage s;
+        struct run_progress p = nothing;
+        struct error err;
+        error_set(&err, rows[i].code, "x: full");
+        p.records = rows[i].records;
+        open_stage(&s);
+        assert_i64(run_status_failure(&s.status, &p, &err), rows[i].status);
+        fflush(s.cli.err);
+        assert_str(str_of(s.err), rows[i].want);
+        close_stage(&s);
+    }
+}
+
+int main(void)
+{
+    return TEST_RUN(TEST(test_lines), TEST(test_summary), TEST(test_failures));
+}
