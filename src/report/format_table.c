@@ -88,7 +88,8 @@ static void put_header(const struct report *r, struct buf *b)
 static void put_no_rows(const struct report *r, struct buf *b)
 {
     const struct report_query *q = &r->query;
-    if (r->final_until == INT64_MIN || r->final_until <= r->from) {
+    bool recorded = r->from <= r->last && r->first < r->to;
+    if (recorded && !q->provisional && r->final_until <= r->from) {
         buf_cstr(b,
                  "No window of this range is final yet: see the open ones with --provisional.\n");
     } else {

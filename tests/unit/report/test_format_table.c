@@ -200,6 +200,37 @@ static void test_provisional(void **state)
           "The store holds records from 22 Nov 00:00 to 22 Nov 00:01.\n");
 }
 
+// Before and after the records there is nothing to wait for.
+static void test_no_rows(void **state)
+{
+    (void)state;
+    static const struct {
+        int from, to;
+        bool provisional;
+        const char *want;
+    } cases[] = {
+        {1, 2, false, "No window of this range is final yet: see the open ones with --provisional"},
+        {5, 9, false, "Nothing was recorded in this range"},
+        {-9, 0, false, "Nothing was recorded in this range"},
+        {5, 9, true, "Nothing was recorded in this range"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fixture f;
+        fixture_init(&f, open, ARRAY_LEN(open), 1);
+        struct report_query q = fixture_query("");
+        q.from = FIXTURE_EPOCH + cases[i].from * FIXTURE_MINUTE;
+        q.to = FIXTURE_EPOCH + cases[i].to * FIXTURE_MINUTE;
+        q.provisional = cases[i].provisional;
+        fixture_load(&f, &q);
+        struct report_style style = {.basis = BASIS_BUSY};
+        struct str text = fixture_text(&f, &format_table, &style);
+        if (strstr(text.p, cases[i].want) == NULL) {
+            fail_at(__FILE__, __LINE__, "case %zu: %s\n", i, text.p);
+        }
+        fixture_done(&f);
+    }
+}
+
 static void test_nothing(void **state)
 {
     (void)state;
@@ -211,5 +242,6 @@ int main(void)
 {
     return TEST_RUN(TEST(test_models_and_tenants), TEST(test_gpus), TEST(test_loaded),
                     TEST(test_total_alone), TEST(test_narrow), TEST(test_unpriced),
-                    TEST(test_partly_priced), TEST(test_provisional), TEST(test_nothing));
+                    TEST(test_partly_priced), TEST(test_provisional), TEST(test_no_rows),
+                    TEST(test_nothing));
 }
