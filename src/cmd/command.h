@@ -53,6 +53,7 @@ struct cli {
 struct command {
     const char *name;             // "report", "price add"
     const char *args;             // "NAME USD_PER_HOUR", "" for none
+    const char *const *choices;   // what the first argument can be, ends with NULL; NULL: anything
     const char *summary;          // one line, no full stop
     const char *about;            // paragraphs, for help and documentation; may be NULL
     const char *examples;         // lines "command # what for"; may be NULL

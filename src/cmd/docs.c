@@ -14,6 +14,9 @@ static const struct form {
     {"zsh", docs_zsh},           {"fish", docs_fish},
 };
 
+// The same, for completions.
+static const char *const form_names[] = {"markdown", "man", "bash", "zsh", "fish", NULL};
+
 void docs_usage(struct buf *b, const struct command *c)
 {
     buf_printf(b, "gtap %s", c->name);
@@ -54,6 +57,7 @@ static int run(struct cli *cli, const void *given)
 const struct command command_docs = {
     .name = "docs",
     .args = "FORM",
+    .choices = form_names,
     .summary = "this documentation as markdown or man page, or completions for a shell",
     .about = "FORM is markdown, man, bash, zsh or fish. Everything is made from the tables the "
              "program itself\nworks by.",

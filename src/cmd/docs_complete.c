@@ -1,5 +1,6 @@
 // Completions for shells. Each is a function of the words typed so far: which command they name,
 // then that command's options and what an option's value can be.
+#include "base/alloc.h"
 #include "cmd/docs.h"
 
 static void put_sections(struct buf *b)
@@ -28,11 +29,46 @@ static bool has_verbs(const struct command *c)
     return strchr(c->name, ' ') != NULL;
 }
 
-static void put_choices(struct buf *b, const struct option *o)
+static void put_choices(struct buf *b, const char *const *choices)
 {
-    for (size_t i = 0; o->choices[i]; i++) {
-        buf_printf(b, "%s%s", i > 0 ? " " : "", o->choices[i]);
+    for (size_t i = 0; choices[i]; i++) {
+        buf_printf(b, "%s%s", i > 0 ? " " : "", choices[i]);
     }
+}
+
+// What the arguments of a command can be: its own choices, or the names of commands for those that
+// take one. False: anything, so files.
+static bool put_arguments(struct buf *b, const struct command *c)
+{
+    if (c->choices) {
+        put_choices(b, c->choices);
+    } else if (c->args && strcmp(c->args, "[COMMAND]") == 0) {
+        put_sections(b);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+// What follows an option that takes a value: its choices, else files.
+static void put_bash_value(struct buf *b, const struct option *o)
+{
+    if (o->type == OPTION_FLAG) {
+        return;
+    }
+    buf_printf(b, "        --%s", o->name);
+    if (o->letter) {
+        buf_printf(b, " | -%c", o->letter);
+    }
+    buf_cstr(b, ") COMPREPLY=($(compgen ");
+    if (o->choices) {
+        buf_cstr(b, "-W \"");
+        put_choices(b, o->choices);
+        buf_char(b, '"');
+    } else {
+        buf_cstr(b, "-f");
+    }
+    buf_cstr(b, " -- \"$cur\")); return ;;\n");
 }
 
 static void put_bash_command(struct buf *b, const struct command *c)
@@ -40,16 +76,14 @@ static void put_bash_command(struct buf *b, const struct command *c)
     const struct option *o;
     buf_printf(b, "    '%s')\n        case \"$prev\" in\n", c->name);
     for (size_t i = 0; (o = option_at(c, i)) != NULL; i++) {
-        if (o->choices) {
-            buf_printf(b, "        --%s) COMPREPLY=($(compgen -W \"", o->name);
-            put_choices(b, o);
-            buf_cstr(b, "\" -- \"$cur\")); return ;;\n");
-        }
+        put_bash_value(b, o);
     }
     buf_cstr(b, "        esac\n        opts=\"");
     for (size_t i = 0; (o = option_at(c, i)) != NULL; i++) {
         buf_printf(b, "%s--%s", i > 0 ? " " : "", o->name);
     }
+    buf_cstr(b, "\" args=\"");
+    put_arguments(b, c);
     buf_cstr(b, "\" ;;\n");
 }
 
@@ -59,7 +93,7 @@ void docs_bash(struct buf *b, struct arena *a)
     buf_cstr(b, "# bash completion for gtap, made by `gtap docs bash`\n"
                 "_gtap()\n{\n"
                 "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-                "    local cmd=${COMP_WORDS[1]} opts=\n"
+                "    local cmd=${COMP_WORDS[1]} opts= args=\n"
                 "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
                 "        COMPREPLY=($(compgen -W \"");
     put_sections(b);
@@ -83,7 +117,12 @@ void docs_bash(struct buf *b, struct arena *a)
     buf_cstr(b, "    esac\n"
                 "    case \"$cur\" in\n"
                 "    -*) COMPREPLY=($(compgen -W \"$opts\" -- \"$cur\")) ;;\n"
-                "    *) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
+                "    *)\n"
+                "        if [ -n \"$args\" ]; then\n"
+                "            COMPREPLY=($(compgen -W \"$args\" -- \"$cur\"))\n"
+                "        else\n"
+                "            COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+                "        fi ;;\n"
                 "    esac\n}\ncomplete -F _gtap gtap\n");
 }
 
@@ -102,15 +141,15 @@ static void put_quoted(struct buf *b, const char *text, const char *escaped)
     }
 }
 
-static void put_zsh_option(struct buf *b, const struct option *o)
+// name: "--store=" or "-s".
+static void put_zsh_option(struct buf *b, const struct option *o, const char *name)
 {
-    buf_printf(b, " \\\n            '%s--%s%s[", o->type == OPTION_LIST ? "*" : "", o->name,
-               o->type == OPTION_FLAG ? "" : "=");
+    buf_printf(b, " \\\n            '%s%s[", o->type == OPTION_LIST ? "*" : "", name);
     put_quoted(b, o->help, "[]:\\");
     buf_char(b, ']');
     if (o->choices) {
         buf_printf(b, ":%s:(", o->value);
-        put_choices(b, o);
+        put_choices(b, o->choices);
         buf_char(b, ')');
     } else if (o->type != OPTION_FLAG) {
         buf_printf(b, ":%s:_files", o->value);
@@ -123,9 +162,22 @@ static void put_zsh_command(struct buf *b, const struct command *c)
     const struct option *o;
     buf_printf(b, "    '%s')\n        _arguments -s", c->name);
     for (size_t i = 0; (o = option_at(c, i)) != NULL; i++) {
-        put_zsh_option(b, o);
+        AUTO_FREE char *name = x_asprintf("--%s%s", o->name, o->type == OPTION_FLAG ? "" : "=");
+        put_zsh_option(b, o, name);
+        if (o->letter) {
+            put_zsh_option(b, o, (const char[]){'-', o->letter, '\0'});
+        }
     }
-    buf_cstr(b, " \\\n            '*:file:_files' ;;\n");
+    buf_cstr(b, " \\\n            '*:argument:");
+    size_t before = b->n;
+    buf_char(b, '(');
+    if (put_arguments(b, c)) {
+        buf_char(b, ')');
+    } else {
+        b->n = before;
+        buf_cstr(b, "_files");
+    }
+    buf_cstr(b, "' ;;\n");
 }
 
 void docs_zsh(struct buf *b, struct arena *a)
@@ -175,7 +227,7 @@ static void put_fish_option(struct buf *b, const struct command *c, const struct
     }
     if (o->choices) {
         buf_cstr(b, " -x -a '");
-        put_choices(b, o);
+        put_choices(b, o->choices);
         buf_char(b, '\'');
     } else if (o->type != OPTION_FLAG) {
         buf_cstr(b, " -r");
@@ -186,6 +238,19 @@ static void put_fish_option(struct buf *b, const struct command *c, const struct
         buf_char(b, *p);
     }
     buf_cstr(b, "'\n");
+}
+
+static void put_fish_arguments(struct buf *b, const struct command *c)
+{
+    size_t before = b->n;
+    buf_cstr(b, "complete -c gtap");
+    put_fish_condition(b, c);
+    buf_cstr(b, " -f -a '");
+    if (put_arguments(b, c)) {
+        buf_cstr(b, "'\n");
+    } else {
+        b->n = before;
+    }
 }
 
 void docs_fish(struct buf *b, struct arena *a)
@@ -206,6 +271,7 @@ void docs_fish(struct buf *b, struct arena *a)
         }
     }
     for (size_t i = 0; commands[i]; i++) {
+        put_fish_arguments(b, commands[i]);
         for (size_t k = 0; (o = option_at(commands[i], k)) != NULL; k++) {
             put_fish_option(b, commands[i], o);
         }

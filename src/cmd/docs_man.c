@@ -2,6 +2,10 @@
 #include "cmd/docs.h"
 #include "input/input_impl.h"
 
+// When the page last changed in more than what the tables say: a page of today's date would differ
+// with every build.
+#define MAN_DATE "2026-11-26"
+
 // Text that roff shall take as it stands.
 static void put(struct buf *b, struct str s)
 {
@@ -106,12 +110,38 @@ static void put_inputs(struct buf *b)
     }
 }
 
+static const char head[] =
+    ".TH GTAP 1 " MAN_DATE " \"gtap " GTAP_VERSION "\"\n"
+    ".SH NAME\ngtap \\- meter what LLM tokens cost on your own GPUs, exactly\n"
+    ".SH SYNOPSIS\n\\fBgtap\\fR \\fICOMMAND\\fR [\\fIoptions\\fR]\n"
+    ".SH DESCRIPTION\n"
+    "gtap reads samples of GPUs and records of requests, shares the price of every GPU out over "
+    "the\n"
+    "requests that ran on it, and stores both. Requests, idle and unattributed time add up to the\n"
+    "bill, to the billionth of a dollar.\n"
+    ".PP\n"
+    "The answer goes to standard output, everything else to standard error.\n"
+    ".SH OPTIONS OF EVERY COMMAND\n";
+
+static const char tail[] =
+    ".SH CONFIGURATION\n"
+    "The command line goes before the environment, that before the configuration file, that "
+    "before\n"
+    "the default; \\fBgtap config\\fR prints what is in force and where it came from.\n"
+    "The file is INI: a section for each command, and \\fB[gtap]\\fR for keys that mean the same "
+    "to\n"
+    "all. A variable with \\fB_FILE\\fR at its end names a file that holds what may be secret.\n"
+    ".SH EXIT STATUS\n"
+    ".TP\n\\fB0\\fR\nfine\n"
+    ".TP\n\\fB1\\fR\nthe answer is no: \\fBgtap verify\\fR found rows that differ\n"
+    ".TP\n\\fB2\\fR\nwrong usage\n"
+    ".TP\n\\fB3\\fR\ncould not run\n"
+    ".SH FILES\n"
+    ".TP\n" CONFIG_PATH_DEFAULT "\nthe configuration file, where no other is named\n";
+
 void docs_man(struct buf *b, struct arena *a)
 {
-    buf_cstr(b, ".TH GTAP 1 \"\" \"gtap " GTAP_VERSION "\"\n"
-                ".SH NAME\ngtap \\- meter what LLM tokens cost on your own GPUs, exactly\n"
-                ".SH SYNOPSIS\n\\fBgtap\\fR \\fICOMMAND\\fR [\\fIoptions\\fR]\n"
-                ".SH OPTIONS OF EVERY COMMAND\n");
+    buf_cstr(b, head);
     for (const struct option *o = common_options; o->name; o++) {
         put_option(b, commands[0], o, a);
     }
@@ -120,6 +150,5 @@ void docs_man(struct buf *b, struct arena *a)
         put_command(b, commands[i], a);
     }
     put_inputs(b);
-    buf_cstr(b, ".SH EXIT STATUS\n0 fine, 1 the answer is no, 2 wrong usage, 3 could not run.\n"
-                ".SH FILES\n" CONFIG_PATH_DEFAULT "\n");
+    buf_cstr(b, tail);
 }

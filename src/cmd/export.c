@@ -69,6 +69,11 @@ static const struct collection {
     {.name = "settings", .run = export_settings},
 };
 
+// The same, for completions.
+static const char *const collection_names[] = {"token_usage",  "gpu_metrics", "cost_windows",
+                                               "dead_letters", "price_book",  "gpus",
+                                               "settings",     NULL};
+
 static const struct collection *find_collection(const char *name)
 {
     for (size_t i = 0; i < ARRAY_LEN(collections); i++) {
@@ -81,11 +86,7 @@ static const struct collection *find_collection(const char *name)
 
 static int unknown_collection(struct cli *cli)
 {
-    const char *names[ARRAY_LEN(collections) + 1] = {0};
-    for (size_t i = 0; i < ARRAY_LEN(collections); i++) {
-        names[i] = collections[i].name;
-    }
-    const char *near = suggest(cli->args[0], names);
+    const char *near = suggest(cli->args[0], collection_names);
     return cli_misuse(cli,
                       "there is no collection '%s'%s%s: choose from token_usage, gpu_metrics, "
                       "cost_windows, dead_letters, price_book, gpus, settings",
@@ -193,6 +194,7 @@ static int run(struct cli *cli, const void *given)
 const struct command command_export = {
     .name = "export",
     .args = "COLLECTION",
+    .choices = collection_names,
     .summary = "stored rows as NDJSON or CSV",
     .about = "COLLECTION is token_usage, gpu_metrics, cost_windows, dead_letters, price_book, gpus "
              "or settings.\nWhat was exported as NDJSON from token_usage and gpu_metrics can be "
