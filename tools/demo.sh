@@ -25,11 +25,18 @@ say "gtap verify --store $store"
 
 cat <<END
 
-That was made-up data. With your own, one JSON object a line, GPU samples and requests mixed:
+That was made-up data. Yours is one JSON object a line, GPU samples and requests mixed, in a file such
+as day.ndjson (or .gz, or .zst):
 
-    $gtap run --in file:day.ndjson.zst --price 2.95 --out sqlite:gtap.db
+    {"ts":"2025-11-23T14:00:00Z","host":"gpu-01","gpu_index":0,"name":"NVIDIA H100 80GB HBM3","utilization":0.83,"power_w":612}
+    {"ts":"2025-11-23T14:00:09.5Z","host":"gpu-01","gpu_index":0,"model":"llama-3-70b","tenant":"search","prompt_tokens":1840,"completion_tokens":212,"latency_ms":9120,"ttft_ms":340}
+    {"ts":"2025-11-23T14:00:30Z","host":"gpu-01","gpu_index":0,"name":"NVIDIA H100 80GB HBM3","utilization":0.79,"power_w":598}
+
+Run next, with what such a GPU costs you in USD per hour:
+
+    $gtap run --in file:day.ndjson --price 2.95 --out sqlite:gtap.db
     $gtap report --by model,tenant
     $gtap verify
 
-schemas/ says what a record looks like, README.md the rest.
+docs/commands.md has every command, docs/inputs/ every input, schemas/ every field of a record.
 END

@@ -123,6 +123,39 @@ class Install(support.Case):
         self.assertEqual(self.fish("gtap price add --so"), {"--source"})
 
 
+class Demo(support.Case):
+    """tools/demo.sh, and what it says to run next, run."""
+
+    def demo(self):
+        os.mkdir(self.gtap.file("build"))
+        os.symlink(self.gtap.path, self.gtap.file("build/gtap"))
+        done = subprocess.run([os.path.join(ROOT, "tools", "demo.sh"), "build/gtap"],
+                              cwd=self.gtap.folder, stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=300, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_from_first_to_next(self):
+        text = self.demo()
+        self.assertRegex(text, r"(?m)^bill +\d+\.\d\d +\S+  loaded$")
+        self.assertRegex(text, r"(?m)^[\d,]+ stored rows are equal, 0 differ\.$")
+        advice = text.partition("That was made-up data.")[2]
+        lines = [line.strip() for line in advice.splitlines() if line.startswith("    ")]
+        self.write("day.ndjson", [line for line in lines if line.startswith("{")])
+        commands = [line for line in lines if line.startswith("build/gtap ")]
+        self.assertEqual([command.split()[1] for command in commands], ["run", "report", "verify"])
+        for command in commands:
+            done = subprocess.run(["bash", "-c", command], cwd=self.gtap.folder,
+                                  capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertNotIn("dead letters\n", done.stderr.replace(" 0 dead letters\n", ""))
+            if " report " in command:
+                self.assertRegex(done.stdout, r"(?m)^llama-3-70b +search +1 ")
+        for path in ("docs/commands.md", "docs/inputs", "schemas"):
+            self.assertIn(path, advice)
+            self.assertTrue(os.path.exists(os.path.join(ROOT, path)))
+
+
 class Documentation(support.Case):
     def test_commands_page_is_current(self):
         with open(os.path.join(ROOT, "docs", "commands.md"), encoding="utf-8") as f:
