@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "cmd/commands.h"
@@ -136,11 +135,14 @@ int cli_fail_store(struct cli *cli, enum store_access access, const struct error
 
 const char *cli_store_words(struct cli *cli, const char *uri)
 {
-    const struct given *given = option_given(cli, STORE_KEY);
-    if (given->origin != ORIGIN_COMMAND_LINE || strchr(uri, '\'') != NULL) {
+    const struct option *o;
+    size_t i = 0;
+    while ((o = option_at(cli->command, i)) && !(o->key && strcmp(o->key, STORE_KEY) == 0)) {
+        i++;
+    }
+    if (!o || cli->given[i].origin != ORIGIN_COMMAND_LINE || strchr(uri, '\'')) {
         return "";
     }
-    const struct option *o = option_find(cli->command, str_of(STORE_KEY));
     AUTO_FREE char *text = x_asprintf(" --store '%s'", option_mask(o, uri, &cli->arena));
     return arena_copy(&cli->arena, str_of(text)).p;
 }
@@ -160,15 +162,28 @@ void cli_progress(struct cli *cli, const char *line)
     arena_done(&arena);
 }
 
+// Whether it is a time zone's file (RFC 8536): the folders hold tables and other folders, too.
+static bool is_zone_file(const char *path)
+{
+    char magic[4] = {0};
+    FILE *f = fopen(path, "re");
+    if (f == NULL) {
+        return false;
+    }
+    bool good = fread(magic, sizeof(magic), 1, f) == 1 && memcmp(magic, "TZif", 4) == 0;
+    fclose(f);
+    return good;
+}
+
 static bool zone_exists(const char *name)
 {
     static const char *const folders[] = {"/usr/share/zoneinfo", "/usr/lib/zoneinfo"};
-    bool found = false;
-    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+    bool found = false, inside = name[0] != '/' && name[0] != '.' && strstr(name, "..") == NULL;
+    for (size_t i = 0; i < ARRAY_LEN(folders) && inside; i++) {
         AUTO_FREE char *path = x_asprintf("%s/%s", folders[i], name);
-        found |= access(path, R_OK) == 0;
+        found |= is_zone_file(path);
     }
-    return found && name[0] != '/' && name[0] != '.' && strstr(name, "..") == NULL;
+    return found;
 }
 
 int cli_zone(struct cli *cli, const char *text, struct zone *ret)

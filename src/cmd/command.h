@@ -69,7 +69,6 @@ extern const struct option common_options[];
 
 // The i-th option of a command, its own first, then the common ones; NULL after the last.
 const struct option *option_at(const struct command *c, size_t i);
-const struct option *option_find(const struct command *c, struct str name); // NULL: none
 size_t option_count(const struct command *c);
 const struct given *option_given(const struct cli *cli, const char *name);
 

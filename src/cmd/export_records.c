@@ -1,5 +1,5 @@
 // Raw records. As NDJSON they are written by the encoder that the decoder reads back, and the
-// computed fields follow (model/computed.h); in CSV every field of the kind is a column.
+// computed fields follow; in CSV every field of the kind is a column.
 #include <errno.h>
 
 #include "cmd/export_rows.h"

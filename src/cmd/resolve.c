@@ -71,11 +71,6 @@ static size_t find_option(const struct command *c, struct str name)
     return i;
 }
 
-const struct option *option_find(const struct command *c, struct str name)
-{
-    return option_at(c, find_option(c, name));
-}
-
 const struct given *option_given(const struct cli *cli, const char *name)
 {
     return &cli->given[find_option(cli->command, str_of(name))];

@@ -13,6 +13,7 @@ void run_status_init(struct run_status *s, struct cli *cli, const char *output)
 {
     *s = (struct run_status){.cli = cli, .output = output, .began = clock_mono(cli->clock)};
     s->at = s->began;
+    run_prices_init(&s->prices, cli, output);
 }
 
 void run_status_done(struct run_status *s)
@@ -20,6 +21,7 @@ void run_status_done(struct run_status *s)
     cli_progress(s->cli, NULL);
     store_close(s->store);
     s->store = NULL;
+    run_prices_done(&s->prices);
 }
 
 static double seconds_between(struct mono from, struct mono to)
@@ -147,9 +149,22 @@ void run_status_line(const struct run_status *s, const struct run_progress *p, s
     }
 }
 
+// Only while the run has its store open: who opens it last would leave its log behind.
+static void check_prices(struct run_status *s, const struct run_progress *p)
+{
+    struct mono now = clock_mono(s->cli->clock);
+    if (p->ending || s->prices_at.ns == 0 || now.ns - s->prices_at.ns >= COST_EVERY_NS) {
+        s->prices_at = now;
+        run_prices_check(&s->prices);
+    }
+}
+
 void run_status_progress(void *ctx, const struct run_progress *p)
 {
     struct run_status *s = ctx;
+    if (p->samples > 0) {
+        check_prices(s, p);
+    }
     if (!s->cli->err_terminal.is_terminal) {
         return;
     }

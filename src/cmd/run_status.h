@@ -3,12 +3,15 @@
 #pragma once
 
 #include "cmd/cli.h"
+#include "cmd/run_prices.h"
 #include "pipeline/run.h"
 
 struct run_status {
     struct cli *cli;
     const char *output;  // the store's URI; costs of the last minutes are read from it
     struct store *store; // open once there is something to read
+    struct run_prices prices;
+    struct mono prices_at; // when they were looked at; 0: never
     struct mono began;
     struct mono at; // of `last`
     struct run_progress last;

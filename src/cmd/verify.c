@@ -45,8 +45,10 @@ static void put_differences(const struct rederive_print *p, const struct rederiv
     }
     buf_cstr(b, p->n < r->rows_different ? "\nThe first of them:\n" : "\nThey are:\n");
     buf_str(b, buf_view(&p->differences));
-    buf_cstr(b, "\nAfter a price correction this is expected, and gtap recompute replaces them. "
-                "Otherwise somebody\nor something changed the store: the raw records are the "
+    buf_cstr(b, "\nAfter a price correction this is expected: the raw records stand, and what is "
+                "derived from them\nis replaced by:\n");
+    buf_printf(b, "  gtap recompute%s\n", cli_store_words(p->cli, p->options->store));
+    buf_cstr(b, "Otherwise somebody or something changed the store: the raw records are the "
                 "evidence.\n");
 }
 

@@ -1,6 +1,7 @@
 // The people's table: the answer first, what it leaves out under it.
 #include "report/format.h"
 #include "report/sheet.h"
+#include "report/text.h"
 
 #define NUSD_PER_USD INT64_C(1000000000)
 enum { SCRATCH_MAX = 16 * 1024 };
@@ -113,24 +114,13 @@ static void put_unplaced(const struct report *r, const char *store, struct buf *
     }
 }
 
-// Whether a shell takes it, between single quotes, for what it is.
-static bool quotable(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] < ' ' || s.p[i] > '~' || s.p[i] == '\'') {
-            return false;
-        }
-    }
-    return s.n > 0;
-}
-
 // The name of the GPU with the most time without a price, where a command can hold it.
 static struct str unpriced_name(const struct report *r)
 {
     i128 most = 0;
     struct str name = STR("GPU-NAME");
     for (size_t i = 0; i < r->n_gpus; i++) {
-        if (r->gpus[i].unpriced_ns > most && quotable(r->gpus[i].name)) {
+        if (r->gpus[i].unpriced_ns > most && text_quotable(r->gpus[i].name)) {
             most = r->gpus[i].unpriced_ns;
             name = r->gpus[i].name;
         }

@@ -99,18 +99,18 @@ static size_t total_width(const struct layout *l)
     return total;
 }
 
-// The shown column that can be missed most easily, SIZE_MAX when all must stay.
-static size_t next_to_drop(const struct layout *l)
+// Drops the columns that can be missed most easily, which are of one kind and go together. False:
+// all must stay.
+static bool drop_columns(struct layout *l)
 {
-    size_t found = SIZE_MAX;
     int highest = 0;
     for (size_t c = 0; c < l->table->n_columns; c++) {
-        if (l->widths[c] > 0 && l->table->columns[c].drop > highest) {
-            highest = l->table->columns[c].drop;
-            found = c;
-        }
+        highest = l->widths[c] > 0 ? MAX(highest, l->table->columns[c].drop) : highest;
     }
-    return found;
+    for (size_t c = 0; c < l->table->n_columns && highest > 0; c++) {
+        l->widths[c] = l->table->columns[c].drop == highest ? 0 : l->widths[c];
+    }
+    return highest > 0;
 }
 
 static size_t widest_text(const struct layout *l)
@@ -128,8 +128,7 @@ static size_t widest_text(const struct layout *l)
 static void fit(struct layout *l, size_t width)
 {
     size_t c;
-    while (total_width(l) > width && (c = next_to_drop(l)) != SIZE_MAX) {
-        l->widths[c] = 0;
+    while (total_width(l) > width && drop_columns(l)) {
     }
     while (total_width(l) > width && (c = widest_text(l)) != SIZE_MAX) {
         l->widths[c]--;

@@ -12,7 +12,8 @@ enum table_align { TABLE_LEFT, TABLE_RIGHT };
 struct table_column {
     struct str title;
     enum table_align align;
-    int drop; // 0: always shown; else the highest goes first where there is no room
+    int drop; // 0: always shown; else the highest goes first where there is no room, equals
+              // together
 };
 
 enum table_row_kind { TABLE_ROW, TABLE_RULE };

@@ -136,6 +136,16 @@ struct str text_fit(struct arena *a, struct str s, size_t width)
     return (struct str){out, kept + ELLIPSIS.n};
 }
 
+bool text_quotable(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] < ' ' || s.p[i] > '~' || s.p[i] == '\'') {
+            return false;
+        }
+    }
+    return s.n > 0;
+}
+
 static bool digit_at(struct str s)
 {
     return s.n > 0 && s.p[0] >= '0' && s.p[0] <= '9';

@@ -14,6 +14,9 @@ struct str text_clean(struct arena *a, struct str s);
 // s, or its beginning with an ellipsis, in at most `width` columns (width >= 1). s is clean.
 struct str text_fit(struct arena *a, struct str s, size_t width);
 
+// Whether a shell takes s, between single quotes, for what it is: plain ASCII, not empty.
+bool text_quotable(struct str s) GTAP_PURE;
+
 // Order for people: runs of digits compare as numbers, so that gpu-2 comes before gpu-10. Absent
 // comes last. <0, 0, >0.
 int text_natural_cmp(struct str a, struct str b) GTAP_PURE;

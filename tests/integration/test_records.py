@@ -49,7 +49,7 @@ class Night(support.Case):
         super().setUp()
         self.store = self.gtap.store("night.db")
         self.lines = fleet.lines()
-        self.gtap.meter(self.store, self.write("night.ndjson", self.lines))
+        self.metered = self.gtap.meter(self.store, self.write("night.ndjson", self.lines))
 
     def run_on_store(self, *args, expect=0):
         return self.gtap.run(*args, "--store", self.store, expect=expect)
@@ -191,6 +191,21 @@ class Prices(Night):
             shown = self.run_on_store("verify", *args, expect=1).stdout
             self.assertIn("unknown" if not args else '{"stored":null,"derived":', shown)
             self.assertNotRegex(shown, r'stored 0,|cost\w*":\{"stored":0')
+
+    def test_metering_says_so(self):
+        """Once for each name, with the command that mends it; not where a price is known."""
+        said = [line for line in self.metered.stderr.splitlines() if "no price is known" in line]
+        self.assertEqual(said, ["gtap: no price is known for NVIDIA L4: its costs stay empty until "
+                                "gtap price add 'NVIDIA L4' USD-PER-HOUR --from "
+                                f"2026-03-28T21:30:00Z --store '{self.store}'"])
+        for args in (["--price", "1"], []):
+            store = self.gtap.store(f"priced{len(args)}.db")
+            if not args:
+                self.gtap.run("price", "add", "nvidia l4", "0.5", "--from", "2026-01-01", "--store",
+                              store)
+            done = self.gtap.run("run", "--in", "file:" + self.gtap.file("night.ndjson"), "--out",
+                                 store, *args)
+            self.assertNotIn("no price is known", done.stderr)
 
     def test_nothing_has_a_price(self):
         store = self.gtap.store("bare.db")

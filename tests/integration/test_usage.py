@@ -156,6 +156,7 @@ class Mistakes(Small):
         self.assertRegex(done.stdout, r"(?m)^[\d,]+ stored rows are equal, [\d,]+ differ\.$")
         self.assertRegex(done.stdout, r"(?m)^  request u-\d+ of ")
         self.assertIn("After a price correction this is expected", done.stdout)
+        self.assertIn(f"\n  gtap recompute --store '{copy}'\n", done.stdout)
 
     def test_a_full_disk_behind_a_pipe(self):
         for args in (["report"], ["export", "gpu_metrics"], ["verify"]):

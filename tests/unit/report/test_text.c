@@ -89,6 +89,27 @@ static void test_fit(void **state)
     arena_done(&a);
 }
 
+static void test_quotable(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool want;
+    } rows[] = {
+        {"NVIDIA H100 80GB HBM3", true},
+        {"a;b$(c)\"", true},
+        {"", false},
+        {NULL, false},
+        {"it's", false},
+        {"a\nb", false},
+        {"\x1b[m", false},
+        {"gr\xc3\xbcn", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_i64(text_quotable(str_of(rows[i].text)), rows[i].want);
+    }
+}
+
 static void test_natural_order(void **state)
 {
     (void)state;
@@ -110,5 +131,6 @@ static void test_natural_order(void **state)
 
 int main(void)
 {
-    return TEST_RUN(TEST(test_width), TEST(test_clean), TEST(test_fit), TEST(test_natural_order));
+    return TEST_RUN(TEST(test_width), TEST(test_clean), TEST(test_fit), TEST(test_quotable),
+                    TEST(test_natural_order));
 }
