@@ -175,6 +175,8 @@ static void fold_others(struct report *r)
     }
     for (size_t k = 0; k <= ROW_UNPLACED; k++) {
         if (others[k].others > 0) {
+            size_t counted = bills && k != ROW_UNPLACED ? ROW_USAGE : k;
+            others[k].others = counts[counted].n - r->query.limit;
             r->rows[kept++] = others[k];
         }
     }

@@ -68,7 +68,7 @@ struct report_row {
     // far as grouped by these), in proportion to cost. Over all rows it adds up to the bill too;
     // idle rows keep what no request was there to bear.
     i128 loaded_nusd, loaded_in_nusd, loaded_out_nusd;
-    size_t others; // "(n others)": how many rows it stands for
+    size_t others; // "(n others)": how many groups it stands for
 };
 
 struct report_gpu {

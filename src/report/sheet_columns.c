@@ -39,7 +39,7 @@ static struct columns add_columns(struct sheet *s)
     c.rate = sheet_column(s, TABLE_RIGHT, 4, "$/Mtok busy");
     c.rate_in = sheet_column(s, TABLE_RIGHT, 5, "in");
     c.rate_out = sheet_column(s, TABLE_RIGHT, 5, "out");
-    c.loaded = sheet_column(s, TABLE_RIGHT, 1, "loaded");
+    c.loaded = sheet_column(s, TABLE_RIGHT, 1, "$/Mtok loaded");
     return c;
 }
 

@@ -64,14 +64,14 @@ static void test_gpus(void **state)
     check(rows, ARRAY_LEN(rows), 10, &(struct options){.by = "gpu"},
           HEADER
           "gpu   requests  in Mtok  out Mtok  requests $  idle $  unattr. $  bill $  $/Mtok busy"
-          "        in    out  loaded\n"
+          "        in    out  $/Mtok loaded\n"
           "h/0          9    150.1      40.1        7.01    2.00       0.00    9.01       0.0369"
-          "    0.0167  0.112  0.0474\n"
+          "    0.0167  0.112         0.0474\n"
           "h/1          1     10.0       5.0        1.00    0.00       1.01    2.01       0.0665"
-          "  0.000398  0.198   0.133\n"
+          "  0.000398  0.198          0.133\n"
           "                                                                  ------\n"
           "bill        10    160.1      45.1        8.01    2.00       1.01   11.02       0.0390"
-          "    0.0157  0.122  0.0537  no telemetry: h/1, 10 s\n");
+          "    0.0157  0.122         0.0537  no telemetry: h/1, 10 s\n");
 }
 
 // Groups that hold idle time add up to the bill, which then is taken apart.
@@ -135,14 +135,14 @@ static void test_unpriced(void **state)
     check(unpriced, ARRAY_LEN(unpriced), 10,
           &(struct options){.by = "gpu", .store = " --store 'sqlite:x.db'"},
           HEADER "gpu       requests  in tok  out tok  requests $    idle $  unattr. $    bill $"
-                 "  $/Mtok busy  in   out  loaded\n"
+                 "  $/Mtok busy  in   out  $/Mtok loaded\n"
                  "h/1              1      10        1    0.000050  0.000000   0.000000  0.000050"
-                 "         4.55   0  50.0    4.55\n"
+                 "         4.55   0  50.0           4.55\n"
                  "h/0              1      10        1           -         -   0.000000         -"
-                 "            -   -     -       -\n"
+                 "            -   -     -              -\n"
                  "                                                                      --------\n"
                  "bill             2      20        2    0.000050         -   0.000000  0.000050"
-                 "            -   -     -       -\n"
+                 "            -   -     -              -\n"
                  "unpriced                                                                     -"
                  "  no price: h/0 (NVIDIA L4), 20 s\n"
                  "unplaced         1       7        3                                          -"
@@ -187,12 +187,12 @@ static void test_provisional(void **state)
           "22 Nov 00:00 to 00:02 UTC · 1 GPU on 1 host · provisional from 00:01 · "
           "split weighted 1:4\n\n"
           "day     requests  in ktok  out ktok  requests $  idle $  unattr. $  bill $"
-          "  $/Mtok busy  in  out  loaded\n"
+          "  $/Mtok busy  in  out  $/Mtok loaded\n"
           "22 Nov         2     40.0      40.0        5.00    0.00       0.00    5.00"
-          "         62.5   0  125    62.5\n"
+          "         62.5   0  125           62.5\n"
           "                                                                    ------\n"
           "bill           2     40.0      40.0        5.00    0.00       0.00    5.00"
-          "         62.5   0  125    62.5\n");
+          "         62.5   0  125           62.5\n");
     check(open, ARRAY_LEN(open), 0, &(struct options){.by = "day"},
           "22 Nov 00:00 to 00:02 UTC · 0 GPUs on 0 hosts · nothing final yet · "
           "split weighted 1:4\n\n"

@@ -98,6 +98,24 @@ static void test_orders(void **state)
     }
 }
 
+// GPUs that are left out are counted once, whether they served, idled, or both.
+static void test_fold_counts_groups(void **state)
+{
+    (void)state;
+    static const struct fixture_row gpus[] = {
+        {0, "h", 0, ROW_USAGE, "m", NULL, 0, 9, 1, 0, 1, 0, NULL},
+        {0, "h", 1, ROW_USAGE, "m", NULL, 0, 5, 1, 0, 1, 0, NULL},
+        {0, "h", 1, ROW_IDLE, NULL, NULL, 0, 1, 0, 0, 0, 0, NULL},
+        {0, "h", 2, ROW_IDLE, NULL, NULL, 0, 3, 0, 0, 0, 0, NULL},
+    };
+    struct fixture f;
+    fixture_init(&f, gpus, ARRAY_LEN(gpus), 10);
+    struct report_query q = fixture_query("gpu");
+    q.limit = 1;
+    assert_str(names(&f, fixture_load(&f, &q)), "h/0 (2)usage (2)idle");
+    fixture_done(&f);
+}
+
 // Whatever is folded, the rows add up to the bill on both bases.
 static void test_fold_adds_up(void **state)
 {
@@ -127,5 +145,5 @@ static void test_fold_adds_up(void **state)
 
 int main(void)
 {
-    return TEST_RUN(TEST(test_orders), TEST(test_fold_adds_up));
+    return TEST_RUN(TEST(test_orders), TEST(test_fold_counts_groups), TEST(test_fold_adds_up));
 }
