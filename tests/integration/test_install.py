@@ -146,7 +146,7 @@ class Demo(support.Case):
         self.assertEqual([command.split()[1] for command in commands], ["run", "report", "verify"])
         for command in commands:
             done = subprocess.run(["bash", "-c", command], cwd=self.gtap.folder,
-                                  capture_output=True, text=True, timeout=60, check=False)
+                                  capture_output=True, text=True, timeout=300, check=False)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertNotIn("dead letters\n", done.stderr.replace(" 0 dead letters\n", ""))
             if " report " in command:
