@@ -132,8 +132,8 @@ static void test_failures(void **state)
          "gtap: x: full. 1 record of this run is stored and safe; nothing after it was "
          "acknowledged.\n      Make it writable and run the same command again: it goes on where "
          "it stopped.\n"},
-        {-EIO, 0, EXIT_COULD_NOT,
-         "gtap: x: full. 0 records of this run are stored and safe; nothing after them was "
+        {-EIO, 7, EXIT_COULD_NOT,
+         "gtap: x: full. 7 records of this run are stored and safe; nothing after them was "
          "acknowledged.\n      Run the same command again when that is mended: it goes on where it "
          "stopped.\n"},
         {-EINVAL, 0, EXIT_WRONG_USAGE, "gtap: x: full\n"},
