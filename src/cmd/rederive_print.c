@@ -349,8 +349,13 @@ void rederive_put_money(const struct rederive_result *r, struct buf *b)
 
 static void put_result_json(const struct rederive_result *r, struct json *j)
 {
-    json_time(j, "from", r->from);
-    json_time(j, "to", r->to);
+    if (r->from < r->to) {
+        json_time(j, "from", r->from);
+        json_time(j, "to", r->to);
+    } else { // nothing is final yet
+        json_null(j, "from");
+        json_null(j, "to");
+    }
     json_int(j, "requests", (i128)r->requests);
     json_int(j, "gpus", (i128)r->gpus);
     json_int(j, "windows", (i128)r->windows);

@@ -43,8 +43,10 @@ static void put_differences(const struct rederive_print *p, const struct rederiv
     if (r->rows_different == 0) {
         return;
     }
-    buf_cstr(b, p->n < r->rows_different ? "\nThe first of them:\n" : "\nThey are:\n");
-    buf_str(b, buf_view(&p->differences));
+    if (p->n > 0) {
+        buf_cstr(b, p->n < r->rows_different ? "\nThe first of them:\n" : "\nThey are:\n");
+        buf_str(b, buf_view(&p->differences));
+    }
     buf_cstr(b, "\nAfter a price correction this is expected: the raw records stand, and what is "
                 "derived from them\nis replaced by:\n");
     buf_printf(b, "  gtap recompute%s\n", cli_store_words(p->cli, p->options->store));

@@ -191,6 +191,9 @@ class Prices(Night):
             shown = self.run_on_store("verify", *args, expect=1).stdout
             self.assertIn("unknown" if not args else '{"stored":null,"derived":', shown)
             self.assertNotRegex(shown, r'stored 0,|cost\w*":\{"stored":0')
+        self.assertEqual(len(json.loads(shown)["differences"]), 10)
+        none = self.run_on_store("verify", "--show", "0", expect=1).stdout
+        self.assertRegex(none, r" differ\.\n\nAfter a price correction")
 
     def test_metering_says_so(self):
         """Once for each name, with the command that mends it; not where a price is known."""
@@ -223,6 +226,17 @@ class Prices(Night):
         self.assertRegex(table, r"(?m)^requests .* -  +-  busy$")
         report = json.loads(self.gtap.run("report", "--json", "--store", store).stdout)
         self.assertIsNone(report["totals"]["bill"]["cost_nusd"])
+
+    def test_nothing_to_derive_yet(self):
+        store = self.gtap.store("new.db")
+        self.gtap.run("price", "add", "NVIDIA L4", "0.5", "--store", store)
+        for command, words in (("verify", "there is nothing to verify."),
+                               ("recompute", "there is nothing to recompute.")):
+            self.assertIn(words, self.gtap.run(command, "--store", store).stdout)
+            told = json.loads(self.gtap.run(command, "--json", "--store", store).stdout)
+            self.assertEqual((told["from"], told["to"], told["differences"]), (None, None, []))
+        self.assertEqual(self.gtap.run("report", "--store", store).stdout,
+                         "No records are stored yet: bring some in with gtap run.\n")
 
     def test_effective_dates(self):
         """$0.50 until midnight, $0.70 from then on: each hour costs what held in it."""

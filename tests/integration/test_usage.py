@@ -158,6 +158,23 @@ class Mistakes(Small):
         self.assertIn("After a price correction this is expected", done.stdout)
         self.assertIn(f"\n  gtap recompute --store '{copy}'\n", done.stdout)
 
+    def test_json_everywhere(self):
+        """One JSON value on standard output, of every command that has an answer."""
+        copy, prices = ["--store", self.gtap.store("json.db")], self.gtap.file("prices.csv")
+        support.write_lines(prices, ["name,price_per_hour_usd,effective_from", "L4,1,2026-01-01"])
+        told = {}
+        for args in (["run", "--in", "file:night.ndjson", "--out", copy[1]],
+                     ["report", *copy], ["verify", *copy], ["recompute", *copy],
+                     ["price", "add", "X", "2", *copy], ["price", "import", prices, *copy],
+                     ["price", "list", *copy], ["config"], ["version"]):
+            done = self.gtap_with(*args, "--json")
+            self.assertTrue(done.stdout.endswith("\n"))
+            told[" ".join(args[:2])] = json.loads(done.stdout)
+        self.assertEqual((told["run --in"]["requests"], told["run --in"]["dead_letters"]), (400, 2))
+        self.assertEqual(told["price add"]["price_nusd_hour"], 2_000_000_000)
+        self.assertEqual(told["price import"], {"prices": 1, "added": True})
+        self.assertEqual([row["name"] for row in told["price list"]], ["L4", "X"])
+
     def test_a_full_disk_behind_a_pipe(self):
         for args in (["report"], ["export", "gpu_metrics"], ["verify"]):
             with open("/dev/full", "w", encoding="utf-8") as full:
