@@ -11,6 +11,7 @@
 extern "C" {
 #include "base/buf.h"
 #include "base/time.h"
+#include "model/computed.h"
 #include "model/draft.h"
 }
 #include "model/decode.h"
@@ -42,7 +43,9 @@ struct walk {
     struct decoder *d;
     struct str text;
     uint64_t known;
-    bool guessed; // `known` is that first guess
+    bool guessed;      // `known` is that first guess
+    unsigned kind;     // FIELD_OF bit, when not guessed
+    unsigned computed; // kinds that have computed fields of names that were kept as unknown ones
     struct error *err;
     json::document doc;
 };
@@ -59,11 +62,6 @@ static struct str token_of(json::value &v)
         n--;
     }
     return str{token.data(), n};
-}
-
-static uint64_t bit_of(const struct field *f)
-{
-    return UINT64_C(1) << (f - record_fields);
 }
 
 // Where the parser stopped.
@@ -307,14 +305,14 @@ static int take_odd_field(struct walk *w, const struct field *f, json::value &v)
     if (r < 0) {
         return r;
     }
-    w->d->draft.given |= bit_of(f);
+    w->d->draft.given |= field_bit(f);
     return field_check(f, *value, w->err);
 }
 
 static int take_field(struct walk *w, const struct field *f, json::value &v)
 {
     struct draft *draft = &w->d->draft;
-    uint64_t bit = bit_of(f);
+    uint64_t bit = field_bit(f);
     if (draft->seen & bit) {
         return error_set(w->err, -EINVAL, "%s: given twice", f->name);
     }
@@ -450,16 +448,19 @@ static int copy_value(struct walk *w, json::value &v, int depth)
 
 static int keep_unknown(struct walk *w, const char *key, json::value &v)
 {
-    if (w->d->extra.n > 0) {
-        buf_char(&w->d->extra, ',');
+    struct buf *b = &w->d->extra;
+    size_t before = b->n;
+    unsigned computed = computed_of(key_text(w, key));
+    if (b->n > 0) {
+        buf_char(b, ',');
     }
     copy_key(w, key);
-    return copy_value(w, v, 1);
-}
-
-static bool may_be_unknown(const struct decoder *d, const struct field *f)
-{
-    return !(bit_of(f) & d->sets.of[RECORD_SAMPLE] & d->sets.of[RECORD_USAGE]) && !f->tells;
+    int r = copy_value(w, v, 1);
+    if (computed & w->kind) {
+        b->n = before; // looked at like any other, but gtap's own
+    }
+    w->computed |= computed;
+    return r;
 }
 
 static int take_member(struct walk *w, json::field &member)
@@ -470,11 +471,11 @@ static int take_member(struct walk *w, json::field &member)
     if (r < 0) {
         return r;
     }
-    if (f == nullptr || !(w->known & bit_of(f))) {
+    if (f == nullptr || !(w->known & field_bit(f))) {
         return keep_unknown(w, key, member.value());
     }
     r = take_field(w, f, member.value());
-    return r < 0 && w->guessed && may_be_unknown(w->d, f) ? UNSURE : r;
+    return r < 0 && w->guessed && draft_may_be_unknown(&w->d->sets, f) ? UNSURE : r;
 }
 
 // Notes the known fields that are given, whatever their values.
@@ -483,7 +484,7 @@ static int note_member(struct walk *w, json::field &member)
     const struct field *f;
     int r = find_field(w, member, &f);
     if (r == 0 && f && !token_is_null(token_of(member.value()))) {
-        w->d->draft.given |= bit_of(f);
+        w->d->draft.given |= field_bit(f);
     }
     return r;
 }
@@ -521,7 +522,8 @@ template <auto take> static int each_member(struct walk *w)
     return w->doc.current_location().get(rest) ? 0 : refuse_byte(w->err, w->text, rest);
 }
 
-// The second look at a record that has fields of both kinds: only those of its own are known.
+// The second look at a record that has fields of both kinds, or computed ones of its own: now only
+// those of its own are known, and the computed ones are left aside.
 static int read_again(struct walk *w, enum record_kind *ret)
 {
     struct decoder *d = w->d;
@@ -534,6 +536,7 @@ static int read_again(struct walk *w, enum record_kind *ret)
     }
     w->known = d->sets.of[*ret];
     w->guessed = false;
+    w->kind = FIELD_OF(*ret);
     if (w->err) {
         w->err->code = 0; // of the first look
     }
@@ -548,7 +551,8 @@ static int read_record(struct walk *w, enum record_kind *ret)
         r = draft_kind(&d->sets, d->draft.given, ret, w->err);
     }
     bool foreign = r == 0 && (d->draft.seen & ~d->sets.of[*ret]) != 0;
-    return r == UNSURE || foreign ? read_again(w, ret) : r;
+    bool computed = r == 0 && (w->computed & FIELD_OF(*ret)) != 0;
+    return r == UNSURE || foreign || computed ? read_again(w, ret) : r;
 }
 
 struct decoder *decoder_new(void)

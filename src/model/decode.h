@@ -22,8 +22,9 @@ enum { DECODER_PADDING = 64 };
 // Decodes one JSON object of either kind. The kind is told by its fields: one with a token or
 // latency field (prompt_tokens, completion_tokens, latency_ms) is usage, one with a GPU
 // measurement is a sample. Strings are copied to the arena, so `text` may be reused at once.
-// Sets all of *ret but shard, seq and position; event_id is absent when the producer gave none;
-// the digest is set.
+// Unknown fields are kept as they are, but for those that gtap adds in an export
+// (model/computed.h). Sets all of *ret but shard, seq and position; event_id is absent when the
+// producer gave none; the digest is set.
 //
 // -EINVAL with a message "field: what is wrong" for a bad record: not JSON, not an object, a
 // wrong type, a missing field, a negative or non-finite number, a field given twice, cached >

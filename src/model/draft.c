@@ -24,6 +24,11 @@ struct field_sets record_field_sets(void)
     return sets;
 }
 
+bool draft_may_be_unknown(const struct field_sets *sets, const struct field *f)
+{
+    return !(field_bit(f) & sets->of[RECORD_SAMPLE] & sets->of[RECORD_USAGE]) && !f->tells;
+}
+
 int draft_kind(const struct field_sets *sets, uint64_t given, enum record_kind *ret,
                struct error *err)
 {

@@ -16,6 +16,14 @@ struct field_sets {
 
 struct field_sets record_field_sets(void);
 
+static inline uint64_t field_bit(const struct field *f)
+{
+    return UINT64_C(1) << (f - record_fields);
+}
+
+// Whether a record of the kind that has no such field may have it as an unknown one.
+bool draft_may_be_unknown(const struct field_sets *sets, const struct field *f) GTAP_PURE;
+
 struct draft {
     uint64_t seen;  // named, be it with null
     uint64_t given; // seen with a value, which is in value[] and has passed field_check()

@@ -9,8 +9,10 @@
 #define NOON (INT64_C(1795435200) * NS_PER_S) // 2026-11-23T12:00:00Z
 
 #define SAMPLE_START "{\"ts\":9,\"host\":\"h\",\"gpu_index\":0,\"power_w\":1"
-#define USAGE_START                                                                                \
-    "{\"ts\":9,\"model\":\"m\",\"prompt_tokens\":1,\"completion_tokens\":1,\"latency_ms\":1"
+#define USAGE_FIELDS                                                                               \
+    "\"ts\":9,\"model\":\"m\",\"prompt_tokens\":1,\"completion_tokens\":1,\"latency_ms\":1"
+#define USAGE_START "{" USAGE_FIELDS
+#define USAGE_REST USAGE_FIELDS "}"
 
 static int setup(void **state)
 {
@@ -341,6 +343,42 @@ static void test_long_numbers(void **state)
     assert_near(d->r.sample.sm_clock_mhz, 9007199254740992.0, 0);
 }
 
+// What gtap export added is no part of the record: read again, it says the same as before.
+static void test_computed_fields(void **state)
+{
+    struct decoding *d = *state;
+    static const struct {
+        const char *plain, *exported, *extra;
+    } rows[] = {
+        {USAGE_START ",\"x\":1}",
+         USAGE_START ",\"x\":1,\"start\":\"1970-01-01T00:00:08.999Z\",\"cost_per_token\":1e-6,"
+                     "\"cost_nusd\":1,\"cost_in_nusd\":1,\"cost_out_nusd\":0,\"energy_j\":null,"
+                     "\"unpriced_ns\":0,\"final\":true,\"late\":false,\"revision\":1,"
+                     "\"method\":\"weighted\",\"partition\":0}",
+         "\"x\":1"},
+        {USAGE_START "}", "{\"partition\":3,\"final\":[{}]," USAGE_REST, NULL},
+        {SAMPLE_START "}", SAMPLE_START ",\"partition\":0}", NULL},
+        // Of a sample gtap computes nothing else: these are the producer's.
+        {SAMPLE_START ",\"method\":\"a\",\"final\":1}",
+         SAMPLE_START ",\"method\":\"a\",\"partition\":0,\"final\":1}",
+         "\"method\":\"a\",\"final\":1"},
+        // Within an unknown field they are part of it.
+        {USAGE_START ",\"x\":{\"partition\":1}}",
+         USAGE_START ",\"x\":{\"partition\":1},\"partition\":2}", "\"x\":{\"partition\":1}"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        read_ok(d, rows[i].plain);
+        uint64_t digest = d->r.digest;
+        assert_str(d->r.extra, rows[i].extra);
+        read_ok(d, rows[i].exported);
+        assert_str(d->r.extra, rows[i].extra);
+        assert_true(d->r.digest == digest);
+    }
+    // They are text like any other: what is not well-formed is refused.
+    assert_i64(decoding_read(d, str_of(USAGE_START ",\"final\":tru}")), -EINVAL);
+    assert_i64(decoding_read(d, str_of(USAGE_START ",\"partition\":[1}")), -EINVAL);
+}
+
 static void test_no_error_wanted(void **state)
 {
     struct decoding *d = *state;
@@ -357,5 +395,6 @@ int main(void)
                     T(test_least_usage), T(test_one_gpu), T(test_owns_its_texts),
                     T(test_stays_usable), T(test_text_that_is_no_text), T(test_length_of_text),
                     T(test_length_of_record), T(test_dense_record), T(test_nesting),
-                    T(test_number_of_gpus), T(test_long_numbers), T(test_no_error_wanted));
+                    T(test_number_of_gpus), T(test_long_numbers), T(test_computed_fields),
+                    T(test_no_error_wanted));
 }
