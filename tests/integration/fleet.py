@@ -56,6 +56,8 @@ def requests(n=400, seed=4):
             line["ttft_ms"] = latency // 4
         if number % 7 == 0:
             line["cached_prompt_tokens"] = line["prompt_tokens"] // 2
+        if number % 11 == 0:
+            line["trace"] = {"id": number, "tags": ["a", "\u00fc"]}  # no field of gtap's: kept
         if number % 40:
             line.update({"host": host, "gpu_index": index}, **({"site": site} if site else {}))
         yield second, line

@@ -72,7 +72,7 @@ class Export(Night):
                 rows = self.export(collection)
                 self.assertTrue(rows)
                 for row in rows:
-                    self.assertLessEqual(set(row), set(names))
+                    self.assertLessEqual(set(row), set(names) | {"trace"})
                     self.assertLessEqual(set(computed.split()), set(row))
                 lines = self.export_csv(collection)
                 self.assertEqual(set(lines[0]), set(names))
@@ -164,6 +164,15 @@ class Export(Night):
         self.gtap.meter(other, self.write("again.ndjson", lines))
         self.assert_verified(other)
         self.assertEqual(self.gtap.computed(other), self.gtap.computed(self.store))
+        for collection in ("token_usage", "gpu_metrics"):
+            texts = [re.sub(r'"(late|revision)":\w+,', "", self.gtap.run(
+                "export", collection, "--store", store).stdout) for store in (self.store, other)]
+            self.assertEqual(sorted(texts[0].splitlines()), sorted(texts[1].splitlines()))
+        self.assertIn('"trace":{"id":', texts[0] + "".join(lines))
+        again = self.gtap.meter(self.store, self.write("twice.ndjson", lines))
+        self.assertIn("gtap: stored 0 records ", again.stderr)
+        self.assertIn(f"{len(lines):,} duplicates ignored", again.stderr)
+        self.assertNotIn("conflict", again.stderr)
 
 
 class Prices(Night):
