@@ -151,10 +151,16 @@ static void set_up(struct sweep *s, const struct gpu *g, int64_t from, int64_t t
     s->billed_ns = s->bill_nusd = 0;
     s->idle_energy = 0;
     s->idle_has_energy = false;
-    for (size_t i = 0; i < g->n_running; i++)
+    for (size_t i = 0; i < g->n_running; i++) {
+        if (i + PREFETCH < g->n_running)
+            request_prefetch(g->uses[g->running[i + PREFETCH]].request);
         add_slot(s, &g->uses[g->running[i]], from, to, settings);
-    for (size_t i = g->at_use; i < g->n_uses && g->uses[i].start < to; i++)
+    }
+    for (size_t i = g->at_use; i < g->n_uses && g->uses[i].start < to; i++) {
+        if (i + PREFETCH < g->n_uses)
+            request_prefetch(g->uses[i + PREFETCH].request);
         add_slot(s, &g->uses[i], from, to, settings);
+    }
     set_weights(s);
     reserve_shares(s);
     sort_marks(s->marks, s->n_marks, s->mark_scratch);
@@ -404,6 +410,8 @@ static void sum_slots(struct sweep *s, int64_t from, int64_t to)
 {
     for (size_t i = 0; i < s->n_slots; i++) {
         const struct slot *slot = &s->slots[i];
+        if (i + PREFETCH < s->n_slots)
+            request_prefetch(s->slots[i + PREFETCH].use->request);
         struct row_sum *row = &s->rows[slot->row];
         const struct request *r = slot->use->request;
         struct token_parts tokens = tokens_in_window(slot->use, from, to);

@@ -188,6 +188,8 @@ static void charge_requests(struct engine *e, const struct window *w, size_t fir
 {
     for (size_t i = 0; i < e->sweep.n_slots; i++) {
         const struct slot *slot = &e->sweep.slots[i];
+        if (i + PREFETCH < e->sweep.n_slots)
+            request_prefetch(e->sweep.slots[i + PREFETCH].use->request);
         struct request *r = slot->use->request;
         charge(r, slot, w->final);
         if (slot->use->part != 0 || r->end > w->to)
@@ -269,6 +271,8 @@ static struct usage_cost cost_of(const struct ending *ending, const struct windo
 static void count_unpriced(struct engine *e, bool final)
 {
     for (size_t i = 0; i < e->n_ending; i++) {
+        if (i + PREFETCH < e->n_ending)
+            request_prefetch(e->ending[i + PREFETCH].request);
         const struct request *r = e->ending[i].request;
         bool unpriced = r->unpriced || (!final && r->unpriced_ahead);
         if (e->ending[i].row != SIZE_MAX && unpriced)
@@ -292,6 +296,8 @@ static void hand_out_rows(struct engine *e, const struct window *w, const struct
 static void hand_out_costs(struct engine *e, const struct window *w, const struct engine_sink *sink)
 {
     for (size_t i = 0; i < e->n_ending && sink->cost; i++) {
+        if (i + PREFETCH < e->n_ending)
+            request_prefetch(e->ending[i + PREFETCH].request);
         struct usage_cost cost = cost_of(&e->ending[i], w);
         sink->cost(sink->ctx, &cost);
     }
