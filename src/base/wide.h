@@ -77,6 +77,15 @@ static inline struct dd dd_div(struct dd a, struct dd b)
     return dd_add(q, (struct dd){q3, 0});
 }
 
+// a / b, as exact as dd_div and faster: a has but one part.
+static inline struct dd dd_ratio(double a, struct dd b)
+{
+    double q1 = a / b.hi;
+    struct dd p = dd_two_prod(q1, b.hi);
+    double rest = (a - p.hi) - p.lo - q1 * b.lo; // a - p.hi is exact
+    return dd_quick_sum(q1, rest / b.hi);
+}
+
 static inline struct dd dd_of_double(double v)
 {
     return (struct dd){v, 0};
@@ -85,9 +94,9 @@ static inline struct dd dd_of_double(double v)
 // Exact for |v| < 2^106; beyond that rounded, the same way everywhere.
 static inline struct dd dd_of_u128(u128 v)
 {
-    double top = (double)(uint64_t)(v >> 96) * 0x1p96;
-    double high = (double)(uint64_t)((v >> 48) & 0xffffffffffff) * 0x1p48;
-    double low = (double)(uint64_t)(v & 0xffffffffffff);
+    double top = (double)(int64_t)(v >> 96) * 0x1p96;
+    double high = (double)(int64_t)((v >> 48) & 0xffffffffffff) * 0x1p48;
+    double low = (double)(int64_t)(v & 0xffffffffffff);
     return dd_add((struct dd){top, 0}, dd_two_sum(high, low));
 }
 
@@ -95,34 +104,6 @@ static inline struct dd dd_of_i64(int64_t v)
 {
     return v < 0 ? dd_sub((struct dd){0, 0}, dd_of_u128((u128)(-(i128)v)))
                  : dd_of_u128((u128)(uint64_t)v);
-}
-
-// A running sum of four doubles, for integrals whose steps differ by more than a double-double's
-// precision: what the first loses to rounding the next one keeps (a cascade of exact two-sums).
-struct long_sum {
-    double c[4];
-};
-
-static inline void long_sum_add(struct long_sum *s, struct dd step)
-{
-    double terms[2] = {step.hi, step.lo};
-    for (int t = 0; t < 2; t++) {
-        double rest = terms[t];
-        for (int i = 0; i < 4; i++) {
-            struct dd sum = dd_two_sum(s->c[i], rest);
-            s->c[i] = sum.hi;
-            rest = sum.lo;
-        }
-    }
-}
-
-// now - then. Each addition is good to 2^-104 of its own result, cancellation or not.
-static inline struct dd long_sum_since(const struct long_sum *now, const struct long_sum *then)
-{
-    struct dd d = dd_two_sum(now->c[0], -then->c[0]);
-    for (int i = 1; i < 4; i++)
-        d = dd_add(d, dd_two_sum(now->c[i], -then->c[i]));
-    return d;
 }
 
 static inline double dd_value(struct dd a)

@@ -1,5 +1,6 @@
 #include "cost/sweep.h"
 
+#include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -128,6 +129,15 @@ static void add_slot(struct sweep *s, const struct use *u, int64_t from, int64_t
         add_mark(s, r->end, index);
 }
 
+static double power_unit(const struct gpu *g, int64_t to)
+{
+    double most = 1;
+    for (size_t i = g->at_piece; i < g->n_pieces && g->pieces[i].from < to; i++)
+        if (g->pieces[i].power_w > most) // not where it is unknown, NAN
+            most = g->pieces[i].power_w;
+    return ldexp(1, MIN(ilogb(most) + 1, DBL_MAX_EXP - 1));
+}
+
 static void reserve_shares(struct sweep *s)
 {
     size_t needed = 2 * s->n_slots + s->n_rows + 2;
@@ -149,6 +159,7 @@ static void set_up(struct sweep *s, const struct gpu *g, int64_t from, int64_t t
     s->n_slots = s->n_marks = s->n_members = s->n_rows = s->n_active = 0;
     s->weight_sum = 0;
     s->billed_ns = s->bill_nusd = 0;
+    s->power_unit = power_unit(g, to);
     s->idle_energy = 0;
     s->idle_has_energy = false;
     for (size_t i = 0; i < g->n_running; i++) {
@@ -183,7 +194,7 @@ static void enter_phase(struct sweep *s, struct slot *slot, bool decoding)
 // Credits a slot with what it earned since its phase, or the span, began.
 static void collect(struct sweep *s, struct slot *slot)
 {
-    struct dd weighted = long_sum_since(&s->now.weighted, &slot->since.weighted);
+    struct dd weighted = fixed_since(&s->now.weighted, &slot->since.weighted);
     struct dd equal = dd_sub(s->now.equal, slot->since.equal);
     if (slot->first < 0) {
         struct dd half = {equal.hi / 2, equal.lo / 2};
@@ -196,10 +207,10 @@ static void collect(struct sweep *s, struct slot *slot)
         *side = dd_add(*side, dd_add(dd_mul(dd_of_u128(slot->weight), weighted), equal));
     }
     if (s->now.powered_ns > slot->since.powered_ns) {
-        struct dd weighted_j = long_sum_since(&s->now.weighted_j, &slot->since.weighted_j);
-        struct dd joules = dd_mul(dd_of_u128(slot->weight), weighted_j);
-        joules = dd_add(joules, dd_sub(s->now.equal_j, slot->since.equal_j));
-        slot->energy += dd_value(joules);
+        struct dd weighted_j = fixed_since(&s->now.weighted_j, &slot->since.weighted_j);
+        double equal_j = dd_value(dd_sub(s->now.equal_j, slot->since.equal_j));
+        slot->energy += dd_value(dd_mul(dd_of_u128(slot->weight), weighted_j)) * s->power_unit;
+        slot->energy += equal_j;
         slot->has_energy = true;
     }
     slot->since = s->now;
@@ -333,11 +344,11 @@ static void close_span(struct sweep *s, int64_t at, int64_t price)
 
 // ---- walking along -------------------------------------------------------------------------
 
-static void pass_weighted(struct integrals *now, struct dd step, bool powered, double power_w)
+static void pass_weighted(struct sweep *s, struct dd step, bool powered, double power_w)
 {
-    long_sum_add(&now->weighted, step);
+    fixed_add(&s->now.weighted, step);
     if (powered)
-        long_sum_add(&now->weighted_j, dd_mul(step, dd_of_double(power_w)));
+        fixed_add(&s->now.weighted_j, dd_mul(step, dd_of_double(power_w / s->power_unit)));
 }
 
 static void pass_equal(struct integrals *now, struct dd step, bool powered, double power_w)
@@ -351,19 +362,19 @@ static void pass_equal(struct integrals *now, struct dd step, bool powered, doub
 static void pass_time(struct sweep *s, const struct piece *p, int64_t dt)
 {
     bool powered = !isnan(p->power_w);
-    struct dd time = dd_of_i64(dt);
+    double time = (double)dt; // exact: a window is an hour at most
     if (s->n_active == 0) {
         *(p->covered ? &s->idle_ns : &s->unattributed_ns) += dt;
         if (powered) {
-            s->idle_energy += p->power_w * (double)dt;
+            s->idle_energy += p->power_w * time;
             s->idle_has_energy = true;
         }
         return;
     }
     if (s->weight_sum > 0)
-        pass_weighted(&s->now, dd_div(time, dd_of_u128(s->weight_sum)), powered, p->power_w);
+        pass_weighted(s, dd_ratio(time, dd_of_u128(s->weight_sum)), powered, p->power_w);
     else
-        pass_equal(&s->now, dd_div(time, dd_of_double((double)s->n_active)), powered, p->power_w);
+        pass_equal(&s->now, dd_ratio(time, dd_of_double((double)s->n_active)), powered, p->power_w);
     s->now.powered_ns += powered ? dt : 0;
 }
 

@@ -16,14 +16,14 @@
 // Internal to src/cost.
 #pragma once
 
-#include "base/wide.h"
+#include "base/fixed.h"
 #include "cost/apportion.h"
 #include "cost/gpu.h"
 
 // The running integrals at some instant. The energy ones (_j) integrate power as well, in
 // watt-nanoseconds; powered_ns counts time with known power.
 struct integrals {
-    struct long_sum weighted, weighted_j;
+    struct fixed weighted, weighted_j; // the latter in units of sweep.power_unit
     struct dd equal, equal_j;
     int64_t powered_ns;
 };
@@ -93,6 +93,7 @@ struct sweep {
     u128 weight_sum;
     size_t n_active;
     int64_t idle_ns, unattributed_ns; // in this span
+    double power_unit;                // W, a power of two: no piece of this window draws more
     double idle_energy;
     bool idle_has_energy;
     int64_t span_from;
