@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs the Debian packages that are missing: install-deps.sh [build] [test]
+# Installs the Debian packages that are missing: install-deps.sh [build] [test] [bench]
 # Quick when nothing is. Uses sudo when not root; needs no terminal.
 set -euo pipefail
 
@@ -11,14 +11,16 @@ test=(
     clang clang-format clang-tidy libclang-rt-14-dev llvm
     libcmocka-dev libjansson-dev python3 python3-jsonschema sqlite3 procps util-linux mount
 )
+bench=(libjansson-dev python3 zstd)
 
 wanted=()
 for group in "${@:-build}"; do
     case $group in
         build) wanted+=("${build[@]}") ;;
         test) wanted+=("${test[@]}") ;;
+        bench) wanted+=("${bench[@]}") ;;
         *)
-            echo "usage: $0 [build] [test]" >&2
+            echo "usage: $0 [build] [test] [bench]" >&2
             exit 2
             ;;
     esac
