@@ -56,6 +56,7 @@ struct engine {
     size_t n_ending, cap_ending;
     struct gpu_bill *bills;
     size_t n_bills, cap_bills;
+    bool any_unpriced; // some request that runs in this window has time without a price
 };
 
 struct str engine_text(const struct engine *e, uint32_t id); // NO_TEXT: absent

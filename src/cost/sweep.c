@@ -8,7 +8,6 @@
 
 #include "base/alloc.h"
 #include "base/sort.h"
-#include "cost/tokens.h"
 
 #define NUSD_HOUR_NS 3.6e12 // a price in nano-USD per hour, over this, is nano-USD per ns
 
@@ -41,53 +40,57 @@ static int bits(uint64_t v)
     return v ? 64 - __builtin_clzll(v) : 0;
 }
 
-// amount / divisor by long division, in two steps of 52 bits.
-static struct rate rate_of(uint64_t amount, uint64_t divisor)
+// Sets *ret to amount / divisor times 2^exponent, cut off at 104 or 105 bits, by long division in
+// two steps of 52 bits; returns the exponent. Of nothing it is the largest there is.
+static int divide(uint64_t amount, uint64_t divisor, u128 *ret)
 {
+    *ret = 0;
     if (amount == 0 || divisor == 0)
-        return (struct rate){0, INT_MAX};
+        return INT_MAX;
     int up = 64 - bits(amount), down = 64 - bits(divisor);
     uint64_t a = amount << up, d = divisor << down;
-    u128 first = ((u128)a << MANTISSA_STEP) / d, rest = ((u128)a << MANTISSA_STEP) % d;
-    u128 second = (rest << MANTISSA_STEP) / d;
-    return (struct rate){first << MANTISSA_STEP | second, MANTISSA_BITS + up - down};
+    u128 first = ((u128)a << MANTISSA_STEP) / d;
+    u128 rest = ((u128)a << MANTISSA_STEP) - first * d;
+    *ret = first << MANTISSA_STEP | (rest << MANTISSA_STEP) / d;
+    return MANTISSA_BITS + up - down;
 }
 
-// coefficient * tokens per ns of the phase and GPU.
-static struct rate phase_rate(int32_t coefficient, int64_t tokens, int64_t length, uint32_t n_gpus)
+// The weight of a phase: coefficient * tokens per ns of the phase and GPU.
+static int weigh(int32_t coefficient, int64_t tokens, int64_t length, uint32_t n_gpus, u128 *ret)
 {
-    return rate_of((uint64_t)coefficient * (uint64_t)tokens, (uint64_t)length * n_gpus);
+    return divide((uint64_t)coefficient * (uint64_t)tokens, (uint64_t)length * n_gpus, ret);
 }
 
-static void set_rates(struct slot *slot, const struct request *r, const struct settings *s)
+static void weigh_slot(struct slot *slot, const struct request *r, const struct settings *s)
 {
-    slot->rate_in = slot->rate_out = (struct rate){0, INT_MAX};
+    slot->exponent_in = slot->exponent_out = INT_MAX;
     if (s->method == METHOD_EQUAL)
         return;
     int64_t prefill = r->first < 0 ? r->end - r->start : r->first - r->start;
     int64_t decode = r->first < 0 ? r->end - r->start : r->end - r->first;
-    slot->rate_in = phase_rate(s->weight_in, r->prompt - r->cached, prefill, r->n_gpus);
-    slot->rate_out = phase_rate(s->weight_out, r->completion, decode, r->n_gpus);
+    slot->exponent_in =
+        weigh(s->weight_in, r->prompt - r->cached, prefill, r->n_gpus, &slot->weight_in);
+    slot->exponent_out = weigh(s->weight_out, r->completion, decode, r->n_gpus, &slot->weight_out);
 }
 
-static u128 rate_in_unit(struct rate r, int unit)
+static u128 in_unit(u128 weight, int exponent, int unit)
 {
-    int shift = r.exponent - unit;
-    return r.mantissa == 0 || shift > 127 ? 0 : r.mantissa >> shift;
+    int shift = exponent - unit;
+    return weight == 0 || shift > 127 ? 0 : weight >> shift;
 }
 
-// Turns the rates into integers in the unit of the largest.
-static void set_weights(struct sweep *s)
+// Brings all weights to the unit of the largest.
+static void unify_weights(struct sweep *s)
 {
     int unit = INT_MAX;
     for (size_t i = 0; i < s->n_slots; i++) {
-        unit = MIN(unit, s->slots[i].rate_in.exponent);
-        unit = MIN(unit, s->slots[i].rate_out.exponent);
+        unit = MIN(unit, s->slots[i].exponent_in);
+        unit = MIN(unit, s->slots[i].exponent_out);
     }
     for (size_t i = 0; i < s->n_slots; i++) {
         struct slot *slot = &s->slots[i];
-        slot->weight_in = rate_in_unit(slot->rate_in, unit);
-        slot->weight_out = rate_in_unit(slot->rate_out, unit);
+        slot->weight_in = in_unit(slot->weight_in, slot->exponent_in, unit);
+        slot->weight_out = in_unit(slot->weight_out, slot->exponent_out, unit);
     }
 }
 
@@ -121,8 +124,14 @@ static void add_slot(struct sweep *s, const struct use *u, int64_t from, int64_t
     ARRAY_RESERVE(s->slots, s->n_slots, s->cap_slots);
     uint32_t index = (uint32_t)s->n_slots++;
     struct slot *slot = &s->slots[index];
-    *slot = (struct slot){.use = u, .first = r->first, .row = row_index(s, r->group)};
-    set_rates(slot, r, settings);
+    *slot = (struct slot){
+        .use = u,
+        .first = r->first,
+        .row = row_index(s, r->group),
+        .tokens = tokens_in_window(u, from, to),
+        .requests = u->part == 0 && r->end <= to ? r->requests : 0,
+    };
+    weigh_slot(slot, r, settings);
     if (r->first > from && r->first > r->start && r->first <= to && r->first < r->end)
         add_mark(s, r->first, index);
     if (r->end <= to)
@@ -172,7 +181,7 @@ static void set_up(struct sweep *s, const struct gpu *g, int64_t from, int64_t t
             request_prefetch(g->uses[i + PREFETCH].request);
         add_slot(s, &g->uses[i], from, to, settings);
     }
-    set_weights(s);
+    unify_weights(s);
     reserve_shares(s);
     sort_marks(s->marks, s->n_marks, s->mark_scratch);
 }
@@ -417,26 +426,21 @@ static void sweep_piece(struct sweep *s, struct cursor *c, const struct piece *p
 
 // ---- rounding the window off ---------------------------------------------------------------
 
-static void sum_slots(struct sweep *s, int64_t from, int64_t to)
+static void sum_slots(struct sweep *s)
 {
     for (size_t i = 0; i < s->n_slots; i++) {
         const struct slot *slot = &s->slots[i];
-        if (i + PREFETCH < s->n_slots)
-            request_prefetch(s->slots[i + PREFETCH].use->request);
         struct row_sum *row = &s->rows[slot->row];
-        const struct request *r = slot->use->request;
-        struct token_parts tokens = tokens_in_window(slot->use, from, to);
-        row->prompt += tokens.prompt;
-        row->cached += tokens.cached;
-        row->completion += tokens.completion;
+        row->prompt += slot->tokens.prompt;
+        row->cached += slot->tokens.cached;
+        row->completion += slot->tokens.completion;
+        row->requests += slot->requests;
         row->cost_in += slot->cost_in;
         row->cost_out += slot->cost_out;
         row->unpriced_ns += slot->unpriced_ns;
         row->time = dd_add(row->time, slot->earned);
         row->energy += slot->has_energy ? slot->energy : 0;
         row->has_energy |= slot->has_energy;
-        if (slot->use->part == 0 && r->end <= to)
-            row->requests += r->requests;
     }
 }
 
@@ -470,6 +474,6 @@ void sweep_window(struct sweep *s, const struct gpu *g, int64_t from, int64_t to
     }
     if (last)
         close_span(s, MIN(last->to, to), last->price_nusd);
-    sum_slots(s, from, to);
+    sum_slots(s);
     finish_quiet_rows(s);
 }

@@ -19,6 +19,7 @@
 #include "base/fixed.h"
 #include "cost/apportion.h"
 #include "cost/gpu.h"
+#include "cost/tokens.h"
 
 // The running integrals at some instant. The energy ones (_j) integrate power as well, in
 // watt-nanoseconds; powered_ns counts time with known power.
@@ -28,21 +29,16 @@ struct integrals {
     int64_t powered_ns;
 };
 
-// A positive rational number, mantissa * 2^-exponent, its mantissa cut off at 104 or 105 bits. A
-// mantissa of 0 is 0.
-struct rate {
-    u128 mantissa;
-    int exponent;
-};
-
 // A request in the window being swept.
 struct slot {
     const struct use *use;
-    int64_t first; // of the request; -1 none
-    struct rate rate_in, rate_out;
-    u128 weight_in, weight_out; // the rates, in the window's unit
-    u128 weight;                // what counts in the phase it is in
-    uint32_t row;               // index into sweep.rows
+    int64_t first;                 // of the request; -1 none
+    struct token_parts tokens;     // in this window
+    int64_t requests;              // that end in it; counted on the first of its GPUs
+    u128 weight_in, weight_out;    // in the window's unit
+    int exponent_in, exponent_out; // until that is known: they are times 2^-exponent
+    uint32_t row;                  // index into sweep.rows
+    u128 weight;                   // what counts in the phase it is in
     bool active;
     bool decoding;          // it has passed its first token
     struct integrals since; // when its phase, or the span, began

@@ -192,7 +192,8 @@ static void charge_requests(struct engine *e, const struct window *w, size_t fir
             request_prefetch(e->sweep.slots[i + PREFETCH].use->request);
         struct request *r = slot->use->request;
         charge(r, slot, w->final);
-        if (slot->use->part != 0 || r->end > w->to)
+        e->any_unpriced |= r->unpriced_ns + r->unpriced_ahead > 0;
+        if (slot->use->part != 0 || slot->use->end > w->to)
             continue;
         ARRAY_RESERVE(e->ending, e->n_ending, e->cap_ending);
         e->ending[e->n_ending++] = (struct ending){r, first_row + slot->row};
@@ -270,9 +271,7 @@ static struct usage_cost cost_of(const struct ending *ending, const struct windo
 
 static void count_unpriced(struct engine *e, bool final)
 {
-    for (size_t i = 0; i < e->n_ending; i++) {
-        if (i + PREFETCH < e->n_ending)
-            request_prefetch(e->ending[i + PREFETCH].request);
+    for (size_t i = 0; i < e->n_ending && e->any_unpriced; i++) {
         const struct request *r = e->ending[i].request;
         bool unpriced = r->unpriced || (!final && r->unpriced_ahead);
         if (e->ending[i].row != SIZE_MAX && unpriced)
@@ -308,6 +307,7 @@ static void hand_out_costs(struct engine *e, const struct window *w, const struc
 static void compute_window(struct engine *e, const struct window *w, const struct engine_sink *sink)
 {
     e->n_rows = e->n_ending = e->n_bills = 0;
+    e->any_unpriced = false;
     compute_unplaced(e, w);
     for (size_t i = 0; i < e->n_gpus; i++)
         compute_gpu(e, e->gpus[i], w);
