@@ -5,7 +5,7 @@
 #include "input/input.h"
 #include "pipeline/parcel.h"
 
-enum { SOURCE_PARCELS = 4 };
+enum { SOURCE_PARCELS = 8 };
 
 // The meter's view of a source. The thread touches nothing here but `input` and the queues.
 struct source {
