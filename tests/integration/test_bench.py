@@ -17,9 +17,9 @@ class Bench(support.Case):
         self.assertEqual(os.listdir(self.gtap.folder), [], "it left something behind")
         return done.stdout
 
-    def test_both_stores_take_all_records(self):
+    def test_all_records_are_read_and_stored(self):
         rows = json.loads(self.bench("--json"))
-        self.assertEqual([row["store"] for row in rows], ["memory:", "sqlite:"])
+        self.assertEqual([row["store"] for row in rows], ["null:", "sqlite:"])
         for row in rows:
             self.assertEqual(row["records"], 2000)
             self.assertGreater(row["records_per_second"], 0)
