@@ -9,21 +9,22 @@
 // Measured with bench/store_write.c. Each commit writes every page it touched once to the WAL, and
 // a checkpoint writes each page once to the file: pages of 16 KiB keep the trees shallow and the
 // number of writes small; a WAL of 64 MiB lets hot pages be written to the file once for many
-// commits. The cache holds the right edges of all trees and the newest hours: 64 MiB, said in
-// pages, since SQLite turns bytes into pages of 4 KiB as long as it has not read the file's own
-// size.
+// commits. A writer's cache of 64 MiB holds the right edges of all trees and the newest hours; a
+// reader, which goes through its range once, does with 16 MiB. Both are said in pages, since SQLite
+// turns bytes into pages of 4 KiB as long as it has not read the file's own size.
 //
 // The file is never mapped: whoever cuts it short would kill us by a signal instead of an error.
 static const char settings[] = "PRAGMA trusted_schema=OFF;"
                                "PRAGMA cell_size_check=ON;"
                                "PRAGMA mmap_size=0;"
-                               "PRAGMA cache_size=4096;"
+                               "PRAGMA cache_size=1024;"
                                "PRAGMA temp_store=MEMORY;";
 
 // A commit that returned is on the disk: in WAL mode that takes synchronous=FULL.
 static const char writer_settings[] = "PRAGMA page_size=16384;"
                                       "PRAGMA journal_mode=WAL;"
                                       "PRAGMA synchronous=FULL;"
+                                      "PRAGMA cache_size=4096;"
                                       "PRAGMA secure_delete=OFF;"
                                       "PRAGMA journal_size_limit=134217728;";
 
