@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/utf8.h"
 
 enum { BUF_FIRST = 64, DOUBLE_TEXT_MAX = 32, U64_DIGITS_MAX = 20 };
 
@@ -125,32 +126,6 @@ void buf_double(struct buf *b, double v)
     buf_cstr(b, text);
 }
 
-static bool in_range(unsigned char c, unsigned char low, unsigned char high)
-{
-    return c >= low && c <= high;
-}
-
-// The length of the UTF-8 character at p, 0 when it is none (table 3-7 of the Unicode standard).
-static size_t utf8_length(const unsigned char *p, size_t n)
-{
-    unsigned char c = p[0], low = 0x80, high = 0xbf;
-    size_t len = c < 0x80 ? 1 : in_range(c, 0xc2, 0xdf) ? 2 : in_range(c, 0xe0, 0xef) ? 3 : 4;
-    if ((c >= 0x80 && c < 0xc2) || c > 0xf4 || len > n) {
-        return 0;
-    }
-    if (c == 0xe0 || c == 0xf0) {
-        low = c == 0xe0 ? 0xa0 : 0x90;
-    } else if (c == 0xed || c == 0xf4) {
-        high = c == 0xed ? 0x9f : 0x8f;
-    }
-    for (size_t i = 1; i < len; i++, low = 0x80, high = 0xbf) {
-        if (!in_range(p[i], low, high)) {
-            return 0;
-        }
-    }
-    return len;
-}
-
 static void json_escape(struct buf *b, unsigned char c)
 {
     static const char names[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
@@ -166,7 +141,7 @@ static void json_body(struct buf *b, const unsigned char *p, size_t n)
 {
     size_t plain = 0, i = 0;
     while (i < n) {
-        size_t len = utf8_length(p + i, n - i);
+        size_t len = utf8_length((const char *)p + i, n - i);
         if (len > 0 && p[i] >= 0x20 && p[i] != '"' && p[i] != '\\') {
             i += len;
             continue;

@@ -49,11 +49,11 @@ static int decode(struct arena *a, struct str s, struct str *ret)
     char *out = arena_alloc(a, s.n + 1);
     size_t n = 0;
     for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] != '%') {
+        if (s.p[i] != '%' && s.p[i] != '\0') {
             out[n++] = s.p[i];
             continue;
         }
-        int high = i + 2 < s.n ? hex_value(s.p[i + 1]) : -1;
+        int high = s.p[i] == '%' && i + 2 < s.n ? hex_value(s.p[i + 1]) : -1;
         int low = high >= 0 ? hex_value(s.p[i + 2]) : -1;
         if (low < 0 || (high == 0 && low == 0)) {
             return -EINVAL;

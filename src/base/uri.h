@@ -23,7 +23,7 @@ struct uri {
 enum { URI_MAX = 4096, URI_OPTIONS_MAX = 32 };
 
 // Everything in *ret lives in the arena. -EINVAL with a message otherwise: no scheme, an empty
-// or repeated option name, a bad escape, an escaped NUL, too long.
+// or repeated option name, a bad escape, a NUL, be it escaped or not, too long.
 int uri_parse(struct arena *a, struct str text, struct uri *ret, struct error *err) GTAP_CHECK;
 
 struct str uri_option(const struct uri *u, const char *key); // absent when not given

@@ -2,6 +2,7 @@
 
 #include "base/macros.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 static int sign(int v)
 {
@@ -139,8 +140,42 @@ static void test_glob_is_not_exponential(void **state)
     assert_false(str_glob(str_of(pattern), str_of(text)));
 }
 
+static void test_utf8(void **state)
+{
+    (void)state;
+    static const struct {
+        struct str text;
+        bool want;
+    } rows[] = {
+        {STR_NONE, true},
+        {STR(""), true},
+        {STR("plain\0 text"), true},
+        {STR("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"), true},
+        {STR("\xef\xbb\xbf"), true},
+        {STR("\xf4\x8f\xbf\xbf"), true},
+        {STR("\x80"), false},
+        {STR("a\xff"), false},
+        {STR("\xc3"), false}, // cut
+        {STR("\xe2\x82"), false},
+        {STR("\xf0\x9f\x98"), false},
+        {STR("\xc0\xaf"), false}, // overlong
+        {STR("\xe0\x9f\xbf"), false},
+        {STR("\xf0\x8f\xbf\xbf"), false},
+        {STR("\xed\xa0\x80"), false},     // a surrogate
+        {STR("\xf4\x90\x80\x80"), false}, // beyond U+10FFFF
+        {STR("\xf5\x80\x80\x80"), false},
+        {STR("\xc3("), false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (utf8_valid(rows[i].text) != rows[i].want) {
+            fail_at(__FILE__, __LINE__, "row %zu\n", i);
+        }
+    }
+}
+
 int main(void)
 {
     return TEST_RUN(TEST(test_eq_and_cmp), TEST(test_starts_and_ends), TEST(test_trim),
-                    TEST(test_split), TEST(test_glob), TEST(test_glob_is_not_exponential));
+                    TEST(test_split), TEST(test_glob), TEST(test_glob_is_not_exponential),
+                    TEST(test_utf8));
 }

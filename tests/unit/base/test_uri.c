@@ -88,7 +88,11 @@ static void test_parse_refuses(void **state)
         assert_i64(err.code, -EINVAL);
         assert_true(strlen(err.msg) > 0);
     }
+    static const struct str nul[] = {STR("x:a\0b"), STR("x:p?a\0=1"), STR("x:p?a=\0")};
     struct uri u;
+    for (size_t i = 0; i < ARRAY_LEN(nul); i++) {
+        assert_i64(uri_parse(&arena, nul[i], &u, NULL), -EINVAL);
+    }
     assert_i64(uri_parse(&arena, STR_NONE, &u, NULL), -EINVAL);
 }
 
