@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/decimal.h"
 #include "base/time.h"
+#include "base/utf8.h"
 #include "cmd/flat_json.h"
 #include "model/record.h"
 
@@ -32,6 +33,12 @@ struct list {
     size_t n, cap;
 };
 
+// What records can say: nothing else would ever be equal to it.
+static bool is_text(struct str s)
+{
+    return utf8_valid(s) && (s.n == 0 || memchr(s.p, '\0', s.n) == NULL);
+}
+
 int price_entry_check(const struct price_entry *e, struct error *err)
 {
     if (e->name.n == 0 || e->name.n > RECORD_TEXT_MAX) {
@@ -39,6 +46,9 @@ int price_entry_check(const struct price_entry *e, struct error *err)
     }
     if (e->site.n > RECORD_TEXT_MAX || e->source.n > RECORD_TEXT_MAX) {
         return error_set(err, -EINVAL, "site, source: at most %d bytes", RECORD_TEXT_MAX);
+    }
+    if (!is_text(e->name) || !is_text(e->site) || !is_text(e->source)) {
+        return error_set(err, -EINVAL, "name, site, source: must be UTF-8 without NUL characters");
     }
     if (e->price_nusd_hour < 0 || e->price_nusd_hour > RECORD_PRICE_MAX) {
         return error_set(err, -EINVAL, "price: must be from 0 to 1,000,000 USD per hour");

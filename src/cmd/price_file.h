@@ -14,5 +14,5 @@ enum { PRICE_FILE_MAX = 16 << 20, PRICE_ENTRIES_MAX = 100000 };
 int price_file_parse(struct str text, struct arena *a, struct price_book *ret, struct error *err)
     GTAP_CHECK;
 
-// -EINVAL with a message: an empty or long name, a price or time out of range.
+// -EINVAL with a message: an empty or long name, texts that are not UTF-8, a price out of range.
 int price_entry_check(const struct price_entry *e, struct error *err) GTAP_CHECK;
