@@ -51,11 +51,11 @@ static void test_sample(void **state)
     assert_good(&r);
     s->utilization = 1.5;
     assert_bad(&r, "utilization: is over 1 (1.5)");
-    s->utilization = NAN;
+    s->utilization = (double)NAN;
     assert_bad(&r, "utilization: is not finite");
     s->has = SAMPLE_POWER; // what is absent is not looked at
     assert_good(&r);
-    s->power_w = INFINITY;
+    s->power_w = (double)INFINITY;
     assert_bad(&r, "power_w: is not finite");
     s->power_w = -0.25;
     assert_bad(&r, "power_w: is negative (-0.25)");
