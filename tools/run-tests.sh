@@ -53,9 +53,12 @@ configured()
     fi
 }
 
+# built DIR [target...]
 built()
 {
-    ninja -C "$1" --quiet
+    local dir=$1
+    shift
+    ninja -C "$dir" --quiet "$@"
 }
 
 # tested DIR [meson test options]
@@ -117,16 +120,19 @@ phase_tsan()
 # Replays the corpus, then looks further. New inputs stay out of the tree.
 fuzz_one()
 {
-    local program=$1 name corpus found log
+    local program=$1 name corpus found log dict=()
     name=$(basename "$program")
     corpus=tests/fuzz/corpus/${name#fuzz_}
     found=build-fuzz/found/$name
     log=build-fuzz/$name.log
+    if [[ -f tests/fuzz/dict/${name#fuzz_} ]]; then
+        dict=("-dict=tests/fuzz/dict/${name#fuzz_}")
+    fi
     mkdir -p "$found" "$corpus" build-fuzz/crashes
     if ! "${fixed_addresses[@]}" "$program" -runs=0 "$corpus" >"$log" 2>&1 ||
         ! "${fixed_addresses[@]}" "$program" -max_total_time="$fuzz_seconds" -timeout=10 \
             -rss_limit_mb=1024 -artifact_prefix="build-fuzz/crashes/$name-" \
-            "$found" "$corpus" >>"$log" 2>&1; then
+            "${dict[@]}" "$found" "$corpus" >>"$log" 2>&1; then
         tail -n 60 "$log"
         return 1
     fi
@@ -137,7 +143,7 @@ phase_fuzz()
 {
     CC=clang CXX=clang++ step "configure" configured build-fuzz --buildtype=debugoptimized \
         -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false &&
-        step "build with libFuzzer" built build-fuzz || return
+        step "build with libFuzzer" built build-fuzz fuzzers || return
     local program
     for program in build-fuzz/tests/fuzz/fuzz_*; do
         if [[ -f $program && -x $program ]]; then

@@ -1,12 +1,12 @@
-// The foreign text of src/input: lines of traces, inventories of GPUs, JSON taken apart.
+// Traces: their lines, and trace: as a whole.
 #include "fuzz.h"
 
 #include <assert.h>
+#include <unistd.h>
 
 #include "base/time.h"
-#include "input/inventory.h"
-#include "input/json_scan.h"
 #include "input/trace_format.h"
+#include "reading.h"
 
 static void lines(struct str text)
 {
@@ -29,48 +29,37 @@ static void lines(struct str text)
     }
 }
 
-static bool inside(struct str part, struct str whole)
+static size_t count_lines(struct str text)
 {
-    return part.p >= whole.p && part.p + part.n <= whole.p + whole.n;
+    size_t n = 0;
+    for (struct str line; str_split(&text, '\n', &line);) {
+        n++;
+    }
+    return n;
 }
 
-static void json(struct str text)
+// Samples every 30 s, so that what a wrong date costs is little.
+static void whole(struct str text)
 {
-    struct json_walk w;
-    struct str key, value;
-    if (json_walk_begin(&w, text, '{')) {
-        while (json_walk_member(&w, &key, &value)) {
-            assert(inside(key, text) && inside(value, text) && value.n > 0);
-        }
+    static const char options[] = "?gpus=1&every=30s&price=2.5&tenants=3";
+    struct reading r, rest;
+    int fd = memory_file(text.p, text.n);
+    reading_from(&r, "trace", fd, options, 0);
+    assert(r.n_dead <= count_lines(text));
+    if (r.result == INPUT_END) {
+        int64_t half = (int64_t)(r.n / 2);
+        reading_from(&rest, "trace", fd, options, half);
+        assert(rest.result == INPUT_END && rest.position == r.position);
+        reading_done(&rest);
     }
-    if (json_walk_begin(&w, text, '[')) {
-        while (json_walk_element(&w, &value)) {
-            assert(inside(value, text) && value.n > 0);
-        }
-    }
-}
-
-static void inventory(struct str text)
-{
-    struct arena arena = {0};
-    struct inventory inv;
-    struct error err = {0};
-    if (inventory_parse(&arena, text, STR("h"), &inv, &err) == 0) {
-        assert(inv.n > 0 && inv.n <= INVENTORY_GPUS_MAX);
-        for (uint32_t i = 1; i < inv.n && i < 16; i++) {
-            assert(gpu_key_cmp(&inv.gpus[i - 1].gpu, &inv.gpus[i].gpu) != 0);
-        }
-    } else {
-        assert(err.code < 0 && err.msg[0] != '\0');
-    }
-    arena_done(&arena);
+    reading_done(&r);
+    close(fd);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str text = {(const char *)data, size};
     lines(text);
-    json(text);
-    inventory(text);
+    whole(text);
     return 0;
 }
