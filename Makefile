@@ -45,7 +45,7 @@ build-clang/build.ninja:
 test: test-deps ## everything: gcc, clang, ASan, UBSan, TSan, fuzzing, integration, end to end
 	tools/run-tests.sh
 
-test-clean: ## `make demo` in a fresh Debian 12 root (debootstrap; needs root)
+test-clean: ## `make demo` and `make test` in a fresh Debian 12 root (debootstrap; needs root)
 	tests/integration/clean-root.sh
 
 bench: ## the benchmarks; writes bench/RESULTS.md (20 minutes at most)
