@@ -18,21 +18,23 @@ const char inventory_built_in[] =
     "\"sm_clock_mhz\":1410,\"price_per_hour_usd\":3.2}]";
 
 // The array of GPUs: the text itself, or what an object has under "gpus".
-static bool begin_gpus(struct json_walk *w, struct str json)
+static int begin_gpus(struct json_walk *w, struct str json, struct error *err)
 {
     struct json_walk members;
-    struct str key, value;
+    struct str key, value, gpus = STR_NONE;
     if (json_walk_begin(w, json, '[')) {
-        return true;
+        return 0;
     }
-    if (!json_walk_begin(&members, json, '{')) {
-        return false;
+    bool object = json_walk_begin(&members, json, '{');
+    while (object && json_walk_member(&members, &key, &value)) {
+        bool found = str_eq(key, STR("gpus"));
+        if (found && str_present(gpus)) {
+            return error_set(err, -EINVAL, "gpus: given twice");
+        }
+        gpus = found ? value : gpus;
     }
-    bool found = false;
-    while (json_walk_member(&members, &key, &value)) {
-        found = found || (str_eq(key, STR("gpus")) && json_walk_begin(w, value, '['));
-    }
-    return found && !members.failed;
+    bool good = object && !members.failed && str_present(gpus) && json_walk_begin(w, gpus, '[');
+    return good ? 0 : error_set(err, -EINVAL, "not a JSON array of GPUs");
 }
 
 static void add_member(struct buf *b, const char *key)
@@ -78,23 +80,40 @@ static int complete(struct buf *b, struct str gpu, struct str host, uint32_t ind
     return w.failed || !buf_ok(b) ? error_set(err, -EINVAL, "not JSON") : 0;
 }
 
-static bool taken(const struct inventory *inv, const struct gpu_key *key)
+enum { INDEX_WORDS = RECORD_GPU_INDEX_MAX / 64 + 1 };
+
+static bool same_group(const struct gpu_key *a, const struct gpu_key *b)
 {
-    uint32_t i = 0;
-    while (i < inv->n && gpu_key_cmp(&inv->gpus[i].gpu, key) != 0) {
-        i++;
-    }
-    return i < inv->n;
+    return a->instance == b->instance && str_eq(a->host, b->host);
 }
 
-static void add_gpu(struct inventory *inv, const struct gpu_sample *gpu)
+// The first index from `from` on that no bit says is taken; beyond RECORD_GPU_INDEX_MAX: none.
+static int32_t next_free(const uint64_t *taken, int32_t from)
 {
-    struct gpu_sample *at = &inv->gpus[inv->n];
-    *at = *gpu;
-    while (taken(inv, &at->gpu)) {
-        at->gpu.index++;
+    int32_t i = from;
+    while (i <= RECORD_GPU_INDEX_MAX && (taken[i / 64] >> (i % 64) & 1)) {
+        i++;
     }
-    inv->n++;
+    return i;
+}
+
+static int add_gpu(struct inventory *inv, const struct gpu_sample *gpu, struct error *err)
+{
+    uint64_t taken[INDEX_WORDS] = {0};
+    for (uint32_t i = 0; i < inv->n; i++) {
+        const struct gpu_key *other = &inv->gpus[i].gpu;
+        if (same_group(other, &gpu->gpu)) {
+            taken[other->index / 64] |= UINT64_C(1) << (other->index % 64);
+        }
+    }
+    int32_t index = next_free(taken, gpu->gpu.index);
+    if (index > RECORD_GPU_INDEX_MAX) {
+        return error_set(err, -EINVAL, "gpu_index: %d is taken, and so is every one above",
+                         gpu->gpu.index);
+    }
+    inv->gpus[inv->n] = *gpu;
+    inv->gpus[inv->n++].gpu.index = index;
+    return 0;
 }
 
 static int parse_gpu(struct inventory *inv, struct decoder *d, struct arena *a, struct str text,
@@ -118,8 +137,7 @@ static int parse_gpu(struct inventory *inv, struct decoder *d, struct arena *a, 
     if (record.kind != RECORD_SAMPLE) {
         return error_set(err, -EINVAL, "a request, not a GPU");
     }
-    add_gpu(inv, &record.sample);
-    return 0;
+    return add_gpu(inv, &record.sample, err);
 }
 
 int inventory_parse(struct arena *a, struct str json, struct str host, struct inventory *ret,
@@ -127,10 +145,10 @@ int inventory_parse(struct arena *a, struct str json, struct str host, struct in
 {
     struct json_walk w;
     struct str text;
-    int r = 0;
     *ret = (struct inventory){0};
-    if (!begin_gpus(&w, json)) {
-        return error_set(err, -EINVAL, "not a JSON array of GPUs");
+    int r = begin_gpus(&w, json, err);
+    if (r < 0) {
+        return r;
     }
     struct decoder *d = decoder_new();
     struct buf b;

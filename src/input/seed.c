@@ -1,5 +1,6 @@
 // seed: samples of an inventory of GPUs, where there are none; see docs/inputs/seed.md.
 #include <errno.h>
+#include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -41,9 +42,12 @@ static double wobble(const struct seed_input *s, int64_t number, int64_t what)
     return (double)(int64_t)(u >> 44) / 0x1p19 - 1.0;
 }
 
+// To a multiple of 1 / steps. Numbers beyond 2^53 are none but integers, and most of them are too
+// large for an int64_t.
 static double rounded(double v, double steps)
 {
-    return (double)(int64_t)(v * steps + 0.5) / steps;
+    double many = v * steps + 0.5;
+    return many < 0x1p53 ? (double)(int64_t)many / steps : v;
 }
 
 static double within(double v, double most)
@@ -59,18 +63,21 @@ static void vary(const struct seed_input *s, int64_t number, struct gpu_sample *
         g->utilization = rounded(within(g->utilization + 0.04 * load, 1.0), 100);
     }
     if (g->has & SAMPLE_POWER) {
-        g->power_w = rounded(g->power_w * (1.0 + 0.03 * load + 0.005 * wobble(s, number, 1)), 100);
+        double power = g->power_w * (1.0 + 0.03 * load + 0.005 * wobble(s, number, 1));
+        g->power_w = rounded(within(power, DBL_MAX), 100);
     }
     if (g->has & SAMPLE_TEMPERATURE) {
-        g->temperature_c = rounded(within(g->temperature_c + wobble(s, number, 2), 1000), 1);
+        g->temperature_c = rounded(within(g->temperature_c + wobble(s, number, 2), DBL_MAX), 1);
     }
 }
 
 static void add_energy(const struct gpu_sample *seed, int64_t since_start, struct gpu_sample *g)
 {
     if (seed->has & SAMPLE_ENERGY && seed->has & SAMPLE_POWER) {
-        double joules = seed->power_w * ((double)since_start / (double)NS_PER_S);
-        g->energy_mj = seed->energy_mj + (int64_t)(joules * 1000.0);
+        double millijoules = seed->power_w * ((double)since_start / (double)NS_PER_S) * 1000.0;
+        int64_t drawn = millijoules < 0x1p63 ? (int64_t)millijoules : INT64_MAX;
+        bool over = __builtin_add_overflow(seed->energy_mj, drawn, &g->energy_mj);
+        g->energy_mj = over ? INT64_MAX : g->energy_mj;
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include "harness.h"
 #include "input/inventory.h"
+#include "model/validate.h"
 
 static struct harness h;
 
@@ -109,6 +110,10 @@ static void test_bad_files(void **state)
         {"[{\"model\":\"m\",\"prompt_tokens\":1,\"completion_tokens\":1,\"latency_ms\":1}]",
          "GPU 1: "},
         {"[{\"power_w\":1]", "not JSON behind GPU 0"},
+        {"{\"gpus\":[{\"power_w\":1}],\"gpus\":[{\"power_w\":2}]}", "gpus: given twice"},
+        {"{\"gpus\":3,\"gpus\":[{\"power_w\":2}]}", "gpus: given twice"},
+        {"[{\"gpu_index\":65535,\"power_w\":1},{\"gpu_index\":65535,\"power_w\":1}]",
+         "GPU 2: gpu_index: 65535 is taken, and so is every one above"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct input *in = NULL;
@@ -194,6 +199,52 @@ static void test_values_stay_in_range(void **state)
     batch_done(&b);
 }
 
+// What the wobble makes of numbers that no GPU shows is still a record, and near them.
+static void test_values_that_are_out_of_this_world(void **state)
+{
+    (void)state;
+    struct batch b;
+    struct error why;
+    batch_init(&b);
+    harness_write(&h, "huge.json",
+                  STR("[{\"power_w\":1e300,\"energy_mj\":9223372036854775807},"
+                      "{\"power_w\":1.7976931348623157e308,\"energy_mj\":5},"
+                      "{\"temperature_c\":1e300},{\"power_w\":9007199254740993}]"));
+    struct input *in = harness_open(&h, "%s", harness_uri(&h, "seed", "huge.json", "?duration=1m"));
+    assert_int_equal(input_next(in, &b, NULL), INPUT_END);
+    assert_int_equal(b.n_records, 4 * 60);
+    for (size_t i = 0; i < b.n_records; i++) {
+        const struct gpu_sample *g = &b.records[i].sample;
+        assert_ok(record_check(&b.records[i], &why), &why);
+        assert_true(g->gpu.index != 0 || (g->power_w > 9e299 && g->energy_mj == INT64_MAX));
+        assert_true(g->gpu.index != 1 || (g->power_w > 1e308 && g->energy_mj == INT64_MAX));
+        assert_true(g->gpu.index != 2 || g->temperature_c > 9e299);
+        assert_true(g->gpu.index != 3 || (g->power_w > 8e15 && g->power_w < 1e16));
+    }
+    input_close(in);
+    batch_done(&b);
+}
+
+static void test_many_gpus_of_one_index(void **state)
+{
+    (void)state;
+    struct buf json;
+    struct inventory inv;
+    struct error err = {0};
+    buf_init(&json, INVENTORY_BYTES_MAX);
+    for (int i = 0; i < INVENTORY_GPUS_MAX; i++) {
+        buf_cstr(&json,
+                 i ? ",{\"gpu_index\":7,\"power_w\":1}" : "[{\"gpu_index\":7,\"power_w\":1}");
+    }
+    buf_char(&json, ']');
+    assert_ok(inventory_parse(&h.arena, buf_view(&json), STR("h"), &inv, &err), &err);
+    assert_int_equal(inv.n, INVENTORY_GPUS_MAX);
+    for (uint32_t i = 0; i < inv.n; i++) {
+        assert_int_equal(inv.gpus[i].gpu.index, 7 + i);
+    }
+    buf_done(&json);
+}
+
 static void test_live(void **state)
 {
     (void)state;
@@ -223,5 +274,6 @@ int main(void)
     return TEST_RUN(SEED_TEST(test_the_missions_shape), SEED_TEST(test_shapes),
                     SEED_TEST(test_bad_files), SEED_TEST(test_where_the_file_comes_from),
                     SEED_TEST(test_the_same_each_time), SEED_TEST(test_values_stay_in_range),
-                    SEED_TEST(test_live));
+                    SEED_TEST(test_values_that_are_out_of_this_world),
+                    SEED_TEST(test_many_gpus_of_one_index), SEED_TEST(test_live));
 }
