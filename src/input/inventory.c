@@ -140,13 +140,27 @@ static int parse_gpu(struct inventory *inv, struct decoder *d, struct arena *a, 
     return add_gpu(inv, &record.sample, err);
 }
 
+static int bad_end(const struct json_walk *w, uint32_t n_gpus, struct error *err)
+{
+    if (w->failed && n_gpus > 0) {
+        return error_set(err, -EINVAL, "not JSON behind GPU %u", n_gpus);
+    }
+    return error_set(err, -EINVAL, w->failed ? "not JSON" : "no GPU in it");
+}
+
+static struct str without_byte_order_mark(struct str s)
+{
+    size_t n = str_starts(s, STR("\xef\xbb\xbf")) ? 3 : 0;
+    return (struct str){s.p + n, s.n - n};
+}
+
 int inventory_parse(struct arena *a, struct str json, struct str host, struct inventory *ret,
                     struct error *err)
 {
     struct json_walk w;
     struct str text;
     *ret = (struct inventory){0};
-    int r = begin_gpus(&w, json, err);
+    int r = begin_gpus(&w, without_byte_order_mark(json), err);
     if (r < 0) {
         return r;
     }
@@ -163,8 +177,7 @@ int inventory_parse(struct arena *a, struct str json, struct str host, struct in
     buf_done(&b);
     decoder_free(d);
     if (r == 0 && (w.failed || ret->n == 0)) {
-        return error_set(err, -EINVAL, w.failed ? "not JSON behind GPU %u" : "no GPU in it",
-                         ret->n);
+        return bad_end(&w, ret->n, err);
     }
     return r;
 }

@@ -21,6 +21,7 @@ struct trace_input {
     struct replay replay;
     struct lines lines;
     struct trace_layout layout;
+    int64_t start; // option start=, or START_NONE
     int64_t shift; // what makes a trace's time an event time
     int64_t last;  // arrival before this one
     int64_t taken, limit;
@@ -87,6 +88,33 @@ static int take_header(struct trace_input *t, struct lines *l, struct error *err
     return t->layout.format->json ? 0 : take_line(l, &line, &what, err);
 }
 
+// The shift that puts the first request where start= says. Without it dates stay as they are, and
+// times from a beginning count from PACE_START_DEFAULT.
+static int64_t shift_of(const struct trace_input *t, int64_t first)
+{
+    if (t->start != START_NONE) {
+        return t->start - first;
+    }
+    return t->layout.format->time == TRACE_DATE ? 0 : PACE_START_DEFAULT;
+}
+
+static bool in_range(int64_t time, int64_t shift, int64_t *ret_arrival)
+{
+    bool over = __builtin_add_overflow(time, shift, ret_arrival);
+    return !over && *ret_arrival >= 0 && *ret_arrival < TIME_MAX;
+}
+
+static bool may_be_first(const struct trace_input *t, struct str line, int64_t *ret_time)
+{
+    struct trace_request request;
+    int64_t arrival;
+    if (trace_parse(&t->layout, line, &request, NULL) < 0) {
+        return false;
+    }
+    *ret_time = request.time;
+    return in_range(request.time, shift_of(t, request.time), &arrival);
+}
+
 // The first request decides where the simulation begins. Also hashes it: traces of one kind have
 // the same first line.
 static int find_first(struct trace_input *t, int64_t *ret_time, uint64_t *ret_hash,
@@ -95,7 +123,6 @@ static int find_first(struct trace_input *t, int64_t *ret_time, uint64_t *ret_ha
     struct lines l;
     struct str line = STR_NONE;
     enum line_result what;
-    struct trace_request request;
     int r = open_lines(t, &l, err);
     if (r < 0) {
         return r;
@@ -107,9 +134,9 @@ static int find_first(struct trace_input *t, int64_t *ret_time, uint64_t *ret_ha
         if (r != READER_DATA) {
             break;
         }
-        found = what == LINE_TAKEN && trace_parse(&t->layout, line, &request, NULL) == 0;
+        found = what == LINE_TAKEN && may_be_first(t, line, ret_time);
     }
-    *ret_time = found ? request.time : 0;
+    *ret_time = found ? *ret_time : 0;
     *ret_hash = hash_str(found ? line : STR_NONE, 0);
     bool readable = r >= 0 || found;
     lines_done(&l);
@@ -162,8 +189,7 @@ static int take_request(struct trace_input *t, struct batch *b, struct str line,
     if (trace_parse(&t->layout, line, &request, &why) < 0) {
         return refuse_line(t, b, line, why.msg);
     }
-    if (__builtin_add_overflow(request.time, t->shift, &arrival) || arrival < 0 ||
-        arrival >= TIME_MAX) {
+    if (!in_range(request.time, t->shift, &arrival)) {
         return refuse_line(t, b, line, "time: out of range");
     }
     if (arrival < t->last) {
@@ -211,6 +237,7 @@ static int read_options(struct trace_input *t, struct error *err)
     r = r < 0 ? r : uri_option_i64(uri, "limit", 1, INT64_MAX, &t->limit, err);
     r = r < 0 ? r : uri_option_i64(uri, "seed", 0, INT64_MAX, &seed, err);
     r = r < 0 ? r : uri_option_i64(uri, "tenants", 0, TENANTS_MAX, &t->tenants, err);
+    r = r < 0 ? r : pace_start(uri, t->base.env, &t->start, err);
     r = r < 0 ? r : pace_init(&t->replay.pace, uri, t->base.env, 0, err);
     t->seed = (uint64_t)seed;
     t->tenant = uri_option(uri, "tenant");
@@ -266,17 +293,6 @@ static void start_simulation(struct trace_input *t, int64_t first)
     });
 }
 
-// The shift that puts the first request where start= says. Without it dates stay as they are, and
-// times from a beginning count from PACE_START_DEFAULT.
-static int choose_shift(struct trace_input *t, int64_t first, struct error *err)
-{
-    int64_t start = START_NONE;
-    int r = pace_start(t->base.uri, t->base.env, &start, err);
-    bool dated = t->layout.format->time == TRACE_DATE;
-    t->shift = start != START_NONE ? start - first : dated ? 0 : PACE_START_DEFAULT;
-    return r;
-}
-
 static void describe(struct trace_input *t, uint64_t hash)
 {
     struct input_info *info = &t->base.info;
@@ -304,13 +320,13 @@ static int set_up(struct trace_input *t, struct error *err)
     struct str model = uri_option(t->base.uri, "model");
     int r = read_options(t, err);
     r = r < 0 ? r : find_first(t, &first, &hash, err);
-    r = r < 0 ? r : choose_shift(t, first, err);
     r = r < 0 ? r : place_servers(t, str_present(model) ? model : STR("llama-3-8b"), err);
     r = r < 0 ? r : open_lines(t, &t->lines, err);
     r = r < 0 ? r : take_header(t, &t->lines, err);
     if (r < 0) {
         return r;
     }
+    t->shift = shift_of(t, first);
     t->names_models = !str_present(model) && t->layout.format->fields[TRACE_MODEL];
     t->model = intern_id(t->replay.names, str_present(model) ? model : STR("llama-3-8b"));
     start_simulation(t, MAX(first + t->shift, (int64_t)0));
@@ -335,6 +351,7 @@ static int trace_open(const struct uri *uri, const struct input_env *env, struct
     struct trace_input *t = x_zalloc(sizeof(*t));
     t->base = (struct input){.driver = &input_trace, .env = env, .uri = uri};
     t->limit = -1;
+    t->start = START_NONE;
     t->replay = (struct replay){
         .in = &t->base,
         .names = intern_new(),

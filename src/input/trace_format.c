@@ -7,6 +7,7 @@
 #include "base/time.h"
 #include "input/json_scan.h"
 #include "model/record.h"
+#include "model/token.h"
 
 enum { QUOTED_MAX = 40 }; // of a bad value, in a message
 
@@ -55,15 +56,17 @@ static bool same_name(struct str s, const char *name)
     return s.n == strlen(name) && strncasecmp(s.p, name, s.n) == 0;
 }
 
+// False, too, when there are two of it: which one counts, nobody knows.
 static bool find_column(const struct str *header, size_t n, const char *name, size_t *ret)
 {
+    size_t found = 0;
     for (size_t i = 0; i < n; i++) {
         if (same_name(header[i], name)) {
             *ret = i;
-            return true;
+            found++;
         }
     }
-    return false;
+    return found == 1;
 }
 
 static bool recognise_csv(const struct trace_format *f, struct str line, struct trace_layout *ret)
@@ -77,28 +80,40 @@ static bool recognise_csv(const struct trace_format *f, struct str line, struct 
     return found;
 }
 
-// Finds the values of the format's fields; false when the text is not an object.
-static bool find_members(const struct trace_format *f, struct str line, struct str *values)
+// Which of the format's fields a key names; TRACE_FIELDS: none.
+static size_t find_field(const struct trace_format *f, struct str key)
+{
+    size_t i = 0;
+    while (i < TRACE_FIELDS && !(f->fields[i] && str_eq(key, str_of(f->fields[i])))) {
+        i++;
+    }
+    return i;
+}
+
+// Finds the values of the format's fields. -EINVAL when the text is not an object, or has one of
+// them twice.
+static int find_members(const struct trace_format *f, struct str line, struct str *values,
+                        struct error *err)
 {
     struct json_walk walk;
     struct str key, value;
-    if (!json_walk_begin(&walk, line, '{')) {
-        return false;
-    }
-    while (json_walk_member(&walk, &key, &value)) {
-        for (size_t i = 0; i < TRACE_FIELDS; i++) {
-            if (f->fields[i] && str_eq(key, str_of(f->fields[i]))) {
-                values[i] = value;
-            }
+    bool object = json_walk_begin(&walk, line, '{');
+    while (object && json_walk_member(&walk, &key, &value)) {
+        size_t i = find_field(f, key);
+        if (i < TRACE_FIELDS && str_present(values[i])) {
+            return error_set(err, -EINVAL, "%s: given twice", f->fields[i]);
+        }
+        if (i < TRACE_FIELDS) {
+            values[i] = value;
         }
     }
-    return !walk.failed;
+    return object && !walk.failed ? 0 : error_set(err, -EINVAL, "not JSON");
 }
 
 static bool recognise_json(const struct trace_format *f, struct str line)
 {
     struct str values[TRACE_FIELDS] = {STR_NONE};
-    bool found = find_members(f, line, values);
+    bool found = find_members(f, line, values, NULL) == 0;
     for (size_t i = 0; i < TRACE_FIELDS; i++) {
         found = found && (f->fields[i] == NULL || str_present(values[i]));
     }
@@ -120,7 +135,7 @@ static int find_values(const struct trace_layout *l, struct str line, struct str
                        struct error *err)
 {
     if (l->format->json) {
-        return find_members(l->format, line, values) ? 0 : error_set(err, -EINVAL, "not JSON");
+        return find_members(l->format, line, values, err);
     }
     struct str fields[TRACE_COLUMNS_MAX];
     size_t n;
@@ -140,6 +155,9 @@ static int bad_value(const struct trace_layout *l, enum trace_field field, const
                      struct str value, struct error *err)
 {
     struct str shown = {value.p, MIN(value.n, (size_t)QUOTED_MAX)};
+    while (shown.n < value.n && shown.n > 0 && ((unsigned char)value.p[shown.n] & 0xc0) == 0x80) {
+        shown.n--; // not in the middle of a character
+    }
     return error_set(err, -EINVAL, "%s: %s: '" STR_FMT "'", l->format->fields[field], what,
                      STR_ARG(shown));
 }
@@ -163,14 +181,13 @@ static int parse_time(const struct trace_layout *l, struct str value, int64_t *r
 static int parse_tokens(const struct trace_layout *l, enum trace_field field, struct str value,
                         int64_t most, int64_t *ret, struct error *err)
 {
-    int64_t milli;
-    if (decimal_parse(value, 3, &milli) < 0 || milli % 1000 != 0) {
+    int r = value.n > 0 ? number_integer(value, ret) : -EINVAL;
+    if (r == -EINVAL || r == -EDOM) {
         return bad_value(l, field, "not a whole number", value, err);
     }
-    if (milli < 0 || milli / 1000 > most) {
+    if (r < 0 || *ret < 0 || *ret > most) {
         return bad_value(l, field, "out of range", value, err);
     }
-    *ret = milli / 1000;
     return 0;
 }
 

@@ -1,5 +1,5 @@
 // JSON tokens (RFC 8259): what kind they are, and numbers as exact integers. What is money, time
-// or a count on the wire never passes through a double. Internal to model/.
+// or a count on the wire never passes through a double.
 #pragma once
 
 #include <stdint.h>

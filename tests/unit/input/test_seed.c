@@ -109,7 +109,7 @@ static void test_bad_files(void **state)
         {"[{}]", "GPU 1: "},
         {"[{\"model\":\"m\",\"prompt_tokens\":1,\"completion_tokens\":1,\"latency_ms\":1}]",
          "GPU 1: "},
-        {"[{\"power_w\":1]", "not JSON behind GPU 0"},
+        {"[{\"power_w\":1]", "bad.json': not JSON"},
         {"{\"gpus\":[{\"power_w\":1}],\"gpus\":[{\"power_w\":2}]}", "gpus: given twice"},
         {"{\"gpus\":3,\"gpus\":[{\"power_w\":2}]}", "gpus: given twice"},
         {"[{\"gpu_index\":65535,\"power_w\":1},{\"gpu_index\":65535,\"power_w\":1}]",
