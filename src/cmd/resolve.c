@@ -105,15 +105,20 @@ static int unknown_option(const struct reading *r, const char *word, struct str 
                      near ? ": did you mean --" : "", near ? near : "", near ? "?" : "");
 }
 
+// The room for texts is a power of two, so that thousands of them cost no more than they take.
 static void give(struct cli *cli, size_t i, enum origin origin, const char *where, const char *text)
 {
     struct given *g = &cli->given[i];
-    const char **items = arena_alloc(&cli->arena, (g->texts.n + 1) * sizeof(*items));
-    if (g->texts.n > 0) {
-        memcpy(items, g->texts.items, g->texts.n * sizeof(*items));
+    size_t n = g->texts.n;
+    const char **items = g->texts.items;
+    if ((n & (n - 1)) == 0) {
+        items = arena_alloc(&cli->arena, (n > 0 ? 2 * n : 1) * sizeof(*items));
+        if (n > 0) {
+            memcpy(items, g->texts.items, n * sizeof(*items));
+        }
     }
-    items[g->texts.n] = text;
-    *g = (struct given){origin, where, {items, g->texts.n + 1}};
+    items[n] = text;
+    *g = (struct given){origin, where, {items, n + 1}};
 }
 
 // The last one counts, but of a list all do.

@@ -47,7 +47,7 @@ static void parse(struct str text)
     arena_done(&arena);
 }
 
-static void resolve_for(const struct command *c, const char *path, char *const *words)
+static void resolve_for(const struct command *c, const char *path, const void *words)
 {
     struct cli cli = {.getenv = no_env};
     struct error err = {0};
@@ -60,12 +60,12 @@ static void resolve_for(const struct command *c, const char *path, char *const *
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char path[64], option[] = "--config";
+    char path[64];
     parse((struct str){(const char *)data, size});
     int fd = memfd_create("fuzz", MFD_CLOEXEC);
     assert(fd >= 0 && write(fd, data, size) == (ssize_t)size);
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    char *words[] = {option, path};
+    const char *const words[] = {"--config", path};
     for (size_t i = 0; commands[i]; i++) {
         resolve_for(commands[i], path, words);
     }
