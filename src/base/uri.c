@@ -8,6 +8,7 @@
 
 #include "base/decimal.h"
 #include "base/time.h"
+#include "base/utf8.h"
 
 enum { SHOWN_MAX = 160, NUMBER_TEXT_MAX = 64 };
 
@@ -94,6 +95,10 @@ static int read_option(struct arena *a, struct str text, struct uri *u, struct e
     str_split(&value, '=', &key);
     if (decode(a, key, &option->key) < 0 || decode(a, value, &option->value) < 0) {
         return error_set(err, -EINVAL, "'%s': bad %%-escape in option " STR_FMT, show(u->text).text,
+                         STR_ARG(key));
+    }
+    if (!utf8_valid(option->key) || !utf8_valid(option->value)) {
+        return error_set(err, -EINVAL, "'%s': option " STR_FMT " is not UTF-8", show(u->text).text,
                          STR_ARG(key));
     }
     if (option->key.n == 0) {

@@ -1,6 +1,7 @@
 // URIs of inputs and outputs: "scheme:rest?key=value&key=value". The scheme is everything before
 // the first ':'; the path is taken as it stands (percent escapes decoded), so `file:a b.ndjson`
-// and `file:-` work; options follow the last '?'. A '?' in a path is written %3F.
+// and `file:-` work; options follow the last '?'. A '?' in a path is written %3F. A path is any
+// bytes but NUL; options are UTF-8, as what they name in records must be.
 #pragma once
 
 #include <stdint.h>
@@ -23,7 +24,7 @@ struct uri {
 enum { URI_MAX = 4096, URI_OPTIONS_MAX = 32 };
 
 // Everything in *ret lives in the arena. -EINVAL with a message otherwise: no scheme, an empty
-// or repeated option name, a bad escape, a NUL, be it escaped or not, too long.
+// or repeated option name, a bad escape, a NUL, options that are not UTF-8, too long.
 int uri_parse(struct arena *a, struct str text, struct uri *ret, struct error *err) GTAP_CHECK;
 
 struct str uri_option(const struct uri *u, const char *key); // absent when not given

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/decimal.h"
 #include "base/hash.h"
+#include "base/utf8.h"
 #include "base/wide.h"
 #include "input/input_impl.h"
 #include "input/replay.h"
@@ -77,9 +78,11 @@ static int read_rate(struct synthetic_input *s, struct error *err)
     if (str_present(batch) && (decimal_parse(batch, 0, &n) < 0 || n < 1 || n > 1000000)) {
         return bad_setting("batch", "BATCH", batch, "requests, 1 to 1000000", err);
     }
-    if (str_present(sleep) && (duration_parse(sleep, &s->sleep_ns) < 0 || s->sleep_ns < NS_PER_MS ||
-                               s->sleep_ns > NS_PER_HOUR)) {
-        return bad_setting("sleep", "SLEEP_SEC", sleep, "a time like 0.5 or 500ms, up to 1h", err);
+    int r = str_present(sleep) ? duration_parse(sleep, &s->sleep_ns) : 0;
+    bool within = s->sleep_ns == 0 || (s->sleep_ns >= NS_PER_MS && s->sleep_ns <= NS_PER_HOUR);
+    if (r < 0 || !within) {
+        return bad_setting("sleep", "SLEEP_SEC", sleep,
+                           "a time like 0.5 or 500ms, up to 1h, or 0 for none", err);
     }
     if (n > 0 && s->rate_micro == 0 && s->sleep_ns > 0) {
         i128 micro = (i128)n * 1000000 * NS_PER_S / s->sleep_ns;
@@ -123,7 +126,7 @@ static void name_all(struct synthetic_input *s)
 static void name_hosts(struct synthetic_input *s)
 {
     struct str given = setting(&s->base, "host", "HOSTNAME");
-    bool usable = given.n > 0 && given.n <= FLEET_HOST_MAX;
+    bool usable = given.n > 0 && given.n <= FLEET_HOST_MAX && utf8_valid(given);
     if (s->duration == 0 && usable) {
         s->replay.fleet.host = given;
     }

@@ -45,6 +45,7 @@ static void test_parse(void **state)
         {"file:100%25", "file", "100%", 0},
         {"file:\xc3\xa9%C3%A9", "file", "\xc3\xa9\xc3\xa9", 0},
         {"file:a+b", "file", "a+b", 0},
+        {"file:%ff?a=%C3%A9", "file", "\xff", 1}, // a path is bytes
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct uri u = parsed(rows[i].text);
@@ -74,10 +75,32 @@ static void test_parse_refuses(void **state)
 {
     (void)state;
     static const char *const rows[] = {
-        "",          "file",       ":x",          "1x:y",        "-:x",    "a_b:x",
-        "a b:c",     "\xc3\xa9:x", "x:%",         "x:%4",        "x:%4g",  "x:%g4",
-        "x:a%00b",   "x:%2",       "x:p?a=%0",    "x:p?%=1",     "x:p?=1", "x:p?a=1&a=2",
-        "x:p?a=1&&", "x:p?&",      "x:p?a&b=%00", "x:p?a&%61=1",
+        "",
+        "file",
+        ":x",
+        "1x:y",
+        "-:x",
+        "a_b:x",
+        "a b:c",
+        "\xc3\xa9:x",
+        "x:%",
+        "x:%4",
+        "x:%4g",
+        "x:%g4",
+        "x:a%00b",
+        "x:%2",
+        "x:p?a=%0",
+        "x:p?%=1",
+        "x:p?=1",
+        "x:p?a=1&a=2",
+        "x:p?a=1&&",
+        "x:p?&",
+        "x:p?a&b=%00",
+        "x:p?a&%61=1",
+        "x:?a=%ff",
+        "x:?a=%C3",
+        "x:?\xff=1",
+        "x:?a=\xed\xa0\x80",
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct uri u;

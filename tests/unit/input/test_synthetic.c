@@ -168,6 +168,8 @@ static void test_the_rate_is_kept(void **state)
         {"synthetic:?duration=2m", {"RATE", "30", NULL}, 30},
         {"synthetic:?duration=2m", {"BATCH", "20", "SLEEP_SEC", "0.5", NULL}, 40},
         {"synthetic:?duration=2m&rate=10", {"RATE", "30", "BATCH", "20", NULL}, 10},
+        {"synthetic:?duration=2m", {"RATE", "30", "SLEEP_SEC", "0", NULL}, 30},
+        {"synthetic:?duration=2m&sleep=0&batch=7&rate=30", {NULL}, 30},
         {"synthetic:?duration=2m&rate=300&gpus=1", {NULL}, 300},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -269,6 +271,9 @@ static void test_what_does_not_open(void **state)
         {"synthetic:?rate=1e9", "RATE", {NULL}},
         {"synthetic:", "RATE in the environment) is 'fast'", {"RATE", "fast", NULL}},
         {"synthetic:", "SLEEP_SEC", {"SLEEP_SEC", "-1", NULL}},
+        {"synthetic:?sleep=999us", "SLEEP_SEC", {NULL}},
+        {"synthetic:?sleep=61m", "SLEEP_SEC", {NULL}},
+        {"synthetic:?models=a%FF", "models", {NULL}},
         {"synthetic:?batch=0", "BATCH", {NULL}},
         {"synthetic:?models=", "models=", {NULL}},
         {"synthetic:?models=a:0", "models=", {NULL}},
