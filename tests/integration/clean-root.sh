@@ -22,6 +22,7 @@ if ((EUID != 0)); then
 fi
 
 root=$(mktemp -d /var/tmp/gtap-clean.XXXXXX)
+chmod 755 "$root" # apt reads as another user
 mounted=()
 
 clean_up()
@@ -61,6 +62,7 @@ debootstrap --variant=minbase --include=make,ca-certificates bookworm "$root" "$
 rm -f "$root.log"
 
 mounted_at /proc -t proc proc
+mounted_at /dev/pts -t devpts -o newinstance,ptmxmode=0666 devpts
 mounted_at /dev/shm -t tmpfs tmpfs
 if [[ -f /etc/resolv.conf ]]; then
     cp -L /etc/resolv.conf "$root/etc/resolv.conf"
