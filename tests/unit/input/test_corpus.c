@@ -346,6 +346,7 @@ static void check_corpus(const char *scheme, const char *options, const char *na
         wrong += cases++ > 0 ? check_example(&e) : 0;
         e = (struct example){.scheme = scheme, .name = text, .options = str_of(options)};
         buf_init(&e.content, CONTENT_MAX);
+        buf_cstr(&e.content, ""); // so that there is memory to point into
     }
     wrong += check_example(&e);
     assert_true(cases >= CASES_LEAST);

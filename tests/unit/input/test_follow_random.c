@@ -187,6 +187,7 @@ static void run(uint64_t seed)
     struct run r = {.offset = -1};
     random_init(&r.random, seed);
     buf_init(&r.file, TEXT_LIMIT);
+    buf_cstr(&r.file, ""); // so that there is memory to point into
     buf_init(&r.want, TEXT_LIMIT);
     buf_init(&r.got, TEXT_LIMIT);
     harness_write(&h, "log", STR(""));
