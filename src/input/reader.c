@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "input/wait.h"
 
-enum { PACKED_BLOCK = 256 * 1024 };
+enum { PACKED_BLOCK = 256 * 1024, DENIED_MAX = 50 };
 
 struct reader {
     const char *path;
@@ -18,6 +18,7 @@ struct reader {
     bool follow, quiet;
     bool regular; // never blocks, and can be rotated
     int fd;       // -1: a followed file that is not there
+    int denied;   // how often a file that took the place of another could not be opened
     int64_t at;   // bytes read from fd
     bool known;   // packing was decided
     enum packing packing;
@@ -138,10 +139,13 @@ static int attach_new(struct reader *r)
         r->fd = -1;
     }
     int code = attach(r);
-    if (code == -ENOENT) {
+    // Whoever rotates makes a file first, and gives it its owner and mode then.
+    bool denied = code == -EACCES && r->denied++ < DENIED_MAX;
+    if (code == -ENOENT || denied) {
         wait_for_more(r, -1);
         return READER_WAIT;
     }
+    r->denied = 0;
     return code < 0 ? code : READER_NEW;
 }
 

@@ -105,6 +105,52 @@ static void test_follow_takes_up_a_rotated_file(void **state)
     input_close(in);
 }
 
+// As somebody for whom modes count.
+static void become_nobody(bool nobody)
+{
+    static const uid_t id = 65534;
+    uid_t uid = getuid();
+    assert_int_equal(seteuid(nobody && uid == 0 ? id : uid), 0);
+}
+
+// logrotate makes a file first and gives it its owner and mode then.
+static void test_follow_waits_for_permission(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    const char *path = harness_path(&h, "log");
+    assert_int_equal(chmod(h.dir, 0755), 0);
+    harness_write(&h, "log", STR(USAGE_LINE("a") "\n"));
+    struct input *in = harness_open(&h, "file:%s?follow=1", path);
+    drain(in);
+    for (int again = 0; again < 2; again++) { // the patience is for each file anew
+        assert_int_equal(rename(path, harness_path(&h, "log.1")), 0);
+        harness_write(&h, "log", STR(USAGE_LINE("b") "\n"));
+        assert_int_equal(chmod(path, 0), 0);
+        become_nobody(true);
+        for (int i = 0; i < 4; i++) {
+            drain(in);
+            assert_requests("");
+        }
+        become_nobody(false);
+        assert_int_equal(chmod(path, 0600), 0);
+        drain(in);
+        assert_requests("b");
+    }
+    assert_int_equal(rename(path, harness_path(&h, "log.1")), 0);
+    harness_write(&h, "log", STR(USAGE_LINE("c") "\n"));
+    assert_int_equal(chmod(path, 0), 0);
+    become_nobody(true);
+    int r = INPUT_MORE;
+    for (int i = 0; i < 1000 && r == INPUT_MORE; i++) {
+        r = harness_drain(in, &notes, &err);
+    }
+    become_nobody(false);
+    assert_int_equal(r, -EACCES);
+    assert_non_null(strstr(err.msg, "/log' cannot be read: Permission denied"));
+    input_close(in);
+}
+
 static void test_follow_sees_truncation(void **state)
 {
     (void)state;
@@ -287,6 +333,7 @@ int main(void)
 {
     return TEST_RUN(FOLLOW_TEST(test_follow_reads_what_is_added),
                     FOLLOW_TEST(test_follow_takes_up_a_rotated_file),
+                    FOLLOW_TEST(test_follow_waits_for_permission),
                     FOLLOW_TEST(test_follow_sees_truncation),
                     FOLLOW_TEST(test_follow_waits_for_a_file), FOLLOW_TEST(test_follow_resumes),
                     FOLLOW_TEST(test_packed_data_cannot_be_followed),
