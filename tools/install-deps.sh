@@ -5,11 +5,12 @@ set -euo pipefail
 
 build=(
     gcc g++ libc6-dev make meson ninja-build pkg-config
+    libcurl4-openssl-dev libmicrohttpd-dev libjansson-dev
     libsimdjson-dev libsqlite3-dev libzstd-dev zlib1g-dev libinih-dev libxxhash-dev
 )
 test=(
     clang clang-format clang-tidy libclang-rt-14-dev llvm
-    libcmocka-dev libjansson-dev python3 python3-jsonschema sqlite3 procps util-linux mount
+    libcmocka-dev python3 python3-jsonschema sqlite3 procps util-linux mount
 )
 bench=(libjansson-dev python3 zstd)
 

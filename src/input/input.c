@@ -1,4 +1,6 @@
 #include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
 
 #include "base/alloc.h"
 #include "input/input_impl.h"
@@ -29,6 +31,20 @@ static int no_driver(const struct uri *uri, struct error *err)
     return r;
 }
 
+// Written by the input's thread, read by others.
+struct input_record {
+    pthread_mutex_t lock;
+    struct input_health health;
+};
+
+static struct input_record *record_new(int64_t now)
+{
+    struct input_record *record = x_zalloc(sizeof(*record));
+    pthread_mutex_init(&record->lock, NULL);
+    record->health = (struct input_health){.ok = true, .since = now, .last_ok = INT64_MIN};
+    return record;
+}
+
 static int check_options(const struct uri *uri, const struct input_driver *driver,
                          struct error *err)
 {
@@ -47,14 +63,54 @@ int input_open(const struct uri *uri, const struct input_env *env, struct input 
         return no_driver(uri, err);
     }
     int r = check_options(uri, driver, err);
-    return r < 0 ? r : driver->open(uri, env, ret, err);
+    r = r < 0 ? r : driver->open(uri, env, ret, err);
+    if (r == 0) {
+        (*ret)->record = record_new(clock_wall(env->clock));
+    }
+    return r;
 }
 
 void input_close(struct input *in)
 {
     if (in) {
+        struct input_record *record = in->record;
         in->driver->close(in);
+        pthread_mutex_destroy(&record->lock);
+        free(record);
     }
+}
+
+void input_stored(struct input *in, int64_t position)
+{
+    if (in->driver->stored) {
+        in->driver->stored(in, position);
+    }
+}
+
+void input_report(struct input *in, const struct error *err)
+{
+    int64_t now = clock_wall(in->env->clock);
+    struct input_record *record = in->record;
+    pthread_mutex_lock(&record->lock);
+    struct input_health *h = &record->health;
+    if (h->ok != (err == NULL)) {
+        h->ok = err == NULL;
+        h->since = now;
+    }
+    if (err) {
+        h->failures++;
+        memcpy(h->error, err->msg, sizeof(h->error));
+    } else {
+        h->last_ok = now;
+    }
+    pthread_mutex_unlock(&record->lock);
+}
+
+void input_health(const struct input *in, struct input_health *ret)
+{
+    pthread_mutex_lock(&in->record->lock);
+    *ret = in->record->health;
+    pthread_mutex_unlock(&in->record->lock);
 }
 
 const struct input_info *input_info(const struct input *in)

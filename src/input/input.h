@@ -16,6 +16,7 @@
 #include "model/record.h"
 
 struct input;
+struct http_server;
 
 // What next() fills: owned by the caller, emptied by it before each call.
 struct batch {
@@ -43,6 +44,8 @@ struct input_env {
     int64_t now_start; // wall time at which the run began, ns
     int stop_fd;       // readable once the run is stopping: blocking inputs poll it too; -1: none
     const char *(*getenv)(const char *name); // RATE, BATCH, SLEEP_SEC, GPU_SEED, HOSTNAME, ...
+    struct http_server
+        *http; // inputs that are sent to add their routes here in open(); may be NULL
 };
 
 enum input_result {
@@ -69,6 +72,20 @@ const struct input_info *input_info(const struct input *in);
 // the first input_next(). Called only when the stored fingerprint equals this one's. -ESTALE when
 // the input has become shorter than that.
 int input_seek(struct input *in, int64_t records, int64_t offset, struct error *err) GTAP_CHECK;
+
+// Everything up to `position` is durable. On the pipeline's thread, while the input's own may be in
+// input_next(); between input_open() and input_close().
+void input_stored(struct input *in, int64_t position);
+
+// How a live input fares: it tries again by itself, for ever, and says here what is wrong.
+struct input_health {
+    bool ok;         // the last attempt went well, or there was none yet
+    int64_t since;   // wall time, ns: when `ok` became what it is
+    int64_t last_ok; // wall time of the last success; INT64_MIN: never
+    uint64_t failures;
+    char error[ERROR_MSG_MAX]; // of the last failure, also when it is over; "": none
+};
+void input_health(const struct input *in, struct input_health *ret); // thread-safe
 
 // Waits for something to come (a live input at most about 200 ms, fewer when env->stop_fd becomes
 // readable) and adds it to *b. Bad records become dead letters; only a broken input is an error.

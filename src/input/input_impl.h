@@ -13,7 +13,11 @@ struct input {
     struct input_info info;
     const struct input_env *env;
     const struct uri *uri;
+    struct input_record *record; // of its health; made by input_open() once the driver's is done
 };
+
+// For live inputs, from their own thread: how the last attempt went. NULL: well.
+void input_report(struct input *in, const struct error *err);
 
 struct input_option {
     const char *name, *value, *help; // "gpus", "N", "number of simulated GPUs (default 8)"
@@ -29,6 +33,7 @@ struct input_driver {
                 struct error *err);
     int (*seek)(struct input *in, int64_t records, int64_t offset, struct error *err);
     int (*next)(struct input *in, struct batch *b, struct error *err);
+    void (*stored)(struct input *in, int64_t position); // NULL: it does not care
     void (*close)(struct input *in);
 };
 
