@@ -78,7 +78,7 @@ struct http_stats {
 };
 struct http_stats http_server_stats(const struct http_server *s);
 
-// ---- an exchange: borrowed texts live until it is answered ----------------------------------
+// ---- an exchange: borrowed texts live until the handler returns, the body until the answer ----
 
 struct str http_path(const struct http_exchange *x);
 struct str http_rest(const struct http_exchange *x);                     // behind "/*"

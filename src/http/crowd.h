@@ -1,0 +1,38 @@
+// Who is connected, and who has to go when there are too many, or when somebody takes too long.
+// Thread-safe. Internal to src/http.
+#pragma once
+
+#include <pthread.h>
+
+#include "base/time.h"
+
+// An open connection, from its first byte to its last.
+struct http_visitor {
+    struct http_visitor *newer, *older; // in the list it is in
+    int fd;
+    uint64_t address;  // a hash of the peer's
+    struct mono since; // when its present state began
+    bool waiting;      // for its own request's header or body: it may be cut off for being slow
+    bool cut;          // shut down; about to close
+};
+
+// All connections of a server. Of those waiting the one that has waited longest goes first, whether
+// its time is up or its place is needed, so that slow clients cannot keep others out.
+struct http_crowd {
+    pthread_mutex_t lock;
+    struct http_visitor *oldest, *newest; // the waiting ones
+    size_t n, most;
+    size_t most_of_one; // from one address
+    int64_t patience_ns;
+    uint64_t turned_away;
+};
+
+void crowd_init(struct http_crowd *c, size_t most, size_t most_of_one, int64_t patience_ns);
+void crowd_done(struct http_crowd *c);
+struct http_visitor *crowd_enter(struct http_crowd *c, int fd, uint64_t address, struct mono now);
+void crowd_leave(struct http_crowd *c, struct http_visitor *v); // frees it
+// Its request has come whole (it waits for us), or the next one may come (we wait for it).
+void crowd_served(struct http_crowd *c, struct http_visitor *v);
+void crowd_waits(struct http_crowd *c, struct http_visitor *v, struct mono now);
+// Cuts off those that have waited for longer than the patience allows. Called now and then.
+void crowd_sweep(struct http_crowd *c, struct mono now);

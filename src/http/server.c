@@ -1,0 +1,434 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "http/server_impl.h"
+
+enum {
+    CONNECTIONS_DEFAULT = 1024,
+    CONNECTION_BYTES = 16 * 1024, // a header's most
+    SPARE_CONNECTIONS = 64,       // those cut off that have not closed yet
+};
+#define BODIES_MAX ((size_t)256 << 20)
+#define TIMEOUT_DEFAULT (15 * NS_PER_S)
+#define BODY_TIMEOUT_DEFAULT (30 * NS_PER_S)
+#define SWAP(a, b)                                                                                 \
+    do {                                                                                           \
+        __typeof__(a) swap_ = (a);                                                                 \
+        (a) = (b);                                                                                 \
+        (b) = swap_;                                                                               \
+    } while (0)
+#define SENDING_NS (2 * NS_PER_S) // how long a stop waits for the last answers to go out
+#define SWEEP_EVERY_NS (250 * NS_PER_MS)
+
+bool server_take_memory(struct http_server *s, size_t n)
+{
+    pthread_mutex_lock(&s->lock);
+    bool fits = n <= BODIES_MAX - s->bodies;
+    s->bodies += fits ? n : 0;
+    pthread_mutex_unlock(&s->lock);
+    return fits;
+}
+
+void server_give_memory(struct http_server *s, size_t n)
+{
+    pthread_mutex_lock(&s->lock);
+    s->bodies -= n;
+    pthread_mutex_unlock(&s->lock);
+}
+
+// ---- making one ----------------------------------------------------------------------------
+
+static char *copy_text(const char *text)
+{
+    return text ? x_strdup(text) : NULL;
+}
+
+static void take_config(struct http_server *s, const struct http_config *c)
+{
+    s->config = *c;
+    s->config.address = copy_text(c->address);
+    s->config.token_file = copy_text(c->token_file);
+    s->config.cert_file = copy_text(c->cert_file);
+    s->config.key_file = copy_text(c->key_file);
+    if (c->connections == 0) {
+        s->config.connections = CONNECTIONS_DEFAULT;
+    }
+    if (c->connections_ip == 0) {
+        s->config.connections_ip =
+            s->main_address.local ? s->config.connections : (s->config.connections + 3) / 4;
+    }
+    if (c->timeout_ns <= 0) {
+        s->config.timeout_ns = TIMEOUT_DEFAULT;
+    }
+    if (c->body_timeout_ns <= 0) {
+        s->config.body_timeout_ns = BODY_TIMEOUT_DEFAULT;
+    }
+}
+
+int http_server_new(const struct http_config *c, struct http_server **ret, struct error *err)
+{
+    struct http_server *s = x_zalloc(sizeof(*s));
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->daemons, NULL);
+    pthread_mutex_init(&s->rate.lock, NULL);
+    pthread_cond_init(&s->changed, NULL);
+    int r = address_parse(c->address, &s->main_address, err);
+    take_config(s, c);
+    crowd_init(&s->crowd, s->config.connections, s->config.connections_ip,
+               s->config.body_timeout_ns);
+    r = r < 0 ? r : secrets_read(&s->config, &s->secrets, err);
+    if (r < 0) {
+        http_server_free(s);
+        return r;
+    }
+    *ret = s;
+    return 0;
+}
+
+static struct http_listener *listener_at(struct http_server *s, const char *address)
+{
+    for (size_t i = 0; i < s->n_listeners; i++) {
+        if (strcmp(s->listeners[i]->address, address) == 0) {
+            return s->listeners[i];
+        }
+    }
+    struct http_listener *l = x_zalloc(sizeof(*l));
+    *l = (struct http_listener){.server = s, .address = x_strdup(address), .fd = -1};
+    ARRAY_RESERVE(s->listeners, s->n_listeners, s->cap_listeners);
+    s->listeners[s->n_listeners++] = l;
+    return l;
+}
+
+int http_server_add(struct http_server *s, const char *address, const struct http_route *routes,
+                    size_t n, void *ctx, struct error *err)
+{
+    struct http_address parsed;
+    const char *where = address ? address : s->config.address;
+    int r = address_parse(where, &parsed, err);
+    if (r < 0) {
+        return r;
+    }
+    struct http_listener *l = listener_at(s, where);
+    for (size_t i = 0; i < n; i++) {
+        if (route_exists(l, &routes[i])) {
+            return error_set(err, -EEXIST, "%s %s is served already at %s: give another address",
+                             routes[i].method, routes[i].path, where);
+        }
+    }
+    ARRAY_RESERVE(l->tables, l->n_tables, l->cap_tables);
+    l->tables[l->n_tables++] = (struct http_table){routes, n, ctx};
+    return 0;
+}
+
+// ---- starting ------------------------------------------------------------------------------
+
+static void connection_event(void *cls, struct MHD_Connection *connection, void **socket_context,
+                             enum MHD_ConnectionNotificationCode what)
+{
+    struct http_listener *l = cls;
+    struct http_crowd *crowd = &l->server->crowd;
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        if (*socket_context) {
+            crowd_leave(crowd, *socket_context);
+        }
+        *socket_context = NULL;
+        return;
+    }
+    int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    const struct sockaddr *peer =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+    *socket_context = crowd_enter(crowd, fd, guard_address(peer), clock_mono(&clock_system));
+}
+
+// Takes the socket over when it succeeds.
+static struct MHD_Daemon *start_daemon(struct http_listener *l)
+{
+    const struct http_server *s = l->server;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, s->secrets.cert},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, s->secrets.key},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    unsigned limit = s->config.connections + SPARE_CONNECTIONS;
+    unsigned timeout = (unsigned)((s->config.timeout_ns + NS_PER_S - 1) / NS_PER_S);
+    return MHD_start_daemon(s->secrets.cert ? flags | MHD_USE_TLS : flags, 0, NULL, NULL,
+                            exchange_access, l, MHD_OPTION_LISTEN_SOCKET, l->fd,
+                            MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT,
+                            timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
+                            MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, l,
+                            MHD_OPTION_NOTIFY_CONNECTION, connection_event, l, MHD_OPTION_ARRAY,
+                            s->secrets.cert ? tls : tls + 2, MHD_OPTION_END);
+}
+
+static int start_listener(struct http_listener *l, struct error *err)
+{
+    struct http_address a;
+    int r = address_parse(l->address, &a, err);
+    r = r < 0 ? r : address_listen(l->address, &a, &l->fd, &l->port, err);
+    if (r < 0) {
+        return r;
+    }
+    l->daemon = start_daemon(l);
+    if (l->daemon) {
+        return 0;
+    }
+    close(l->fd);
+    l->fd = -1;
+    return error_set(err, -EIO, "cannot serve at %s", l->address);
+}
+
+static struct timespec deadline_in(int64_t ns)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    ns += t.tv_nsec;
+    t.tv_sec += (time_t)(ns / NS_PER_S);
+    t.tv_nsec = (long)(ns % NS_PER_S);
+    return t;
+}
+
+// The daemon with older certificates goes when its last connection has.
+static void sweep_retired(struct http_listener *l)
+{
+    if (!l->retired) {
+        return;
+    }
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(l->retired, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    if (info && info->num_connections == 0) {
+        MHD_stop_daemon(TAKE_PTR(l->retired));
+    }
+}
+
+static void *sweep(void *ctx)
+{
+    struct http_server *s = ctx;
+    pthread_mutex_lock(&s->lock);
+    while (!atomic_load(&s->stopping)) {
+        struct timespec until = deadline_in(SWEEP_EVERY_NS);
+        pthread_cond_timedwait(&s->changed, &s->lock, &until);
+        pthread_mutex_unlock(&s->lock);
+        crowd_sweep(&s->crowd, clock_mono(&clock_system));
+        pthread_mutex_lock(&s->daemons);
+        for (size_t i = 0; i < s->n_listeners; i++) {
+            sweep_retired(s->listeners[i]);
+        }
+        pthread_mutex_unlock(&s->daemons);
+        pthread_mutex_lock(&s->lock);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+static char *url_of(const struct http_server *s)
+{
+    const struct http_listener *l = s->listeners[0];
+    const char *scheme = s->secrets.cert ? "https" : "http", *colon = strrchr(l->address, ':');
+    int n = (int)(colon - l->address);
+    return n > 0 ? x_asprintf("%s://%.*s:%u", scheme, n, l->address, l->port)
+                 : x_asprintf("%s://localhost:%u", scheme, l->port);
+}
+
+int http_server_start(struct http_server *s, struct error *err)
+{
+    int r = 0;
+    if (s->started || s->n_listeners == 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < s->n_listeners && r == 0; i++) {
+        r = start_listener(s->listeners[i], err);
+    }
+    s->started = true;
+    if (r == 0) {
+        s->url = url_of(s);
+        s->sweeping = pthread_create(&s->sweeper, NULL, sweep, s) == 0;
+        r = s->sweeping ? 0 : error_set(err, -EAGAIN, "cannot start a thread");
+    }
+    return r;
+}
+
+// ---- stopping ------------------------------------------------------------------------------
+
+// Returns the socket it listened on, closed.
+static void stop_listening(struct http_listener *l)
+{
+    if (l->daemon) {
+        MHD_socket fd = MHD_quiesce_daemon(l->daemon);
+        if (fd != MHD_INVALID_SOCKET) {
+            close(fd);
+        }
+        l->fd = -1;
+    }
+}
+
+static void await(struct http_server *s, bool (*over)(const struct http_server *s), int64_t most_ns)
+{
+    struct timespec until = deadline_in(most_ns);
+    pthread_mutex_lock(&s->lock);
+    while (!over(s) && pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0) {
+        continue;
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+static bool all_answered(const struct http_server *s)
+{
+    return s->deferred == NULL;
+}
+
+static bool all_sent(const struct http_server *s)
+{
+    return s->unsent == 0;
+}
+
+static void stop_sweeper(struct http_server *s)
+{
+    pthread_mutex_lock(&s->lock);
+    atomic_store(&s->stopping, true);
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    if (s->sweeping) {
+        pthread_join(s->sweeper, NULL);
+    }
+    s->sweeping = false;
+}
+
+void http_server_stop(struct http_server *s, int64_t patience_ns)
+{
+    if (!s->started) {
+        return;
+    }
+    for (size_t i = 0; i < s->n_listeners; i++) {
+        stop_listening(s->listeners[i]);
+    }
+    await(s, all_answered, patience_ns);
+    exchange_drop_deferred(s);
+    await(s, all_sent, SENDING_NS);
+    stop_sweeper(s);
+    for (size_t i = 0; i < s->n_listeners; i++) {
+        struct http_listener *l = s->listeners[i];
+        struct MHD_Daemon *daemons[] = {TAKE_PTR(l->daemon), TAKE_PTR(l->retired)};
+        for (size_t k = 0; k < ARRAY_LEN(daemons); k++) {
+            if (daemons[k]) {
+                MHD_stop_daemon(daemons[k]);
+            }
+        }
+    }
+    s->started = false;
+}
+
+static void listener_free(struct http_listener *l)
+{
+    free(l->address);
+    free(l->tables);
+    free(l);
+}
+
+static void free_const(const char *text)
+{
+    free((void *)(uintptr_t)text);
+}
+
+void http_server_free(struct http_server *s)
+{
+    if (!s) {
+        return;
+    }
+    http_server_stop(s, 0);
+    for (size_t i = 0; i < s->n_listeners; i++) {
+        listener_free(s->listeners[i]);
+    }
+    free(s->listeners);
+    secrets_done(&s->secrets);
+    free(s->url);
+    free_const(s->config.address);
+    free_const(s->config.token_file);
+    free_const(s->config.cert_file);
+    free_const(s->config.key_file);
+    crowd_done(&s->crowd);
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->rate.lock);
+    pthread_mutex_destroy(&s->daemons);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+// ---- while it runs -------------------------------------------------------------------------
+
+// New connections get the new certificates; those there are keep theirs.
+static int renew_daemon(struct http_listener *l, struct error *err)
+{
+    if (!l->daemon) {
+        return 0;
+    }
+    MHD_socket fd = MHD_quiesce_daemon(l->daemon);
+    struct MHD_Daemon *old = l->daemon;
+    l->fd = fd;
+    l->daemon = start_daemon(l);
+    if (!l->daemon) {
+        l->daemon = old; // it serves those there are; nobody listens any more
+        close(fd);
+        return error_set(err, -EIO, "cannot serve at %s with the new certificate", l->address);
+    }
+    if (l->retired) {
+        MHD_stop_daemon(l->retired);
+    }
+    l->retired = old;
+    return 0;
+}
+
+static int renew_certificates(struct http_server *s, struct http_secrets *fresh, struct error *err)
+{
+    int r = 0;
+    pthread_mutex_lock(&s->daemons);
+    if (fresh->cert && strcmp(fresh->cert, s->secrets.cert) != 0) {
+        SWAP(s->secrets.cert, fresh->cert);
+        SWAP(s->secrets.key, fresh->key);
+        for (size_t i = 0; i < s->n_listeners && r == 0; i++) {
+            r = renew_daemon(s->listeners[i], err);
+        }
+    }
+    pthread_mutex_unlock(&s->daemons);
+    return r;
+}
+
+int http_server_reload(struct http_server *s, struct error *err)
+{
+    struct http_secrets fresh;
+    int r = secrets_read(&s->config, &fresh, err);
+    r = r < 0 ? r : renew_certificates(s, &fresh, err);
+    if (r == 0) {
+        pthread_mutex_lock(&s->lock);
+        SWAP(s->secrets.token, fresh.token);
+        pthread_mutex_unlock(&s->lock);
+    }
+    secrets_done(&fresh);
+    return r;
+}
+
+uint16_t http_server_port(const struct http_server *s, size_t i)
+{
+    return i < s->n_listeners ? s->listeners[i]->port : 0;
+}
+
+const char *http_server_url(const struct http_server *s)
+{
+    return s->url ? s->url : "";
+}
+
+struct http_stats http_server_stats(const struct http_server *s)
+{
+    struct http_stats stats = {.requests = atomic_load(&s->requests)};
+    struct http_crowd *crowd = (struct http_crowd *)(uintptr_t)&s->crowd;
+    for (size_t i = 0; i < ARRAY_LEN(stats.by_class); i++) {
+        stats.by_class[i] = atomic_load(&s->by_class[i]);
+    }
+    pthread_mutex_lock(&crowd->lock);
+    stats.refused = crowd->turned_away;
+    stats.open = crowd->n;
+    pthread_mutex_unlock(&crowd->lock);
+    return stats;
+}

@@ -1,0 +1,137 @@
+// The inside of the server, shared by the files that make it up: server.c (life cycle), exchange.c
+// (a request from its header to its answer), route.c (who answers it), guard.c (whether it may be
+// answered), crowd.c (whose connection goes when there are too many), listen.c (sockets). Internal
+// to src/http.
+#pragma once
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+#include "http/crowd.h"
+#include "http/server.h"
+
+struct http_table {
+    const struct http_route *routes;
+    size_t n;
+    void *ctx;
+};
+
+struct http_listener {
+    struct http_server *server;
+    char *address; // as given
+    int fd;        // -1 before the start
+    uint16_t port;
+    struct MHD_Daemon *daemon;
+    struct MHD_Daemon *retired; // with older certificates, until its last connection has closed
+    struct http_table *tables;
+    size_t n_tables, cap_tables;
+};
+
+// ---- guard.c -------------------------------------------------------------------------------
+
+enum { HTTP_BUCKETS = 1024 };
+
+// Requests that an address may still make now: a token bucket of one second's worth. Addresses
+// share a bucket when their hashes do; that makes the limit stricter, never looser.
+struct http_rate {
+    pthread_mutex_t lock;
+    double left[HTTP_BUCKETS];
+    struct mono at[HTTP_BUCKETS];
+};
+
+// 0, or the status to refuse with; *ret_why is a literal.
+int guard_check(struct http_server *s, struct http_exchange *x, const struct http_route *route,
+                const char **ret_why);
+uint64_t guard_address(const struct sockaddr *peer); // equal for equal hosts, whatever the port
+bool guard_is_local(const struct sockaddr *peer);
+
+// ---- secret.c ------------------------------------------------------------------------------
+
+// What is read from files, again at each reload. Texts owned; NULL: none.
+struct http_secrets {
+    char *token, *cert, *key;
+};
+int secrets_read(const struct http_config *c, struct http_secrets *ret, struct error *err)
+    GTAP_CHECK;
+void secrets_done(struct http_secrets *s); // overwrites them first
+
+// ---- route.c -------------------------------------------------------------------------------
+
+// The route of this request and its ctx. NULL: *ret_status is 404 or 405, and *ret_allow (a buffer
+// that was initialised) lists the methods there are.
+const struct http_route *route_find(const struct http_listener *l, struct str method,
+                                    struct str path, void **ret_ctx, struct str *ret_rest,
+                                    int *ret_status, struct buf *ret_allow);
+bool route_exists(const struct http_listener *l, const struct http_route *r);
+
+// ---- listen.c ------------------------------------------------------------------------------
+
+struct http_address {
+    struct sockaddr_storage socket;
+    socklen_t n;
+    bool local;
+};
+int address_parse(const char *text, struct http_address *ret, struct error *err) GTAP_CHECK;
+int address_listen(const char *text, const struct http_address *a, int *ret_fd, uint16_t *ret_port,
+                   struct error *err) GTAP_CHECK;
+
+// ---- exchange.c ----------------------------------------------------------------------------
+
+struct http_exchange {
+    struct http_listener *listener;
+    struct MHD_Connection *connection;
+    struct http_visitor *visitor;
+    const struct http_route *route;
+    void *ctx;
+    struct str method, path, rest;
+    char remote[64];
+
+    char *body; // HTTP_BODY_PADDING bytes behind it
+    size_t n_body, cap_body;
+    bool too_large, crowded; // over body_max; over the server's memory for bodies
+
+    // Under the server's lock, from http_defer() on.
+    struct http_exchange *next, *previous; // in the list of deferred ones
+    bool deferred, suspended, answered;
+    bool connected, held; // who still needs it: the connection, whoever deferred it
+    int status;
+    struct MHD_Response *response;
+};
+
+enum MHD_Result exchange_access(void *cls, struct MHD_Connection *connection, const char *url,
+                                const char *method, const char *version, const char *upload,
+                                size_t *upload_size, void **con_cls);
+void exchange_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
+                        enum MHD_RequestTerminationCode why);
+void exchange_drop_deferred(struct http_server *s); // answers 503 to all that still wait
+
+// ---- server.c ------------------------------------------------------------------------------
+
+struct http_server {
+    struct http_config config; // texts owned
+    struct http_address main_address;
+    struct http_listener **listeners;
+    size_t n_listeners, cap_listeners;
+    char *url;
+    struct http_crowd crowd;
+    struct http_rate rate;
+    pthread_t sweeper;
+    bool started, sweeping;
+    atomic_bool stopping;
+
+    pthread_mutex_t daemons;     // of the listeners' daemons, cert and key, once started
+    pthread_mutex_t lock;        // of what follows, and of deferred exchanges
+    pthread_cond_t changed;      // one more is answered, or sent; or the server stops
+    struct http_secrets secrets; // of which the token is under it
+    struct http_exchange *deferred;
+    size_t unsent; // exchanges that are answered, but whose answer is not out
+    size_t bodies; // bytes held for bodies, of all exchanges
+
+    atomic_uint_fast64_t requests, by_class[6], refused;
+};
+
+// Bytes for bodies of requests in all; false when the server has given out what it may.
+bool server_take_memory(struct http_server *s, size_t n);
+void server_give_memory(struct http_server *s, size_t n);
