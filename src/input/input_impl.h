@@ -37,7 +37,7 @@ struct input_driver {
     void (*close)(struct input *in);
 };
 
-extern const struct input_driver input_file, input_trace, input_synthetic, input_seed;
+extern const struct input_driver input_file, input_trace, input_synthetic, input_seed, input_events;
 
 // All drivers, NULL-terminated: input_open() and the generated documentation walk it.
 extern const struct input_driver *const input_drivers[];

@@ -340,6 +340,7 @@ static int give_back(struct meter *m, struct parcel *p)
         parcel_free(p);
         return 0;
     }
+    input_stored(p->source->input, p->batch.position);
     p->source->done =
         input_info(p->source->input)->total_is_bytes ? p->batch.offset : p->batch.position;
     int r = m->halting ? 0 : queue_push(p->source->free_parcels, p);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "http/server.h"
 #include "output/sink.h"
 #include "pipeline/source.h"
 
@@ -63,6 +64,7 @@ static int pass(struct relay *r, struct parcel *p, struct error *err)
         r->failed = true;
         return written;
     }
+    input_stored(p->source->input, p->batch.position);
     count(r, p);
     r->n_ended += result <= 0;
     if (!r->halting && queue_push(p->source->free_parcels, p) < 0)
@@ -137,8 +139,12 @@ int relay_run(const struct run_config *c, struct run_progress *ret, struct error
     int result = sink_open(c->output, &r.sink, err);
     if (result == 0)
         result = start(&r, err);
+    if (result == 0 && c->env.http)
+        result = http_server_start(c->env.http, err);
     if (result == 0)
         result = run(&r, err);
+    if (c->env.http)
+        http_server_stop(c->env.http, NS_PER_S);
     tell(&r, true);
     queue_close(r.inbox);
     for (size_t i = 0; i < r.n_sources; i++)

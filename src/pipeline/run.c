@@ -2,8 +2,13 @@
 
 #include <errno.h>
 
+#include "http/server.h"
 #include "pipeline/meter.h"
 #include "pipeline/relay.h"
+
+// Those who send records in are answered when these are durable; who still waits after this is told
+// to send again.
+#define HTTP_PATIENCE_NS NS_PER_S
 
 static int run_meter(const struct run_config *c, struct run_progress *ret, struct error *err)
 {
@@ -15,8 +20,12 @@ static int run_meter(const struct run_config *c, struct run_progress *ret, struc
     if (r < 0)
         return r;
     r = meter_open(&meter, c, store, err);
+    if (r == 0 && c->env.http)
+        r = http_server_start(c->env.http, err);
     if (r == 0)
         r = meter_run(&meter, err);
+    if (c->env.http)
+        http_server_stop(c->env.http, HTTP_PATIENCE_NS);
     if (ret)
         *ret = meter.progress;
     meter_close(&meter);

@@ -41,7 +41,9 @@ struct run_config {
     bool until_end;             // stop when the finite inputs are exhausted, all final and settled
     int64_t commit_interval_ns; // a live trickle is committed at least this often (200 ms)
     int64_t retain_ns[4];       // by enum store_collection; 0: keep for ever
-    struct input_env env;       // clock, environment; stop_fd is the caller's: readable = stop
+    // Clock, environment; stop_fd is the caller's: readable = stop. env.http is the caller's too:
+    // it is started once the inputs have added their routes, and stopped before they go.
+    struct input_env env;
     // Called on the meter's thread: about once a second, and at the end. May be NULL.
     void (*progress)(void *ctx, const struct run_progress *p);
     // Something a person should know once, without '\n': "settings differ ...". May be NULL.

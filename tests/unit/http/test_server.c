@@ -2,27 +2,21 @@
 // about more. Nothing waits but for what must come.
 #include "http/server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <zlib.h>
 
-#include "base/alloc.h"
-#include "test.h"
+#include "http_client.h"
 
-enum { BODY_MAX = 1000, ANSWER_MAX = 1 << 16, DEADLINE_MS = 20000, DEFERRED_MAX = 8 };
+enum { BODY_MAX = 1000, DEFERRED_MAX = 8 };
 
 struct served {
     struct http_server *server;
     pthread_mutex_t lock;
     struct http_exchange *deferred[DEFERRED_MAX];
     atomic_size_t n_deferred;
-    char answer[ANSWER_MAX];
+    char *answer; // the last one
 };
 
 // ---- routes --------------------------------------------------------------------------------
@@ -70,80 +64,47 @@ static const struct http_route routes[] = {
 
 // ---- a client ------------------------------------------------------------------------------
 
-static int dial(const struct served *s)
+static uint16_t port(const struct served *s)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET,
-                            .sin_port = htons(http_server_port(s->server, 0))};
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-    return fd;
+    return http_server_port(s->server, 0);
 }
 
-static void say(int fd, struct str text)
+static const char *keep(struct served *s, char *answer)
 {
-    while (text.n > 0) {
-        ssize_t n = send(fd, text.p, text.n, MSG_NOSIGNAL);
-        if (n <= 0) {
-            return; // the server had enough; its answer is there
-        }
-        text = (struct str){text.p + n, text.n - (size_t)n};
-    }
-}
-
-// Everything until the server closes the connection.
-static const char *hear(struct served *s, int fd)
-{
-    size_t n = 0;
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-    ssize_t got = 1;
-    while (got > 0) {
-        assert_true(poll(&p, 1, DEADLINE_MS) > 0);
-        got = recv(fd, s->answer + n, sizeof(s->answer) - 1 - n, 0);
-        n += got > 0 ? (size_t)got : 0;
-    }
-    s->answer[n] = '\0';
-    close(fd);
-    return s->answer;
+    free(s->answer);
+    s->answer = answer;
+    return answer;
 }
 
 static const char *ask(struct served *s, const char *text)
 {
-    int fd = dial(s);
-    say(fd, str_of(text));
-    return hear(s, fd);
+    return keep(s, client_ask(port(s), text));
+}
+
+static const char *hear(struct served *s, int fd)
+{
+    return keep(s, client_hear(fd));
 }
 
 static const char *post(struct served *s, const char *path, const char *headers, struct str body)
 {
-    AUTO_FREE char *head = x_asprintf("POST %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
-                                      "Content-Length: %zu\r\n%s\r\n",
-                                      path, body.n, headers);
-    int fd = dial(s);
-    say(fd, str_of(head));
-    say(fd, body);
-    return hear(s, fd);
+    return keep(s, client_post(port(s), path, headers, body));
 }
 
-static int status_of(const char *answer)
-{
-    int status = 0;
-    return sscanf(answer, "HTTP/1.1 %d ", &status) == 1 ? status : 0;
-}
+struct wanted {
+    const struct served *served;
+    size_t n;
+};
 
-static const char *body_of(const char *answer)
+static bool are_deferred(void *ctx)
 {
-    const char *at = strstr(answer, "\r\n\r\n");
-    assert_non_null(at);
-    return at + 4;
+    const struct wanted *w = ctx;
+    return atomic_load(&w->served->n_deferred) >= w->n;
 }
 
 static void wait_deferred(const struct served *s, size_t n)
 {
-    for (int i = 0; atomic_load(&s->n_deferred) < n; i++) {
-        assert_true(i < DEADLINE_MS);
-        poll(NULL, 0, 1);
-    }
+    client_await(are_deferred, &(struct wanted){s, n});
 }
 
 // ---- tests ---------------------------------------------------------------------------------
@@ -164,6 +125,7 @@ static void stop(struct served *s)
 {
     http_server_free(s->server);
     pthread_mutex_destroy(&s->lock);
+    free(s->answer);
     free(s);
 }
 
@@ -173,13 +135,13 @@ static void test_get(void **state)
     struct served *s = serve((struct http_config){0});
     const char *a =
         ask(s, "GET /hello?name=w%20x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-    assert_i64(status_of(a), 200);
-    assert_string_equal(body_of(a), "hello w x");
+    assert_i64(client_status(a), 200);
+    assert_string_equal(client_body(a), "hello w x");
     assert_non_null(strstr(a, "X-Test: yes\r\n"));
     assert_non_null(strstr(a, "X-Content-Type-Options: nosniff\r\n"));
     a = ask(s, "HEAD /hello HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-    assert_i64(status_of(a), 200);
-    assert_string_equal(body_of(a), "");
+    assert_i64(client_status(a), 200);
+    assert_string_equal(client_body(a), "");
     stop(s);
 }
 
@@ -199,7 +161,7 @@ static void test_refusals(void **state)
     struct served *s = serve((struct http_config){0});
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const char *a = ask(s, rows[i].request);
-        if (status_of(a) != rows[i].status || !strstr(a, rows[i].has)) {
+        if (client_status(a) != rows[i].status || !strstr(a, rows[i].has)) {
             fail_msg("%s\n%s", rows[i].request, a);
         }
     }
@@ -212,12 +174,12 @@ static void test_bodies(void **state)
     struct served *s = serve((struct http_config){0});
     char big[BODY_MAX + 1];
     memset(big, 'a', sizeof(big));
-    assert_string_equal(body_of(post(s, "/echo", "", STR("some body"))), "some body");
-    assert_string_equal(body_of(post(s, "/echo", "", STR(""))), "");
+    assert_string_equal(client_body(post(s, "/echo", "", STR("some body"))), "some body");
+    assert_string_equal(client_body(post(s, "/echo", "", STR(""))), "");
     const char *a = post(s, "/echo", "", (struct str){big, BODY_MAX});
-    assert_i64(status_of(a), 200);
-    assert_i64((int64_t)strlen(body_of(a)), BODY_MAX);
-    assert_i64(status_of(post(s, "/echo", "", (struct str){big, BODY_MAX + 1})), 413);
+    assert_i64(client_status(a), 200);
+    assert_i64((int64_t)strlen(client_body(a)), BODY_MAX);
+    assert_i64(client_status(post(s, "/echo", "", (struct str){big, BODY_MAX + 1})), 413);
     stop(s);
 }
 
@@ -228,7 +190,7 @@ static void test_chunks(void **state)
     const char *head = "POST /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
                        "Transfer-Encoding: chunked\r\n\r\n";
     AUTO_FREE char *small = x_asprintf("%s3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", head);
-    assert_string_equal(body_of(ask(s, small)), "abcde");
+    assert_string_equal(client_body(ask(s, small)), "abcde");
     struct buf b;
     buf_init(&b, 1 << 16);
     buf_cstr(&b, head);
@@ -236,7 +198,7 @@ static void test_chunks(void **state)
         buf_printf(&b, "64\r\n%0100d\r\n", i);
     }
     buf_cstr(&b, "0\r\n\r\n");
-    assert_i64(status_of(ask(s, buf_view(&b).p)), 413);
+    assert_i64(client_status(ask(s, buf_view(&b).p)), 413);
     buf_done(&b);
     stop(s);
 }
@@ -261,17 +223,17 @@ static void test_gzip(void **state)
     char packed[512], zeros[BODY_MAX + 1] = {0};
     const char *gzip = "Content-Encoding: gzip\r\n";
     struct str good = pack("hello", 5, packed, sizeof(packed));
-    assert_string_equal(body_of(post(s, "/echo", gzip, good)), "hello");
-    assert_i64(status_of(post(s, "/echo", gzip, (struct str){packed, good.n - 1})), 400);
-    assert_i64(status_of(post(s, "/echo", gzip, STR(""))), 400);
-    assert_i64(status_of(post(s, "/echo", gzip, STR("not gzip"))), 400);
-    assert_i64(status_of(post(s, "/echo", "Content-Encoding: br\r\n", good)), 415);
-    assert_i64(status_of(post(s, "/later", gzip, good)), 415);
+    assert_string_equal(client_body(post(s, "/echo", gzip, good)), "hello");
+    assert_i64(client_status(post(s, "/echo", gzip, (struct str){packed, good.n - 1})), 400);
+    assert_i64(client_status(post(s, "/echo", gzip, STR(""))), 400);
+    assert_i64(client_status(post(s, "/echo", gzip, STR("not gzip"))), 400);
+    assert_i64(client_status(post(s, "/echo", "Content-Encoding: br\r\n", good)), 415);
+    assert_i64(client_status(post(s, "/later", gzip, good)), 415);
     // A small body that is a large one is still too large.
     struct str bomb = pack(zeros, sizeof(zeros), packed, sizeof(packed));
-    assert_i64(status_of(post(s, "/echo", gzip, bomb)), 413);
+    assert_i64(client_status(post(s, "/echo", gzip, bomb)), 413);
     struct str most = pack(zeros, BODY_MAX, packed, sizeof(packed));
-    assert_i64(status_of(post(s, "/echo", gzip, most)), 200);
+    assert_i64(client_status(post(s, "/echo", gzip, most)), 200);
     stop(s);
 }
 
@@ -281,18 +243,18 @@ static void test_deferred(void **state)
     struct served *s = serve((struct http_config){0});
     int fds[2];
     for (size_t i = 0; i < 2; i++) {
-        fds[i] = dial(s);
-        say(fds[i], STR("POST /later HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
-                        "Content-Length: 1\r\n\r\nx"));
+        fds[i] = client_dial(port(s));
+        client_say(fds[i], STR("POST /later HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+                               "Content-Length: 1\r\n\r\nx"));
         wait_deferred(s, i + 1);
     }
     // Others are served meanwhile, and answers may come in any order.
-    assert_string_equal(body_of(post(s, "/echo", "", STR("meanwhile"))), "meanwhile");
+    assert_string_equal(client_body(post(s, "/echo", "", STR("meanwhile"))), "meanwhile");
     http_answer(s->deferred[1], 200, "text/plain", NULL, STR("second"));
-    assert_string_equal(body_of(hear(s, fds[1])), "second");
+    assert_string_equal(client_body(hear(s, fds[1])), "second");
     assert_str(http_body(s->deferred[0]), "x");
     http_answer(s->deferred[0], 200, "text/plain", NULL, STR("first"));
-    assert_string_equal(body_of(hear(s, fds[0])), "first");
+    assert_string_equal(client_body(hear(s, fds[0])), "first");
     stop(s);
 }
 
@@ -300,12 +262,12 @@ static void test_client_gone(void **state)
 {
     (void)state;
     struct served *s = serve((struct http_config){0});
-    int fd = dial(s);
-    say(fd, STR("POST /later HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx"));
+    int fd = client_dial(port(s));
+    client_say(fd, STR("POST /later HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx"));
     wait_deferred(s, 1);
     close(fd);
     http_answer(s->deferred[0], 200, "text/plain", NULL, STR("to nobody"));
-    assert_string_equal(body_of(post(s, "/echo", "", STR("next"))), "next");
+    assert_string_equal(client_body(post(s, "/echo", "", STR("next"))), "next");
     stop(s);
 }
 
@@ -324,16 +286,16 @@ static void test_stop(void **state)
     for (int in_time = 0; in_time < 2; in_time++) {
         struct served *s = serve((struct http_config){0});
         pthread_t thread;
-        int fd = dial(s);
-        say(fd, STR("POST /later HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
-                    "Content-Length: 1\r\n\r\nx"));
+        int fd = client_dial(port(s));
+        client_say(fd, STR("POST /later HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+                           "Content-Length: 1\r\n\r\nx"));
         wait_deferred(s, 1);
         if (in_time) {
             assert_int_equal(pthread_create(&thread, NULL, answer_slowly, s), 0);
         }
         http_server_stop(s->server, in_time ? INT64_C(20000000000) : 0);
         const char *a = hear(s, fd);
-        assert_i64(status_of(a), in_time ? 200 : 503);
+        assert_i64(client_status(a), in_time ? 200 : 503);
         if (in_time) {
             pthread_join(thread, NULL);
         } else {
@@ -347,11 +309,12 @@ static void test_without_token(void **state)
 {
     (void)state;
     struct served *s = serve((struct http_config){0});
-    assert_i64(status_of(post(s, "/guarded", "", STR("x"))), 200);
+    assert_i64(client_status(post(s, "/guarded", "", STR("x"))), 200);
     // What a page of another origin makes a browser send.
-    assert_i64(status_of(post(s, "/guarded", "Origin: http://evil.example\r\n", STR("x"))), 403);
-    assert_i64(status_of(post(s, "/guarded", "Origin: null\r\n", STR("x"))), 403);
-    assert_i64(status_of(post(s, "/guarded", "Origin: http://h\r\n", STR("x"))), 200);
+    assert_i64(client_status(post(s, "/guarded", "Origin: http://evil.example\r\n", STR("x"))),
+               403);
+    assert_i64(client_status(post(s, "/guarded", "Origin: null\r\n", STR("x"))), 403);
+    assert_i64(client_status(post(s, "/guarded", "Origin: http://h\r\n", STR("x"))), 200);
     stop(s);
 }
 
@@ -393,17 +356,20 @@ static void test_token(void **state)
         {"Authorization: Basic s3cret\r\n", 401},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (status_of(post(s, "/guarded", rows[i].header, STR("x"))) != rows[i].status) {
+        if (client_status(post(s, "/guarded", rows[i].header, STR("x"))) != rows[i].status) {
             fail_msg("%s: %s", rows[i].header, s->answer);
         }
     }
     rewrite(path, "another\n");
     assert_ok(http_server_reload(s->server, &err), &err);
-    assert_i64(status_of(post(s, "/guarded", "Authorization: Bearer s3cret\r\n", STR("x"))), 401);
-    assert_i64(status_of(post(s, "/guarded", "Authorization: Bearer another\r\n", STR("x"))), 200);
+    assert_i64(client_status(post(s, "/guarded", "Authorization: Bearer s3cret\r\n", STR("x"))),
+               401);
+    assert_i64(client_status(post(s, "/guarded", "Authorization: Bearer another\r\n", STR("x"))),
+               200);
     rewrite(path, "\n");
     assert_i64(http_server_reload(s->server, &err), -EINVAL);
-    assert_i64(status_of(post(s, "/guarded", "Authorization: Bearer another\r\n", STR("x"))), 200);
+    assert_i64(client_status(post(s, "/guarded", "Authorization: Bearer another\r\n", STR("x"))),
+               200);
     unlink(path);
     stop(s);
 }
@@ -414,11 +380,11 @@ static void test_rate(void **state)
     struct served *s = serve((struct http_config){.requests_per_s = 1});
     bool limited = false;
     for (int i = 0; i < 1000 && !limited; i++) {
-        limited = status_of(post(s, "/limited", "", STR("x"))) == 429;
+        limited = client_status(post(s, "/limited", "", STR("x"))) == 429;
     }
     assert_true(limited);
     assert_non_null(strstr(s->answer, "Retry-After: 1"));
-    assert_i64(status_of(post(s, "/echo", "", STR("x"))), 200);
+    assert_i64(client_status(post(s, "/echo", "", STR("x"))), 200);
     stop(s);
 }
 
@@ -430,10 +396,10 @@ static void test_slow_clients(void **state)
     struct served *s = serve((struct http_config){.connections = 16});
     int fds[SLOW];
     for (size_t i = 0; i < SLOW; i++) {
-        fds[i] = dial(s);
-        say(fds[i], STR("POST /echo HTTP/1.1\r\nHost:"));
+        fds[i] = client_dial(port(s));
+        client_say(fds[i], STR("POST /echo HTTP/1.1\r\nHost:"));
     }
-    assert_string_equal(body_of(post(s, "/echo", "", STR("quick"))), "quick");
+    assert_string_equal(client_body(post(s, "/echo", "", STR("quick"))), "quick");
     assert_true(http_server_stats(s->server).open <= 16 + SLOW);
     for (size_t i = 0; i < SLOW; i++) {
         close(fds[i]);
@@ -445,8 +411,8 @@ static void test_cut_off(void **state)
 {
     (void)state;
     struct served *s = serve((struct http_config){.body_timeout_ns = 1});
-    int fd = dial(s);
-    say(fd, STR("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc"));
+    int fd = client_dial(port(s));
+    client_say(fd, STR("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc"));
     assert_string_equal(hear(s, fd), ""); // closed by the server
     assert_true(http_server_stats(s->server).refused >= 1);
     stop(s);

@@ -1,0 +1,156 @@
+#include "input/delivery.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/queue.h"
+
+enum { REASONS_BYTES_MAX = 64 * 1024, ANSWER_BYTES_MAX = REASONS_BYTES_MAX + 256 };
+
+struct deliveries {
+    struct queue *arrived;
+    delivery_answer *answer;
+    pthread_mutex_t lock;
+    struct delivery *oldest, **newest; // read, not yet stored: ascending by `last`
+    int64_t stored;
+};
+
+struct deliveries *deliveries_new(size_t most_waiting, delivery_answer *answer)
+{
+    struct deliveries *d = x_zalloc(sizeof(*d));
+    d->arrived = queue_new(most_waiting);
+    d->answer = answer;
+    d->newest = &d->oldest;
+    pthread_mutex_init(&d->lock, NULL);
+    return d;
+}
+
+static void delivery_free(struct delivery *one)
+{
+    buf_done(&one->reasons);
+    free(one);
+}
+
+static void turn_away(struct delivery *one, const char *why)
+{
+    http_refuse(one->exchange, 503, "%s", why);
+    delivery_free(one);
+}
+
+void deliveries_free(struct deliveries *d)
+{
+    if (!d) {
+        return;
+    }
+    static const char why[] = "gtap is stopping: send it again";
+    struct delivery *one;
+    queue_close(d->arrived);
+    while ((one = queue_pop(d->arrived, 0))) {
+        turn_away(one, why);
+    }
+    while ((one = d->oldest)) {
+        d->oldest = one->next;
+        turn_away(one, why);
+    }
+    queue_free(d->arrived);
+    pthread_mutex_destroy(&d->lock);
+    free(d);
+}
+
+void deliveries_arrive(struct deliveries *d, struct http_exchange *x, int format)
+{
+    struct delivery *one = x_zalloc(sizeof(*one));
+    struct str key = http_header(x, "Idempotency-Key");
+    *one = (struct delivery){.exchange = x, .format = format, .body = http_body(x)};
+    memcpy(one->key, key.n ? key.p : "", MIN(key.n, (size_t)DELIVERY_KEY_MAX));
+    buf_init(&one->reasons, REASONS_BYTES_MAX);
+    http_defer(x);
+    if (queue_try_push(d->arrived, one) < 0) {
+        turn_away(one, "too much is waiting to be stored: send it again");
+    }
+}
+
+struct delivery *deliveries_next(struct deliveries *d, int64_t timeout_ns)
+{
+    return queue_pop(d->arrived, timeout_ns);
+}
+
+void delivery_accept(struct delivery *d)
+{
+    d->accepted++;
+}
+
+void delivery_reject(struct delivery *d, int64_t number, const char *reason)
+{
+    if (d->rejected++ >= DELIVERY_REASONS_MAX) {
+        return;
+    }
+    buf_printf(&d->reasons, "%s{\"record\":%lld,\"reason\":", d->reasons.n ? "," : "",
+               (long long)number);
+    buf_json_str(&d->reasons, str_of(reason));
+    buf_char(&d->reasons, '}');
+}
+
+static void answer(struct deliveries *d, struct delivery *one)
+{
+    d->answer(one);
+    delivery_free(one);
+}
+
+void deliveries_read(struct deliveries *d, struct delivery *one, int64_t position)
+{
+    one->last = position;
+    pthread_mutex_lock(&d->lock);
+    bool waits = position > d->stored && one->accepted + one->rejected > 0;
+    if (waits) {
+        *d->newest = one;
+        d->newest = &one->next;
+    }
+    pthread_mutex_unlock(&d->lock);
+    if (!waits) {
+        answer(d, one);
+    }
+}
+
+// Takes off the list what is stored up to `position`, as a list of its own.
+static struct delivery *take_stored(struct deliveries *d, int64_t position)
+{
+    struct delivery *first = d->oldest, *last = NULL;
+    for (; d->oldest && d->oldest->last <= position; d->oldest = d->oldest->next) {
+        last = d->oldest;
+    }
+    if (!d->oldest) {
+        d->newest = &d->oldest;
+    }
+    if (last) {
+        last->next = NULL;
+    }
+    return last ? first : NULL;
+}
+
+void deliveries_stored(struct deliveries *d, int64_t position)
+{
+    pthread_mutex_lock(&d->lock);
+    d->stored = MAX(d->stored, position);
+    struct delivery *one = take_stored(d, position);
+    pthread_mutex_unlock(&d->lock);
+    while (one) {
+        struct delivery *next = one->next;
+        answer(d, one);
+        one = next;
+    }
+}
+
+void delivery_answer_json(struct delivery *d)
+{
+    struct buf b;
+    buf_init(&b, ANSWER_BYTES_MAX);
+    buf_printf(&b, "{\"accepted\":%lld,\"rejected\":%lld,\"errors\":[", (long long)d->accepted,
+               (long long)d->rejected);
+    buf_str(&b, buf_view(&d->reasons));
+    buf_cstr(&b, "]}\n");
+    int status = d->accepted == 0 && d->rejected > 0 ? 400 : 200;
+    http_answer(d->exchange, status, "application/json", NULL, buf_view(&b));
+    buf_done(&b);
+}

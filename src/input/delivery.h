@@ -1,0 +1,48 @@
+// Bodies that were sent in over HTTP, from their arrival until what is in them is durable and the
+// sender is told so. What inputs that are sent to have in common; each takes the bodies apart in
+// its own way.
+//
+//     server's thread    deliveries_arrive()    defers the exchange; 503 when too many wait
+//     input's thread     deliveries_next(), delivery_accept() or delivery_reject() for each record,
+//                        deliveries_read() behind the last
+//     pipeline's thread  deliveries_stored()    answers
+#pragma once
+
+#include "http/server.h"
+#include "input/input.h"
+
+enum { DELIVERY_REASONS_MAX = 100, DELIVERY_KEY_MAX = 128 };
+
+struct delivery {
+    struct http_exchange *exchange;
+    int format;                     // what the route says the body is: the input's own number
+    struct str body;                // with HTTP_BODY_PADDING behind it; until the answer
+    char key[DELIVERY_KEY_MAX + 1]; // of the header Idempotency-Key; "": none
+    int64_t accepted, rejected;     // records, so far
+    struct buf reasons;             // JSON objects, the first DELIVERY_REASONS_MAX
+    int64_t last;                   // position of its last record
+    struct delivery *next;
+};
+
+// How the sender is told: answers d->exchange. Called once, from any thread.
+typedef void delivery_answer(struct delivery *d);
+
+struct deliveries;
+struct deliveries *deliveries_new(size_t most_waiting, delivery_answer *answer);
+void deliveries_free(struct deliveries *d); // refuses what is left by 503; accepts NULL
+
+void deliveries_arrive(struct deliveries *d, struct http_exchange *x, int format);
+
+// The next one that came, the caller's until deliveries_read(). NULL: none within timeout_ns.
+struct delivery *deliveries_next(struct deliveries *d, int64_t timeout_ns);
+void delivery_accept(struct delivery *d);
+void delivery_reject(struct delivery *d, int64_t number, const char *reason); // number: from 1
+// All of it is in batches up to `position`; it is answered when that is stored. One in which there
+// was nothing is answered at once.
+void deliveries_read(struct deliveries *d, struct delivery *one, int64_t position);
+
+void deliveries_stored(struct deliveries *d, int64_t position);
+
+// {"accepted":n,"rejected":m,"errors":[{"record":k,"reason":"..."}]}; 200, or 400 when all of what
+// was sent was rejected.
+void delivery_answer_json(struct delivery *d);

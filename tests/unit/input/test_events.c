@@ -1,0 +1,252 @@
+// http: from the POST to the answer, with the test in the place of the pipeline.
+#include <errno.h>
+
+#include "harness.h"
+#include "http/server.h"
+#include "http_client.h"
+
+#define RECORD(id)                                                                                 \
+    "{\"event_id\":\"" id                                                                          \
+    "\",\"ts\":\"2026-11-26T12:00:00Z\",\"model\":\"m\",\"prompt_tokens\":3,"                      \
+    "\"completion_tokens\":4,\"latency_ms\":10}"
+#define WITHOUT_ID                                                                                 \
+    "{\"ts\":\"2026-11-26T12:00:00Z\",\"model\":\"m\",\"prompt_tokens\":3,\"completion_tokens\":"  \
+    "4,"                                                                                           \
+    "\"latency_ms\":10}"
+
+struct fixture {
+    struct harness h;
+    struct http_server *server;
+    struct input *in;
+    struct buf notes;
+    int64_t position;
+};
+
+static void set_up(struct fixture *f, const char *options)
+{
+    struct error err;
+    struct http_config c = {.address = "127.0.0.1:0"};
+    *f = (struct fixture){0};
+    harness_init(&f->h);
+    f->h.clock.wall = INT64_C(1795694400000000000); // 2026-11-26T12:00:00Z
+    assert_ok(http_server_new(&c, &f->server, &err), &err);
+    f->h.env.http = f->server;
+    f->in = harness_open(&f->h, "http:%s", options);
+    assert_ok(http_server_start(f->server, &err), &err);
+    buf_init(&f->notes, 1 << 20);
+}
+
+static void tear_down(struct fixture *f)
+{
+    http_server_stop(f->server, 0);
+    input_close(f->in);
+    http_server_free(f->server);
+    buf_done(&f->notes);
+    harness_done(&f->h);
+}
+
+static int send_to(const struct fixture *f, const char *headers, const char *body)
+{
+    return client_send(http_server_port(f->server, 0), "/v1/events", headers, str_of(body));
+}
+
+// Reads until `position` records and dead letters have come.
+static void read_up_to(struct fixture *f, int64_t position)
+{
+    struct batch b;
+    struct error err;
+    batch_init(&b);
+    for (int i = 0; f->position < position; i++) {
+        assert_true(i < CLIENT_DEADLINE_MS);
+        batch_clear(&b);
+        assert_i64(input_next(f->in, &b, &err), INPUT_MORE);
+        harness_note(&f->notes, &b);
+        f->position = b.position;
+    }
+    batch_done(&b);
+}
+
+static void assert_answer(int fd, int status, const char *body)
+{
+    AUTO_FREE char *answer = client_hear(fd);
+    if (client_status(answer) != status || strcmp(client_body(answer), body) != 0) {
+        fail_msg("%s", answer);
+    }
+}
+
+static void assert_no_answer(int fd)
+{
+    char c;
+    assert_i64(recv(fd, &c, 1, MSG_DONTWAIT), -1);
+}
+
+static void test_acknowledged_when_stored(void **state)
+{
+    (void)state;
+    struct fixture f;
+    set_up(&f, "");
+    int first = send_to(&f, "", RECORD("a") "\n" RECORD("b") "\n");
+    read_up_to(&f, 2);
+    int second = send_to(&f, "", RECORD("c"));
+    read_up_to(&f, 3);
+    input_stored(f.in, 1);
+    assert_no_answer(first);
+    input_stored(f.in, 2);
+    assert_answer(first, 200, "{\"accepted\":2,\"rejected\":0,\"errors\":[]}\n");
+    assert_no_answer(second);
+    input_stored(f.in, 3);
+    assert_answer(second, 200, "{\"accepted\":1,\"rejected\":0,\"errors\":[]}\n");
+    assert_i64((int64_t)harness_count(&f.notes, " ! "), 0);
+    tear_down(&f);
+}
+
+static void test_bad_records(void **state)
+{
+    (void)state;
+    struct fixture f;
+    set_up(&f, "");
+    int some = send_to(&f, "", RECORD("a") "\n{\"x\":1}\n" RECORD("b"));
+    read_up_to(&f, 3);
+    int all = send_to(&f, "", "no json");
+    read_up_to(&f, 4);
+    input_stored(f.in, 4);
+    AUTO_FREE char *answer = client_hear(some);
+    assert_i64(client_status(answer), 200);
+    assert_non_null(strstr(answer, "{\"accepted\":2,\"rejected\":1,\"errors\":[{\"record\":2,"));
+    AUTO_FREE char *bad = client_hear(all);
+    assert_i64(client_status(bad), 400);
+    assert_non_null(strstr(bad, "not JSON"));
+    assert_i64((int64_t)harness_count(&f.notes, " ! "), 2);
+    tear_down(&f);
+}
+
+static void test_too_far_ahead(void **state)
+{
+    (void)state;
+    struct fixture f;
+    set_up(&f, "");
+    harness_advance(&f.h, -2 * NS_PER_HOUR);
+    int fd = send_to(&f, "", RECORD("a"));
+    read_up_to(&f, 1);
+    input_stored(f.in, 1);
+    AUTO_FREE char *answer = client_hear(fd);
+    assert_i64(client_status(answer), 400);
+    assert_non_null(strstr(answer, "ahead of the clock"));
+    tear_down(&f);
+}
+
+static void test_nothing_in_it(void **state)
+{
+    (void)state;
+    struct fixture f;
+    set_up(&f, "");
+    int fd = send_to(&f, "", "\n");
+    struct batch b;
+    struct error err;
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    batch_init(&b);
+    for (int i = 0; poll(&p, 1, 0) == 0; i++) {
+        assert_true(i < CLIENT_DEADLINE_MS);
+        assert_i64(input_next(f.in, &b, &err), INPUT_MORE);
+    }
+    batch_done(&b);
+    assert_answer(fd, 200, "{\"accepted\":0,\"rejected\":0,\"errors\":[]}\n");
+    tear_down(&f);
+}
+
+// The same request again makes the same ids; without a key each is new.
+static void test_ids(void **state)
+{
+    (void)state;
+    struct fixture f;
+    set_up(&f, "");
+    const char *key = "Idempotency-Key: k1\r\n", *two = WITHOUT_ID "\n" WITHOUT_ID "\n";
+    int fds[] = {send_to(&f, key, two), -1, -1};
+    read_up_to(&f, 2);
+    fds[1] = send_to(&f, key, two);
+    read_up_to(&f, 4);
+    fds[2] = send_to(&f, "", WITHOUT_ID);
+    read_up_to(&f, 5);
+    input_stored(f.in, 5);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        free(client_hear(fds[i]));
+    }
+    assert_i64((int64_t)harness_count(&f.notes, "k1:000001"), 2);
+    assert_i64((int64_t)harness_count(&f.notes, "k1:000002"), 2);
+    tear_down(&f);
+}
+
+// A body of more records than a batch holds is acknowledged when the last of them is stored.
+static void test_long_body(void **state)
+{
+    (void)state;
+    enum { N = 2 * BATCH_RECORDS + 10 };
+    struct fixture f;
+    struct buf body;
+    set_up(&f, "");
+    buf_init(&body, 8 << 20);
+    for (int i = 0; i < N; i++) {
+        buf_cstr(&body, WITHOUT_ID "\n");
+    }
+    int fd = send_to(&f, "", buf_view(&body).p);
+    read_up_to(&f, N);
+    input_stored(f.in, N - 1);
+    assert_no_answer(fd);
+    input_stored(f.in, N);
+    AUTO_FREE char *answer = client_hear(fd);
+    AUTO_FREE char *want = x_asprintf("{\"accepted\":%d,", N);
+    assert_non_null(strstr(answer, want));
+    buf_done(&body);
+    tear_down(&f);
+}
+
+static void test_placed_by_options(void **state)
+{
+    (void)state;
+    struct fixture f;
+    set_up(&f, "?host=gpu-09&gpus=0-1&tenant=search");
+    int fd = send_to(&f, "", RECORD("a"));
+    read_up_to(&f, 1);
+    input_stored(f.in, 1);
+    free(client_hear(fd));
+    assert_i64((int64_t)harness_count(&f.notes, "\"host\":\"gpu-09\""), 1);
+    assert_i64((int64_t)harness_count(&f.notes, "\"gpu_indices\":[0,1]"), 1);
+    assert_i64((int64_t)harness_count(&f.notes, "\"tenant\":\"search\""), 1);
+    tear_down(&f);
+}
+
+// What was not stored when the run ended is not acknowledged.
+static void test_stopped_before(void **state)
+{
+    (void)state;
+    struct fixture f;
+    set_up(&f, "");
+    int read = send_to(&f, "", RECORD("a"));
+    read_up_to(&f, 1);
+    int unread = send_to(&f, "", RECORD("b"));
+    http_server_stop(f.server, 0);
+    AUTO_FREE char *first = client_hear(read);
+    assert_i64(client_status(first), 503);
+    AUTO_FREE char *second = client_hear(unread);
+    assert_true(client_status(second) == 503 || *second == '\0');
+    tear_down(&f);
+}
+
+static void test_needs_a_server(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct input *in = NULL;
+    struct error err;
+    harness_init(&h);
+    assert_i64(harness_try(&h, "http:", &in, &err), -EINVAL);
+    harness_done(&h);
+}
+
+int main(void)
+{
+    return TEST_RUN(TEST(test_acknowledged_when_stored), TEST(test_bad_records),
+                    TEST(test_too_far_ahead), TEST(test_nothing_in_it), TEST(test_ids),
+                    TEST(test_long_body), TEST(test_placed_by_options), TEST(test_stopped_before),
+                    TEST(test_needs_a_server));
+}
