@@ -120,6 +120,7 @@ static int open_sources(struct meter *m, struct error *err)
 {
     const struct run_config *c = m->config;
     m->sources = x_array(c->n_inputs, sizeof(m->sources[0]));
+    m->states = x_array(c->n_inputs, sizeof(m->states[0]));
     for (; m->n_sources < c->n_inputs; m->n_sources++) {
         struct source *s = &m->sources[m->n_sources];
         int r = source_open(s, c->inputs[m->n_sources], &c->env, m->inbox, err);
@@ -192,6 +193,7 @@ void meter_close(struct meter *m)
         engine_free(m->shards[i].engine);
     free(m->shards);
     free(m->sources);
+    free(m->states);
     provisional_free(m->provisional);
     outbox_done(&m->outbox);
     arena_done(&m->told);
@@ -341,6 +343,7 @@ static int give_back(struct meter *m, struct parcel *p)
         return 0;
     }
     input_stored(p->source->input, p->batch.position);
+    p->source->came += p->batch.n_records + p->batch.n_dead;
     p->source->done =
         input_info(p->source->input)->total_is_bytes ? p->batch.offset : p->batch.position;
     int r = m->halting ? 0 : queue_push(p->source->free_parcels, p);

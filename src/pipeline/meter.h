@@ -22,6 +22,7 @@ struct meter {
     struct shard *shards;
     uint32_t n_shards;
     struct source *sources;
+    struct run_source *states; // of the sources, as last told
     size_t n_sources;
 
     struct queue *inbox; // parcels from the sources and from the writer

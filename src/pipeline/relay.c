@@ -14,6 +14,7 @@ struct relay {
     struct sink *sink;
     struct queue *inbox;
     struct source *sources;
+    struct run_source *states;
     size_t n_sources, n_ended;
     bool halting; // the sources are: parcels are not given back
     bool failed;  // the sink has
@@ -51,6 +52,10 @@ static void tell(struct relay *r, bool last)
         return;
     r->last_progress = now;
     r->progress.input_total = -1;
+    for (size_t i = 0; i < r->n_sources; i++)
+        source_state(&r->sources[i], &r->states[i]);
+    r->progress.sources = r->states;
+    r->progress.n_sources = r->n_sources;
     r->config->progress(r->config->ctx, &r->progress);
 }
 
@@ -65,6 +70,7 @@ static int pass(struct relay *r, struct parcel *p, struct error *err)
         return written;
     }
     input_stored(p->source->input, p->batch.position);
+    p->source->came += p->batch.n_records + p->batch.n_dead;
     count(r, p);
     r->n_ended += result <= 0;
     if (!r->halting && queue_push(p->source->free_parcels, p) < 0)
@@ -111,6 +117,7 @@ static int start(struct relay *r, struct error *err)
 {
     const struct run_config *c = r->config;
     r->sources = x_array(c->n_inputs, sizeof(r->sources[0]));
+    r->states = x_array(c->n_inputs, sizeof(r->states[0]));
     for (size_t i = 0; i < c->n_inputs; i++) {
         struct source *s = &r->sources[r->n_sources++];
         int result = source_open(s, c->inputs[i], &c->env, r->inbox, err);
@@ -154,7 +161,11 @@ int relay_run(const struct run_config *c, struct run_progress *ret, struct error
     queue_free(r.inbox);
     sink_close(r.sink);
     free(r.sources);
-    if (ret)
+    free(r.states);
+    if (ret) {
         *ret = r.progress;
+        ret->sources = NULL;
+        ret->n_sources = 0;
+    }
     return result;
 }

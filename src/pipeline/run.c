@@ -26,8 +26,11 @@ static int run_meter(const struct run_config *c, struct run_progress *ret, struc
         r = meter_run(&meter, err);
     if (c->env.http)
         http_server_stop(c->env.http, HTTP_PATIENCE_NS);
-    if (ret)
+    if (ret) {
         *ret = meter.progress;
+        ret->sources = NULL;
+        ret->n_sources = 0;
+    }
     meter_close(&meter);
     store_close(store);
     return r;

@@ -19,16 +19,26 @@
 #include "input/input.h"
 #include "output/store.h"
 
+// How one of the inputs fares.
+struct run_source {
+    const char *name, *about;
+    bool live, ended;
+    uint64_t records; // and dead letters that came from it in this run
+    struct input_health health;
+};
+
 struct run_progress {
     uint64_t records; // stored as new by this run, both kinds
     uint64_t samples, usages;
     uint64_t tokens; // of the usage records: prompt + completion
     uint64_t duplicates, conflicts, expired, dead_letters, late, unplaced; // expired: came too late
-    int64_t input_done, input_total; // bytes or records over all finite inputs; total -1 unknown
-    int64_t newest;                  // newest event time; INT64_MIN: none
-    int64_t frontier;                // final until; INT64_MIN: none
-    int64_t settling;                // ns of event time waiting to be settled
-    bool ending;                     // all inputs ended: finishing windows
+    int64_t input_done, input_total;  // bytes or records over all finite inputs; total -1 unknown
+    int64_t newest;                   // newest event time; INT64_MIN: none
+    int64_t frontier;                 // final until; INT64_MIN: none
+    int64_t settling;                 // ns of event time waiting to be settled
+    bool ending;                      // all inputs ended: finishing windows
+    const struct run_source *sources; // borrowed, for the call of progress()
+    size_t n_sources;
 };
 
 struct run_config {

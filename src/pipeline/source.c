@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "model/validate.h"
+#include "pipeline/run.h"
 
 int source_open(struct source *s, const char *uri, const struct input_env *env, struct queue *inbox,
                 struct error *err)
@@ -105,4 +106,17 @@ void source_close(struct source *s)
     input_close(s->input);
     arena_done(&s->uri_arena);
     *s = (struct source){0};
+}
+
+void source_state(const struct source *s, struct run_source *ret)
+{
+    const struct input_info *info = input_info(s->input);
+    *ret = (struct run_source){
+        .name = info->name,
+        .about = info->about,
+        .live = !info->finite,
+        .ended = s->ended,
+        .records = s->came,
+    };
+    input_health(s->input, &ret->health);
 }

@@ -27,7 +27,8 @@ struct source {
     struct mono heard; // when it last delivered something; of meter.listened, as is fed
     int64_t newest[2]; // newest event time taken into the engines, by kind
     struct mono fed[2];
-    int64_t done; // progress in the units of input_info.total
+    uint64_t came; // records and dead letters that are stored now
+    int64_t done;  // progress in the units of input_info.total
 };
 
 // Opens the input. env and inbox are borrowed.
@@ -40,3 +41,7 @@ int source_start(struct source *s, struct error *err) GTAP_CHECK;
 void source_halt(struct source *s);
 // Halts it and frees everything, its parcels included. Accepts one that was never opened.
 void source_close(struct source *s);
+
+// As struct run_progress tells of it.
+struct run_source;
+void source_state(const struct source *s, struct run_source *ret);

@@ -152,6 +152,14 @@ static void count_inputs(struct meter *m)
     }
 }
 
+static void tell_sources(struct meter *m)
+{
+    for (size_t i = 0; i < m->n_sources; i++)
+        source_state(&m->sources[i], &m->states[i]);
+    m->progress.sources = m->states;
+    m->progress.n_sources = m->n_sources;
+}
+
 static void count_time(struct meter *m)
 {
     struct run_progress *p = &m->progress;
@@ -180,6 +188,7 @@ void upkeep_progress(struct meter *m, bool last)
     m->last_progress = at;
     count_inputs(m);
     count_time(m);
+    tell_sources(m);
     if (m->config->progress)
         m->config->progress(m->config->ctx, &m->progress);
 }

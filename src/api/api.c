@@ -1,0 +1,105 @@
+#include <errno.h>
+#include <stdlib.h>
+
+#include "api/api_impl.h"
+#include "base/alloc.h"
+
+static const struct http_route routes[] = {
+    {.method = "GET", .path = "/health", .handle = api_health, .help = "whether the threads move"},
+    {.method = "GET",
+     .path = "/ready",
+     .handle = api_ready,
+     .help = "whether records come in and are stored, input by input"},
+    {.method = "GET",
+     .path = "/metrics",
+     .handle = api_metrics,
+     .help = "counters, costs and rates for Prometheus"},
+    {.method = "GET",
+     .path = "/gpu/info",
+     .handle = api_gpu_info,
+     .help = "the newest sample of each GPU"},
+};
+
+int api_new(const struct api_config *c, struct http_server *server, struct api **ret,
+            struct error *err)
+{
+    struct api *a = x_zalloc(sizeof(*a));
+    *a = (struct api){.config = *c, .server = server, .began = clock_wall(c->clock)};
+    a->progress.newest = a->progress.frontier = INT64_MIN;
+    pthread_mutex_init(&a->lock, NULL);
+    pthread_mutex_init(&a->store_lock, NULL);
+    int r = http_server_add(server, NULL, routes, ARRAY_LEN(routes), a, err);
+    if (r < 0) {
+        api_free(a);
+        return r;
+    }
+    *ret = a;
+    return 0;
+}
+
+static void drop_sources(struct api *a)
+{
+    for (size_t i = 0; i < a->n_sources; i++) {
+        free(a->sources[i].name);
+        free(a->sources[i].about);
+    }
+    free(a->sources);
+    a->sources = NULL;
+    a->n_sources = 0;
+}
+
+void api_free(struct api *a)
+{
+    if (!a) {
+        return;
+    }
+    drop_sources(a);
+    store_close(a->store);
+    pthread_mutex_destroy(&a->lock);
+    pthread_mutex_destroy(&a->store_lock);
+    free(a);
+}
+
+static void take_sources(struct api *a, const struct run_progress *p)
+{
+    if (a->n_sources != p->n_sources) { // their names and number do not change while a run lasts
+        drop_sources(a);
+        a->sources = x_array(p->n_sources, sizeof(a->sources[0]));
+        a->n_sources = p->n_sources;
+        for (size_t i = 0; i < p->n_sources; i++) {
+            a->sources[i].name = x_strdup(p->sources[i].name);
+            a->sources[i].about = x_strdup(p->sources[i].about);
+        }
+    }
+    for (size_t i = 0; i < p->n_sources; i++) {
+        const struct run_source *s = &p->sources[i];
+        a->sources[i].live = s->live;
+        a->sources[i].ended = s->ended;
+        a->sources[i].records = s->records;
+        a->sources[i].health = s->health;
+    }
+}
+
+void api_progress(struct api *a, const struct run_progress *p)
+{
+    pthread_mutex_lock(&a->lock);
+    take_sources(a, p);
+    a->progress = *p;
+    a->progress.sources = NULL; // the copies are in a->sources
+    a->heard = true;
+    a->alive = clock_mono(a->config.clock);
+    pthread_mutex_unlock(&a->lock);
+}
+
+int api_lock_store(struct api *a, struct store **ret, struct error *err)
+{
+    pthread_mutex_lock(&a->store_lock);
+    int r = a->store ? 0 : store_open(a->config.store, STORE_READ, &a->store, err);
+    *ret = a->store;
+    return r;
+}
+
+void api_unlock_store(struct api *a)
+{
+    pthread_mutex_unlock(&a->store_lock);
+}

@@ -1,0 +1,40 @@
+// The inside of the API, shared by one file for each route. Internal to src/api.
+#pragma once
+
+#include <pthread.h>
+
+#include "api/api.h"
+#include "output/store.h"
+#include "report/query.h"
+
+struct api_source {
+    char *name, *about;
+    bool live, ended;
+    uint64_t records;
+    struct input_health health;
+};
+
+struct api {
+    struct api_config config;
+    struct http_server *server;
+    int64_t began; // wall time
+
+    pthread_mutex_t lock; // of what follows
+    struct run_progress progress;
+    struct api_source *sources;
+    size_t n_sources;
+    bool heard;        // api_progress() was called at all
+    struct mono alive; // when it was last
+
+    pthread_mutex_t store_lock; // of what follows: one handle, one thread at a time
+    struct store *store;        // opened when first needed, and when it has come into being
+};
+
+void api_health(void *ctx, struct http_exchange *x);   // health.c
+void api_ready(void *ctx, struct http_exchange *x);    // health.c
+void api_metrics(void *ctx, struct http_exchange *x);  // metrics.c
+void api_gpu_info(void *ctx, struct http_exchange *x); // gpu_info.c
+
+// The store, locked: api_unlock_store() when done with it, also after a failure. -ENOENT: none yet.
+int api_lock_store(struct api *a, struct store **ret, struct error *err) GTAP_CHECK;
+void api_unlock_store(struct api *a);

@@ -1,0 +1,81 @@
+#include "api/prom.h"
+
+#include <math.h>
+
+void prom_family(struct prom *p, const char *name, const char *type, const char *help)
+{
+    struct str family = str_of(name);
+    if (p->openmetrics && str_ends(family, STR("_total"))) {
+        family.n -= sizeof("_total") - 1;
+    }
+    p->name = name;
+    buf_printf(p->b, "# HELP " STR_FMT " %s\n# TYPE " STR_FMT " %s\n", STR_ARG(family), help,
+               STR_ARG(family), type);
+}
+
+void prom_begin(struct prom *p)
+{
+    buf_cstr(p->b, p->name);
+    p->labelled = false;
+}
+
+void prom_label(struct prom *p, const char *name, struct str value)
+{
+    buf_char(p->b, p->labelled ? ',' : '{');
+    p->labelled = true;
+    buf_printf(p->b, "%s=\"", name);
+    for (size_t i = 0; i < value.n; i++) {
+        char c = value.p[i];
+        if (c == '\\' || c == '"') {
+            buf_char(p->b, '\\');
+        }
+        buf_cstr(p->b, c == '\n' ? "\\n" : (const char[]){c, '\0'});
+    }
+    buf_char(p->b, '"');
+}
+
+static void end_labels(struct prom *p)
+{
+    buf_cstr(p->b, p->labelled ? "} " : " ");
+}
+
+void prom_int(struct prom *p, int64_t value)
+{
+    end_labels(p);
+    buf_i64(p->b, value);
+    buf_char(p->b, '\n');
+}
+
+void prom_real(struct prom *p, double value)
+{
+    end_labels(p);
+    if (isfinite(value)) {
+        buf_double(p->b, value);
+    } else {
+        buf_cstr(p->b, isnan(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf");
+    }
+    buf_char(p->b, '\n');
+}
+
+void prom_end(struct prom *p)
+{
+    if (p->openmetrics) {
+        buf_cstr(p->b, "# EOF\n");
+    }
+}
+
+void prom_single_int(struct prom *p, const char *name, const char *type, const char *help,
+                     int64_t value)
+{
+    prom_family(p, name, type, help);
+    prom_begin(p);
+    prom_int(p, value);
+}
+
+void prom_single_real(struct prom *p, const char *name, const char *type, const char *help,
+                      double value)
+{
+    prom_family(p, name, type, help);
+    prom_begin(p);
+    prom_real(p, value);
+}
