@@ -3,6 +3,7 @@
 
 #include "cmd/cli.h"
 #include "cmd/run_status.h"
+#include "cmd/serving.h"
 #include "cmd/shared_options.h"
 #include "cmd/stop.h"
 #include "pipeline/run.h"
@@ -18,6 +19,7 @@ struct options {
     int64_t price, window, max_gap, gpu_timeout, horizon, shards;
     int64_t retain_raw, retain_windows, retain_dead;
     int method;
+    struct serving_options serving;
 };
 
 // In the order of enum cost_method.
@@ -129,6 +131,41 @@ static const struct option options[] = {
      .help = "keep dead letters this long; 0 keeps them",
      .fallback = "0s",
      .key = "retain-dead"},
+    {.name = "listen",
+     .type = OPTION_TEXT,
+     .offset = AT(serving.listen),
+     .value = "ADDRESS:PORT",
+     .help = "serve /metrics, /ready, /health and /gpu/info there; with the inputs http: and otlp: "
+             "127.0.0.1:8080 without being told",
+     .key = "listen"},
+    {.name = "api-token-file",
+     .type = OPTION_TEXT,
+     .offset = AT(serving.token_file),
+     .value = "FILE",
+     .help = "ask those who send records in for the bearer token in this file; without one only "
+             "this host may",
+     .key = "api-token-file",
+     .env = "GTAP_API_TOKEN_FILE"},
+    {.name = "tls-cert",
+     .type = OPTION_TEXT,
+     .offset = AT(serving.cert_file),
+     .value = "FILE",
+     .help = "serve TLS with this certificate chain (PEM)",
+     .key = "tls-cert"},
+    {.name = "tls-key",
+     .type = OPTION_TEXT,
+     .offset = AT(serving.key_file),
+     .value = "FILE",
+     .help = "and its key",
+     .key = "tls-key"},
+    {.name = "request-rate",
+     .type = OPTION_INT,
+     .offset = AT(serving.requests_per_s),
+     .value = "N",
+     .help = "POSTs a second that one address may make; 0: no limit",
+     .fallback = "0",
+     .key = "request-rate",
+     .most = 1000000},
     {.name = "json",
      .type = OPTION_FLAG,
      .offset = AT(json),
@@ -215,26 +252,53 @@ static void print_json(struct cli *cli, const struct run_progress *p)
     (void)cli_print(cli, &b);
 }
 
+// Who is told how the run goes.
+struct listeners {
+    struct run_status status;
+    struct serving serving;
+};
+
+static void tell_progress(void *ctx, const struct run_progress *p)
+{
+    struct listeners *l = ctx;
+    struct buf line;
+    buf_init(&line, STATUS_LINE_MAX);
+    run_status_progress(&l->status, p, &line);
+    serving_progress(&l->serving, p, buf_view(&line).p);
+    buf_done(&line);
+}
+
+static void tell_notice(void *ctx, const char *text)
+{
+    struct listeners *l = ctx;
+    run_status_notice(&l->status, text);
+}
+
 static int run_and_report(struct cli *cli, const struct options *o, struct run_config *c)
 {
-    struct run_status status;
+    struct listeners to;
     struct run_progress done = {.newest = INT64_MIN, .frontier = INT64_MIN};
     struct error err = {0};
-    run_status_init(&status, cli, o->store);
-    c->progress = run_status_progress;
-    c->notice = run_status_notice;
-    c->ctx = &status;
+    int exit_status = serving_open(&to.serving, cli, &o->serving, &o->in, o->store);
+    if (exit_status != 0) {
+        return exit_status;
+    }
+    run_status_init(&to.status, cli, o->store);
+    c->env.http = to.serving.server;
+    c->progress = tell_progress;
+    c->notice = tell_notice;
+    c->ctx = &to;
     int r = run_pipeline(c, &done, &err);
-    int exit_status = 0;
+    serving_close(&to.serving);
     if (r < 0) {
-        exit_status = run_status_failure(&status, &done, &err);
+        exit_status = run_status_failure(&to.status, &done, &err);
     } else {
-        run_status_summary(&status, &done);
+        run_status_summary(&to.status, &done);
     }
     if (o->json) {
         print_json(cli, &done);
     }
-    run_status_done(&status);
+    run_status_done(&to.status);
     return exit_status;
 }
 

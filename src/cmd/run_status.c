@@ -1,13 +1,15 @@
 #include "cmd/run_status.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
+#include "base/alloc.h"
 #include "report/digits.h"
 #include "report/query.h"
 
 #define COST_SPAN_NS (5 * 60 * NS_PER_S)
 #define COST_EVERY_NS (5 * NS_PER_S)
-enum { LINE_MAX_BYTES = 512, SMOOTHING = 8 };
+enum { LINE_MAX_BYTES = STATUS_LINE_MAX, SMOOTHING = 8 };
 
 void run_status_init(struct run_status *s, struct cli *cli, const char *output)
 {
@@ -20,6 +22,8 @@ void run_status_done(struct run_status *s)
 {
     cli_progress(s->cli, NULL);
     store_close(s->store);
+    free(s->failing);
+    s->failing = NULL;
     s->store = NULL;
     run_prices_done(&s->prices);
 }
@@ -136,6 +140,15 @@ static void put_live(const struct run_status *s, const struct run_progress *p, s
     }
     buf_cstr(b, " · ");
     digits_count(b, (int64_t)p->dead_letters, "dead letter");
+    size_t failing = 0;
+    for (size_t i = 0; i < p->n_sources; i++) {
+        failing += !p->sources[i].health.ok;
+    }
+    if (failing > 0) {
+        buf_cstr(b, " · ");
+        digits_count(b, (int64_t)failing, "input");
+        buf_cstr(b, " failing");
+    }
 }
 
 void run_status_line(const struct run_status *s, const struct run_progress *p, struct buf *b)
@@ -159,29 +172,49 @@ static void check_prices(struct run_status *s, const struct run_progress *p)
     }
 }
 
-void run_status_progress(void *ctx, const struct run_progress *p)
+// An input that tries again by itself is no reason to stop, but one to say so.
+static void tell_change(struct run_status *s, const struct run_source *source)
 {
-    struct run_status *s = ctx;
+    char text[LINE_MAX_BYTES];
+    if (source->health.ok) {
+        snprintf(text, sizeof(text), "%s: is back", source->name);
+    } else {
+        snprintf(text, sizeof(text), "%s: %s; trying again", source->name, source->health.error);
+    }
+    cli_note(s->cli, text);
+}
+
+static void tell_changes(struct run_status *s, const struct run_progress *p)
+{
+    if (s->n_failing != p->n_sources) {
+        free(s->failing);
+        s->failing = x_array(p->n_sources, sizeof(s->failing[0]));
+        s->n_failing = p->n_sources;
+    }
+    for (size_t i = 0; i < p->n_sources; i++) {
+        if (s->failing[i] == p->sources[i].health.ok) {
+            s->failing[i] = !p->sources[i].health.ok;
+            tell_change(s, &p->sources[i]);
+        }
+    }
+}
+
+void run_status_progress(struct run_status *s, const struct run_progress *p, struct buf *ret_line)
+{
+    tell_changes(s, p);
     if (p->samples > 0) {
         check_prices(s, p);
     }
-    if (!s->cli->err_terminal.is_terminal) {
-        return;
-    }
-    struct buf b;
-    buf_init(&b, LINE_MAX_BYTES);
     update_rates(s, p);
-    if (p->input_total < 0) {
+    if (p->input_total < 0 && s->cli->err_terminal.is_terminal) {
         read_costs(s, p);
     }
-    run_status_line(s, p, &b);
-    cli_progress(s->cli, buf_view(&b).p);
-    buf_done(&b);
+    run_status_line(s, p, ret_line);
+    cli_progress(s->cli, buf_view(ret_line).p);
 }
 
-void run_status_notice(void *ctx, const char *text)
+void run_status_notice(struct run_status *s, const char *text)
 {
-    struct run_status *s = ctx;
     cli_note(s->cli, text);
 }
 

@@ -18,15 +18,20 @@ struct run_status {
     double records_per_s, tokens_per_s; // smoothed
     struct mono cost_at;                // when the costs below were read; 0: never
     bool has_cost;
+    bool *failing; // by input: told that it fails
+    size_t n_failing;
     double usd_per_hour, usd_per_mtok, busy;
 };
 
 void run_status_init(struct run_status *s, struct cli *cli, const char *output);
 void run_status_done(struct run_status *s);
 
-// For run_config: ctx is the struct run_status.
-void run_status_progress(void *ctx, const struct run_progress *p);
-void run_status_notice(void *ctx, const char *text);
+enum { STATUS_LINE_MAX = 1024 };
+
+// How the run goes: shown as a line that overwrites itself on a terminal, and put into *ret_line.
+// An input that begins to fail, or comes back, is told once.
+void run_status_progress(struct run_status *s, const struct run_progress *p, struct buf *ret_line);
+void run_status_notice(struct run_status *s, const char *text);
 
 // The lines at the end, on cli->err.
 void run_status_summary(struct run_status *s, const struct run_progress *p);

@@ -23,6 +23,21 @@ static void on_signal(int number)
     errno = saved;
 }
 
+static volatile sig_atomic_t reload_asked;
+
+static void on_hangup(int number)
+{
+    (void)number;
+    reload_asked = 1;
+}
+
+bool stop_reload_asked(void)
+{
+    bool asked = reload_asked;
+    reload_asked = 0;
+    return asked;
+}
+
 int stop_on_signals(int *ret_fd, struct error *err)
 {
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -34,6 +49,8 @@ int stop_on_signals(int *ret_fd, struct error *err)
     for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
         sigaction(signals[i], &action, NULL);
     }
+    struct sigaction hangup = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
+    sigaction(SIGHUP, &hangup, NULL);
     *ret_fd = fd;
     return 0;
 }

@@ -552,6 +552,7 @@ static int run(struct meter *m)
     if (r < 0)
         return r;
     add_states(m);
+    upkeep_progress(m, true); // who listens knows that it runs
     r = loop(m);
     struct error first = m->err; // a failed input does not cost what the others have read
     m->progress.ending = r == 0 && !m->stopping;

@@ -65,4 +65,4 @@ void feeds_note(struct meter *m, struct source *s, const struct parcel *p);
 int upkeep_settle(struct meter *m, int64_t for_ns);
 bool upkeep_settle_due(const struct meter *m);
 void upkeep_preview(struct meter *m);
-void upkeep_progress(struct meter *m, bool last);
+void upkeep_progress(struct meter *m, bool at_once);

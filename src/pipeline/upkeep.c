@@ -180,10 +180,10 @@ static void count_time(struct meter *m)
         p->frontier = INT64_MIN;
 }
 
-void upkeep_progress(struct meter *m, bool last)
+void upkeep_progress(struct meter *m, bool at_once)
 {
     struct mono at = now(m);
-    if (!last && at.ns - m->last_progress.ns < PROGRESS_EVERY_NS)
+    if (!at_once && at.ns - m->last_progress.ns < PROGRESS_EVERY_NS)
         return;
     m->last_progress = at;
     count_inputs(m);
