@@ -119,10 +119,14 @@ static int start(struct relay *r, struct error *err)
     r->sources = x_array(c->n_inputs, sizeof(r->sources[0]));
     r->states = x_array(c->n_inputs, sizeof(r->states[0]));
     for (size_t i = 0; i < c->n_inputs; i++) {
-        struct source *s = &r->sources[r->n_sources++];
+        struct source *s = &r->sources[i];
         int result = source_open(s, c->inputs[i], &c->env, r->inbox, err);
-        if (result == 0)
-            result = source_start(s, err);
+        if (result < 0) {
+            source_close(s);
+            return result;
+        }
+        r->n_sources++;
+        result = source_start(s, err);
         if (result < 0)
             return result;
     }
