@@ -6,7 +6,8 @@
 #include "input/input_impl.h"
 
 const struct input_driver *const input_drivers[] = {
-    &input_file, &input_trace, &input_synthetic, &input_seed, &input_events, NULL,
+    &input_file,   &input_trace, &input_synthetic, &input_seed,
+    &input_events, &input_nvml,  NULL,
 };
 
 static const struct input_driver *find_driver(struct str scheme)

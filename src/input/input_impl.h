@@ -38,6 +38,7 @@ struct input_driver {
 };
 
 extern const struct input_driver input_file, input_trace, input_synthetic, input_seed, input_events;
+extern const struct input_driver input_gpu, input_nvml, input_nvidia_smi;
 
 // All drivers, NULL-terminated: input_open() and the generated documentation walk it.
 extern const struct input_driver *const input_drivers[];
