@@ -6,8 +6,8 @@
 #include "input/input_impl.h"
 
 const struct input_driver *const input_drivers[] = {
-    &input_file,   &input_trace, &input_synthetic, &input_seed,
-    &input_events, &input_nvml,  NULL,
+    &input_file, &input_trace, &input_synthetic,  &input_seed, &input_events,
+    &input_gpu,  &input_nvml,  &input_nvidia_smi, NULL,
 };
 
 static const struct input_driver *find_driver(struct str scheme)
