@@ -11,6 +11,25 @@ load='synthetic:?duration=15m&rate=3&gpus=8&price=2.5&seed=7'
 
 say() { printf '\n$ %s\n' "$*"; }
 
+# Where there is an NVIDIA GPU, what it does right now. A driver that does not answer must not hold
+# the demo up, so the reading is cut off after a few seconds; gtap ends in order then.
+show_gpus()
+{
+    local readings
+    if [[ ! -e /dev/nvidiactl && -z ${GTAP_NVML_LIBRARY:-} ]]; then
+        return
+    fi
+    if ! readings=$(timeout --preserve-status --kill-after=5 4 \
+        "$gtap" run --in nvml: --out stdout: 2>"$folder/nvml.log") || [[ -z $readings ]]; then
+        printf '\nThis machine seems to have an NVIDIA GPU, but NVML shows none: see %s\n' \
+            "$folder/nvml.log"
+        return
+    fi
+    printf '\nThis machine has an NVIDIA GPU. What NVML says of it now, the last of 4 seconds:\n'
+    say "gtap run --in nvml: --out stdout:"
+    tail -n 8 <<<"$readings"
+}
+
 mkdir -p "$folder"
 rm -f "$folder"/demo.db*
 
@@ -40,3 +59,5 @@ Run next, with what such a GPU costs you in USD per hour:
 
 docs/commands.md has every command, docs/inputs/ every input, schemas/ every field of a record.
 END
+
+show_gpus

@@ -14,6 +14,7 @@ place()
 }
 
 install -D -m 755 "$gtap" "$prefix/bin/gtap"
+install -D -m 644 -t "$prefix/share/gtap/prices" "$(dirname "$0")"/../share/prices/*.csv
 place man man/man1/gtap.1
 place bash bash-completion/completions/gtap
 place zsh zsh/site-functions/_gtap

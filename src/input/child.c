@@ -7,7 +7,6 @@
 #include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #include "base/time.h"
 
 enum { READ, WRITE };
+#define LOOK_NS (5 * NS_PER_MS)
 
 static void close_pair(const int *ends)
 {
@@ -129,18 +129,20 @@ ssize_t child_read(struct child *c, char *p, size_t n)
     return got;
 }
 
-// Waits for the end of the process without reaping it.
+static bool has_ended(pid_t pid)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
+// Waits for its end without reaping it. A look every few milliseconds needs no newer kernel.
 static bool ends_within(pid_t pid, int64_t ns)
 {
-    int fd = pidfd_open(pid, 0);
-    if (fd < 0) {
-        return false;
+    struct timespec look = {.tv_nsec = LOOK_NS};
+    for (int64_t waited = 0; waited < ns && !has_ended(pid); waited += LOOK_NS) {
+        (void)ppoll(NULL, 0, &look, NULL);
     }
-    struct pollfd ended = {.fd = fd, .events = POLLIN};
-    struct timespec timeout = {.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S};
-    bool did = ppoll(&ended, 1, &timeout, NULL) > 0;
-    close(fd);
-    return did;
+    return has_ended(pid);
 }
 
 int child_end(struct child *c, bool finished, int64_t patience_ns)

@@ -18,6 +18,8 @@
 //     plain_names=1     slices answer with the board's name, as old drivers do
 //     no_permission=1   this GPU may not be used
 //
+// Each nvmlInit adds a byte to the file of that name with ".inits" behind it.
+//
 // Which symbols it has is decided by the export lists in fake_nvml/: old drivers lack the new ones.
 #include <stdbool.h>
 #include <stdio.h>
@@ -69,6 +71,18 @@ static long setting(const char *key, long otherwise)
     return value;
 }
 
+static void note_init(void)
+{
+    const char *path = getenv("FAKE_NVML");
+    char name[4096];
+    snprintf(name, sizeof(name), "%s.inits", path ? path : "/nonexistent/faults");
+    FILE *f = fopen(name, "ae");
+    if (f) {
+        fputc('x', f);
+        fclose(f);
+    }
+}
+
 // What every question about a device goes through.
 static int ask(nvml_device d, const char *key)
 {
@@ -86,6 +100,7 @@ static int ask(nvml_device d, const char *key)
 EXPORT int nvmlInit_v2(void);
 EXPORT int nvmlInit_v2(void)
 {
+    note_init();
     return (int)setting("init", NVML_SUCCESS);
 }
 

@@ -57,8 +57,9 @@ static void test_captures(void **state)
             buf_done(&text);
             skip();
         }
-        struct str rest = buf_view(&text), header, line;
-        assert_true(str_split(&rest, '\n', &header) && str_split(&rest, '\n', &line));
+        struct str rest = buf_view(&text), header = STR_NONE, line = STR_NONE;
+        assert_true(str_split(&rest, '\n', &header));
+        assert_true(str_split(&rest, '\n', &line));
         assert_true(smi_recognise(header, &layout));
         assert_ok(smi_parse(&layout, line, &a, &row, &err), &err);
         const struct gpu_sample *s = &row.sample;
