@@ -30,6 +30,7 @@ struct smi_live {
     struct buf line;          // what has come of the line that is being read
     char odd[CHILD_SAID_MAX]; // the last line that it printed in front of a header
     struct mono heard;        // the last row, else the start
+    struct mono mute;         // the last row of a GPU that measures nothing
     struct backoff backoff;
     struct uuid7 ids;
     int64_t position;
@@ -98,6 +99,7 @@ static void take_row(struct smi_live *s, struct batch *b, struct str line, struc
         code = gpu_source_add(&s->options, &row.sample, STR("nvidia-smi"), wall, b, &r, &err);
     }
     if (code == -ENODATA) {
+        s->mute = now;
         input_report(&s->base, &err); // lost, perhaps; the other GPUs go on
         return;
     }
@@ -110,7 +112,9 @@ static void take_row(struct smi_live *s, struct batch *b, struct str line, struc
     r->position = ++s->position;
     s->heard = now;
     backoff_succeed(&s->backoff);
-    input_report(&s->base, NULL);
+    if (now.ns - s->mute.ns > ROUNDS_MISSED_MAX * s->options.every) {
+        input_report(&s->base, NULL);
+    }
 }
 
 static void take_line(struct smi_live *s, struct batch *b, struct mono now)
@@ -238,6 +242,7 @@ int smi_live_open(const struct uri *uri, const struct input_env *env, struct inp
     s->base.info = (struct input_info){.name = uri->text.p, .total = -1};
     snprintf(s->base.info.about, sizeof(s->base.info.about), "GPUs of %.60s by %.60s",
              s->options.placement.host.p, s->program);
+    s->mute.ns = INT64_MIN / 2;
     backoff_init(&s->backoff, origin_random());
     *ret = &s->base;
     return 0;
