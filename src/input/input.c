@@ -4,10 +4,22 @@
 
 #include "base/alloc.h"
 #include "input/input_impl.h"
+#include "input/server_map.h"
+
+SERVER_TABLE(SERVER_EXTERN)
 
 const struct input_driver *const input_drivers[] = {
-    &input_file, &input_trace, &input_synthetic,  &input_seed, &input_events,
-    &input_gpu,  &input_nvml,  &input_nvidia_smi, NULL,
+    &input_file,
+    &input_trace,
+    &input_synthetic,
+    &input_seed,
+    &input_events,
+    &input_gpu,
+    &input_nvml,
+    &input_nvidia_smi,
+    &input_dcgm_http,
+    &input_dcgm_https,
+    SERVER_TABLE(SERVER_INPUTS) NULL,
 };
 
 static const struct input_driver *find_driver(struct str scheme)

@@ -17,6 +17,7 @@
 
 struct input;
 struct http_server;
+struct fetch_ops;
 
 // What next() fills: owned by the caller, emptied by it before each call.
 struct batch {
@@ -46,6 +47,7 @@ struct input_env {
     const char *(*getenv)(const char *name); // RATE, BATCH, SLEEP_SEC, GPU_SEED, HOSTNAME, ...
     struct http_server
         *http; // inputs that are sent to add their routes here in open(); may be NULL
+    const struct fetch_ops *fetch; // how pages are fetched (input/fetch.h); NULL: by libcurl
 };
 
 enum input_result {

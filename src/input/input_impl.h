@@ -40,6 +40,7 @@ struct input_driver {
 
 extern const struct input_driver input_file, input_trace, input_synthetic, input_seed, input_events;
 extern const struct input_driver input_gpu, input_nvml, input_nvidia_smi;
+extern const struct input_driver input_dcgm_http, input_dcgm_https;
 
 // All drivers, NULL-terminated: input_open() and the generated documentation walk it.
 extern const struct input_driver *const input_drivers[];
