@@ -28,13 +28,18 @@ static int fake_run(void *fetch, const struct input_env *env, int64_t ns, struct
         p->asked++;
         p->asked_at = clock_mono(env->clock).ns;
     }
-    const struct page_answer *a = &p->answers[p->at];
+    struct page_answer made = {.fails = "there is no page"};
+    const struct page_answer *a = p->make ? &made : &p->answers[p->at];
     if (p->went++ < a->going) {
         return FETCH_GOING;
     }
     p->going = false;
-    p->at = MIN(p->at + 1, p->n - 1);
     harness_advance(p->h, a->takes);
+    if (p->make) {
+        made.page = p->make(p->ctx);
+    } else {
+        p->at = MIN(p->at + 1, p->n - 1);
+    }
     if (a->page == NULL) {
         return error_set(err, -EIO, "%s", a->fails);
     }

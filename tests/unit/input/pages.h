@@ -20,6 +20,9 @@ struct pages {
     int asked;        // fetches begun
     int64_t asked_at; // when the last one was, by the monotonic clock
     bool open, going;
+    // Instead of the answers, when set: makes the page of this instant; NULL: there is none.
+    const char *(*make)(void *ctx);
+    void *ctx;
     struct fetch_config config; // as the input gave it
 };
 
