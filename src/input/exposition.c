@@ -173,6 +173,9 @@ static bool skip_comma(struct str *s)
 
 bool exposition_label(struct str *labels, struct exposition_label *ret)
 {
+    if (labels->n == 0) {
+        return false;
+    }
     skip_blanks(labels);
     if (labels->n == 0 || !take_label(labels, ret)) {
         return false;
@@ -339,12 +342,14 @@ static enum exposition_type type_of(const struct exposition *e, struct str name)
         const char *name;
         enum exposition_type type;
     } types[] = {{"counter", TYPE_COUNTER}, {"gauge", TYPE_GAUGE}};
+    if (!str_present(e->type_line)) {
+        return TYPE_UNTOLD;
+    }
     struct str rest = e->type_line;
     struct str family = take_word(&rest), type = take_word(&rest);
-    bool whole = str_eq(family, name);
-    struct str suffix = {name.p + family.n, name.n - family.n};
-    if (!str_present(e->type_line) || !str_starts(name, family) ||
-        !(whole || str_eq(suffix, STR("_total")))) {
+    struct str suffix = {name.p + MIN(family.n, name.n), name.n - MIN(family.n, name.n)};
+    bool ours = suffix.n == 0 || str_eq(suffix, STR("_total"));
+    if (!str_starts(name, family) || !ours) {
         return TYPE_UNTOLD;
     }
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {

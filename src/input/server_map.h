@@ -47,51 +47,51 @@ struct server {
 // X(id, members of struct server): id is the scheme before "+http".
 #define SERVER_TABLE(X)                                                                            \
     X(vllm, .title = "vLLM", .path = "/metrics", .model = {"model_name"},                          \
-      .counts = {{{"vllm:prompt_tokens_total"}},                                                   \
-                 {{"vllm:generation_tokens_total"}},                                               \
-                 {{"vllm:prompt_tokens_by_source_total", "source", "local_compute", true},         \
-                  {"vllm:prompt_tokens_cached_total"},                                             \
-                  {"vllm:prefix_cache_hits_total"},                                                \
-                  {"vllm:gpu_prefix_cache_hits_total"}},                                           \
-                 {{"vllm:request_success_total"}},                                                 \
-                 {{"vllm:num_requests_running"}}})                                                 \
+      .counts = {[COUNT_PROMPT] = {{.name = "vllm:prompt_tokens_total"}},                          \
+                 [COUNT_COMPLETION] = {{.name = "vllm:generation_tokens_total"}},                  \
+                 [COUNT_CACHED] = {{.name = "vllm:prompt_tokens_by_source_total",                  \
+                                    .label = "source",                                             \
+                                    .value = "local_compute",                                      \
+                                    .rest = true},                                                 \
+                                   {.name = "vllm:prompt_tokens_cached_total"},                    \
+                                   {.name = "vllm:prefix_cache_hits_total"},                       \
+                                   {.name = "vllm:gpu_prefix_cache_hits_total"}},                  \
+                 [COUNT_REQUESTS] = {{.name = "vllm:request_success_total"}},                      \
+                 [COUNT_RUNNING] = {{.name = "vllm:num_requests_running"}}})                       \
     X(sglang, .title = "SGLang", .path = "/metrics", .model = {"model_name"},                      \
-      .counts = {{{"sglang:prompt_tokens_total"}},                                                 \
-                 {{"sglang:generation_tokens_total"}},                                             \
-                 {{"sglang:cached_tokens_total"}},                                                 \
-                 {{"sglang:num_requests_total"}},                                                  \
-                 {{"sglang:num_running_reqs"}}})                                                   \
+      .counts = {[COUNT_PROMPT] = {{.name = "sglang:prompt_tokens_total"}},                        \
+                 [COUNT_COMPLETION] = {{.name = "sglang:generation_tokens_total"}},                \
+                 [COUNT_CACHED] = {{.name = "sglang:cached_tokens_total"}},                        \
+                 [COUNT_REQUESTS] = {{.name = "sglang:num_requests_total"}},                       \
+                 [COUNT_RUNNING] = {{.name = "sglang:num_running_reqs"}}})                         \
     X(tgi, .title = "TGI", .path = "/metrics", .asks_model = true,                                 \
-      .counts = {{{"tgi_request_input_length_sum"}},                                               \
-                 {{"tgi_request_generated_tokens_sum"}},                                           \
-                 {{0}},                                                                            \
-                 {{"tgi_request_success"}, {"tgi_request_input_length_count"}},                    \
-                 {{"tgi_batch_current_size"}}})                                                    \
+      .counts = {[COUNT_PROMPT] = {{.name = "tgi_request_input_length_sum"}},                      \
+                 [COUNT_COMPLETION] = {{.name = "tgi_request_generated_tokens_sum"}},              \
+                 [COUNT_REQUESTS] = {{.name = "tgi_request_success"},                              \
+                                     {.name = "tgi_request_input_length_count"}},                  \
+                 [COUNT_RUNNING] = {{.name = "tgi_batch_current_size"}}})                          \
     X(nim, .title = "NIM", .path = "/metrics", .model = {"model_name"},                            \
-      .counts = {{{"prompt_tokens_total"}},                                                        \
-                 {{"generation_tokens_total"}},                                                    \
-                 {{0}},                                                                            \
-                 {{"request_finish_total"}, {"request_success_total"}},                            \
-                 {{"num_requests_running"}}})                                                      \
+      .counts = {[COUNT_PROMPT] = {{.name = "prompt_tokens_total"}},                               \
+                 [COUNT_COMPLETION] = {{.name = "generation_tokens_total"}},                       \
+                 [COUNT_REQUESTS] = {{.name = "request_finish_total"},                             \
+                                     {.name = "request_success_total"}},                           \
+                 [COUNT_RUNNING] = {{.name = "num_requests_running"}}})                            \
     X(llamacpp, .title = "llama.cpp", .path = "/metrics", .asks_model = true, .query_model = true, \
-      .counts = {{{"llamacpp:prompt_tokens_total"}},                                               \
-                 {{"llamacpp:tokens_predicted_total"}},                                            \
-                 {{0}},                                                                            \
-                 {{0}},                                                                            \
-                 {{"llamacpp:requests_processing"}}})                                              \
+      .counts = {[COUNT_PROMPT] = {{.name = "llamacpp:prompt_tokens_total"}},                      \
+                 [COUNT_COMPLETION] = {{.name = "llamacpp:tokens_predicted_total"}},               \
+                 [COUNT_RUNNING] = {{.name = "llamacpp:requests_processing"}}})                    \
     X(trtllm, .title = "TensorRT-LLM", .path = "/prometheus/metrics", .model = {"model_name"},     \
-      .counts = {{{"trtllm_prompt_tokens_total"}},                                                 \
-                 {{"trtllm_generation_tokens_total"}},                                             \
-                 {{0}},                                                                            \
-                 {{"trtllm_request_success_total"}},                                               \
-                 {{0}}})                                                                           \
+      .counts = {[COUNT_PROMPT] = {{.name = "trtllm_prompt_tokens_total"}},                        \
+                 [COUNT_COMPLETION] = {{.name = "trtllm_generation_tokens_total"}},                \
+                 [COUNT_REQUESTS] = {{.name = "trtllm_request_success_total"}}})                   \
     X(litellm, .title = "LiteLLM", .path = "/metrics/", .model = {"model", "requested_model"},     \
       .tenant = {"team_alias", "team", "user"},                                                    \
-      .counts = {{{"litellm_input_tokens_metric_total"}, {"litellm_input_tokens_total"}},          \
-                 {{"litellm_output_tokens_metric_total"}, {"litellm_output_tokens_total"}},        \
-                 {{"litellm_input_cached_tokens_metric_total"}},                                   \
-                 {{"litellm_requests_metric_total"}},                                              \
-                 {{0}}})
+      .counts = {[COUNT_PROMPT] = {{.name = "litellm_input_tokens_metric_total"},                  \
+                                   {.name = "litellm_input_tokens_total"}},                        \
+                 [COUNT_COMPLETION] = {{.name = "litellm_output_tokens_metric_total"},             \
+                                       {.name = "litellm_output_tokens_total"}},                   \
+                 [COUNT_CACHED] = {{.name = "litellm_input_cached_tokens_metric_total"}},          \
+                 [COUNT_REQUESTS] = {{.name = "litellm_requests_metric_total"}}})
 
 #define SERVER_DECLARE(id, ...) extern const struct server server_##id;
 SERVER_TABLE(SERVER_DECLARE)
