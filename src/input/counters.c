@@ -201,7 +201,7 @@ static struct str first_present(const struct str *texts)
     return texts[i];
 }
 
-// The sums of a model and tenant; -ENOSPC: a model too many.
+// The sums of a model and tenant; -ENOSPC: one too many.
 static int find_cell(struct counters *c, const struct identity *id, uint32_t *ret)
 {
     struct str model = first_present(id->texts[OF_MODEL]);
@@ -215,6 +215,9 @@ static int find_cell(struct counters *c, const struct identity *id, uint32_t *re
     uint32_t m = intern_id(c->models, model), t = intern_id(c->tenants, tenant);
     int64_t key = (int64_t)m << 32 | t;
     uint32_t *place = map_get(&c->cell_of, key);
+    if (place == NULL && c->n_cells == COUNTERS_SERIES_MAX) {
+        return -ENOSPC;
+    }
     if (place == NULL) {
         ARRAY_RESERVE(c->cells, c->n_cells, c->cap_cells);
         place = arena_alloc(&c->arena, sizeof(*place));

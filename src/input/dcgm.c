@@ -75,10 +75,7 @@ static void take_page(struct dcgm_input *d, struct batch *b, int64_t wall)
     if (r < 0) {
         error_prefix(&err, "%s", d->scrape.config.url);
     }
-    scrape_took(&d->scrape, &d->base, page.n > 0 ? NULL : &err);
-    if (r < 0 && page.n > 0) {
-        input_report(&d->base, &err);
-    }
+    scrape_took(&d->scrape, &d->base, page.n == 0 ? &err : NULL, r < 0 ? &err : NULL);
 }
 
 static int dcgm_next(struct input *in, struct batch *b, struct error *err)

@@ -173,8 +173,10 @@ static void set_up(struct curl_fetch *f)
 {
     const struct fetch_config *c = f->config;
     curl_easy_setopt(f->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(f->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(f->easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(f->easy, CURLOPT_PROXY, ""); // a proxy's word is not the server's
+    curl_easy_setopt(f->easy, CURLOPT_QUICK_EXIT, 1L); // a name server may be slower than a stop
+    curl_easy_setopt(f->easy, CURLOPT_PROXY, "");      // a proxy's word is not the server's
     curl_easy_setopt(f->easy, CURLOPT_USERAGENT, "gtap");
     curl_easy_setopt(f->easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     curl_easy_setopt(f->easy, CURLOPT_TIMEOUT_MS, to_ms(c->timeout_ns));

@@ -64,11 +64,12 @@ static int64_t back_off(struct scrape *s)
     return delay + (int64_t)random_below(&s->random, (uint64_t)delay / 4);
 }
 
-void scrape_took(struct scrape *s, struct input *in, const struct error *err)
+void scrape_took(struct scrape *s, struct input *in, const struct error *failed,
+                 const struct error *complaint)
 {
     struct mono now = clock_mono(s->env->clock);
-    input_report(in, err);
-    if (err) {
+    input_report(in, failed ? failed : complaint);
+    if (failed) {
         s->failures++;
         s->due.ns = now.ns + back_off(s);
         return;
@@ -101,7 +102,7 @@ int scrape_next(struct scrape *s, struct input *in, struct mono *ret_at, int64_t
     int r = s->ops->run(s->fetch, s->env, INPUT_WAIT_NS, &s->page, &err);
     s->going = r == FETCH_GOING;
     if (r < 0) {
-        scrape_took(s, in, &err);
+        scrape_took(s, in, &err, NULL);
     }
     if (r != FETCH_DONE) {
         return SCRAPE_NONE;

@@ -43,8 +43,10 @@ enum scrape_result { SCRAPE_NONE = 0, SCRAPE_PAGE = 1 };
 int scrape_next(struct scrape *s, struct input *in, struct mono *ret_at, int64_t *ret_wall)
     GTAP_CHECK;
 
-// Reports how reading the page went, NULL: well, and says when the next one is due.
-void scrape_took(struct scrape *s, struct input *in, const struct error *err);
+// Says how reading the page went, and when the next one is due. `failed`: nothing could be made of
+// it (NULL: something could); `complaint`: what was wrong with it all the same (NULL: nothing).
+void scrape_took(struct scrape *s, struct input *in, const struct error *failed,
+                 const struct error *complaint);
 
 // Completes a record that was added to the batch last: placed where `position` says, with an id of
 // its own and a digest; one that does not hold becomes a dead letter.

@@ -93,24 +93,24 @@ static void give_all(struct server_input *s, struct batch *b, struct mono at, in
 
 static void take_page(struct server_input *s, struct batch *b, struct mono at, int64_t wall)
 {
+    const char *url = s->scrape.config.url;
     struct error err;
     int r = counters_take(s->counters, buf_view(&s->scrape.page), &err);
     if (r < 0) {
-        error_prefix(&err, "%s", s->scrape.config.url);
-        scrape_took(&s->scrape, &s->base, &err);
+        error_prefix(&err, "%s", url);
+        scrape_took(&s->scrape, &s->base, &err, NULL);
         return;
     }
     if (r == COUNTERS_INTERVAL) {
         give_all(s, b, at, wall);
     }
     s->taken = at;
-    scrape_took(&s->scrape, &s->base, NULL);
     const struct error *complaint = counters_complaint(s->counters);
     if (complaint) {
         err = *complaint;
-        error_prefix(&err, "%s", s->scrape.config.url);
-        input_report(&s->base, &err);
+        error_prefix(&err, "%s", url);
     }
+    scrape_took(&s->scrape, &s->base, NULL, complaint ? &err : NULL);
 }
 
 static int server_next(struct input *in, struct batch *b, struct error *err)

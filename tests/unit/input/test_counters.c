@@ -371,8 +371,7 @@ static void test_complaints(void **state)
     counters_free(c);
 }
 
-// Every kind of server, on the captures: the page is a baseline, and the same page with 11 for each
-// of its counters' last digits... is made by adding to the wanted lines.
+// The captures as baselines, and the same pages with other values on some of their lines.
 static const struct {
     const char *file;
     const struct server *server;

@@ -163,11 +163,16 @@ static void test_failures(void **state)
 static void test_what_is_wrong_with_a_good_page_is_said(void **state)
 {
     (void)state;
-    ANSWER({.page = PAGE("1", "1")}, {.page = PAGE("2", "x")}, {.page = PAGE("3", "1")});
+    ANSWER({.page = PAGE("1", "1")}, {.page = PAGE("2", "x")}, {.page = PAGE("3", "x")},
+           {.page = PAGE("4", "1")});
     struct input *in = harness_open(&h, "vllm+http://localhost:8000/metrics");
     scrape(in);
     scrape(in);
-    assert_true(says("\"prompt_tokens\":1"));
+    int64_t since = health_of(in)->since;
+    assert_false(health_of(in)->ok);
+    scrape(in); // in the rhythm, and wrong since then
+    assert_true(says("\"prompt_tokens\":1") && says("\"latency_ms\":1000,"));
+    assert_i64(health_of(in)->since, since);
     assert_false(health_of(in)->ok);
     assert_non_null(strstr(health_of(in)->error, "cannot be read"));
     scrape(in);
