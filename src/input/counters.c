@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/intern.h"
 #include "base/map.h"
+#include "base/time.h"
 #include "input/exposition.h"
 #include "input/series.h"
 
@@ -20,6 +21,7 @@ enum {
     ID_START = 2 * METRICS,
     CHOSEN_NONE = -1,
     MOVED_MS = 1500, // clocks of hosts are read to a second: less is no restart
+    SKEW_MS = 60000, // by which a server's clock may be behind ours
 };
 
 struct cell {
@@ -53,6 +55,7 @@ struct counters {
     bool has_baseline; // a page was taken
     bool incomplete;   // the baseline has unreadable lines, and no page since has been without
     int64_t start;     // of the process, ms; 0: not stated
+    int64_t taken;     // wall time of the page before, ms
     uint32_t foreign;  // pages refused in a row
     struct map fell;   // lineages that began anew, on this page
     struct error complaint;
@@ -343,13 +346,21 @@ static void start_over(struct counters *c)
     }
 }
 
+// Whether this is not the process of the page before, nor one that has replaced it since.
+static bool is_foreign(const struct counters *c, const struct findings *f)
+{
+    bool replaced = moved_on(c->start, f->start);
+    return f->start > 0 && c->has_baseline &&
+           (moved_on(f->start, c->start) || (replaced && f->start < c->taken - SKEW_MS));
+}
+
 static int check_process(struct counters *c, struct findings *f, struct error *err)
 {
-    if (f->start > 0 && moved_on(f->start, c->start)) {
+    if (is_foreign(c, f)) {
         if (++c->foreign < COUNTERS_FOREIGN_PAGES) {
             return error_set(err, -EPROTO,
-                             "another server answers at this address than before, one that began "
-                             "earlier: where there are several, each needs an input of its own");
+                             "another server answers at this address than before: where there are "
+                             "several, each needs an input of its own");
         }
         start_over(c);
     }
@@ -525,7 +536,7 @@ static void complain(struct counters *c, const struct findings *f)
     }
 }
 
-int counters_take(struct counters *c, struct str page, struct error *err)
+int counters_take(struct counters *c, struct str page, int64_t wall, struct error *err)
 {
     struct findings f;
     c->n_counted = 0;
@@ -546,6 +557,7 @@ int counters_take(struct counters *c, struct str page, struct error *err)
     }
     c->incomplete = f.bad > 0 && (c->incomplete || !interval);
     c->has_baseline = true;
+    c->taken = wall / NS_PER_MS;
     complain(c, &f);
     return interval ? COUNTERS_INTERVAL : COUNTERS_BASELINE;
 }

@@ -8,8 +8,9 @@
 //
 // - The first page is the baseline: what was done before it is not known.
 // - The process began anew (process_start_time_seconds moved on by more than 1.5 s): all series
-//   count from zero. Moved back: another server answers at this address; the page is refused, five
-//   in a row make it the baseline.
+//   count from zero. One that began before the last one, or well before the page before, has not
+//   begun since: it is another server behind the same address. Its page is refused; five in a row
+//   make it the baseline.
 // - A series that fell, or whose _created moved on, counts from zero, and so do those that share
 //   its labels (those of the metric itself aside, like finished_reason): they are of one engine. A
 //   total that is TYPEd gauge (early SGLang) and falls is a new baseline, nothing more.
@@ -61,11 +62,12 @@ void counters_free(struct counters *c); // accepts NULL
 
 enum counters_result { COUNTERS_BASELINE = 0, COUNTERS_INTERVAL = 1 };
 
-// Takes the next page. COUNTERS_INTERVAL: counters_counted() says what was done since the page
-// before that was taken. COUNTERS_BASELINE: nothing is known about the time before this page. Else
-// a negative errno with a message, and all is as it was before: -EBADMSG: no page of metrics;
-// -ENODATA: it counts requests, but no tokens; -EPROTO: another server's.
-int counters_take(struct counters *c, struct str page, struct error *err) GTAP_CHECK;
+// Takes the next page, complete at this wall time (ns). COUNTERS_INTERVAL: counters_counted() says
+// what was done since the page before that was taken. COUNTERS_BASELINE: nothing is known about the
+// time before this page. Else a negative errno with a message, and all is as it was before:
+// -EBADMSG: no page of metrics; -ENODATA: it counts requests, but no tokens; -EPROTO: another
+// server's.
+int counters_take(struct counters *c, struct str page, int64_t wall, struct error *err) GTAP_CHECK;
 
 // Those where something moved, or ran now or at the page before. Valid until the next page.
 const struct counted *counters_counted(const struct counters *c, size_t *ret_n);

@@ -7,6 +7,8 @@
 
 #include "base/alloc.h"
 
+enum { PAGE_KEPT = 1 << 20 }; // a buffer larger than this is not kept for the next page
+
 struct curl_fetch {
     const struct fetch_config *config;
     CURLM *multi;
@@ -254,8 +256,11 @@ static int start(struct curl_fetch *f, struct buf *page, struct error *err)
     if (r < 0) {
         return r;
     }
-    buf_done(page);
-    buf_init(page, FETCH_PAGE_MAX);
+    if (page->cap > PAGE_KEPT) {
+        buf_done(page);
+        buf_init(page, FETCH_PAGE_MAX);
+    }
+    buf_clear(page);
     f->page = page;
     f->over = f->chunked = false;
     f->why[0] = '\0';

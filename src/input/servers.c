@@ -95,7 +95,7 @@ static void take_page(struct server_input *s, struct batch *b, struct mono at, i
 {
     const char *url = s->scrape.config.url;
     struct error err;
-    int r = counters_take(s->counters, buf_view(&s->scrape.page), &err);
+    int r = counters_take(s->counters, buf_view(&s->scrape.page), wall, &err);
     if (r < 0) {
         error_prefix(&err, "%s", url);
         scrape_took(&s->scrape, &s->base, &err, NULL);

@@ -44,12 +44,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int r = -1;
     while (str_split(&rest, '\0', &page)) {
         last = page;
-        r = counters_take(c, page, &err);
+        r = counters_take(c, page, 0, &err);
         assert(r >= 0 || err.msg[0] != '\0');
         check(c);
     }
     if (r >= 0) {
-        assert(counters_take(c, last, &err) >= 0);
+        assert(counters_take(c, last, 0, &err) >= 0);
         check_nothing_moved(c);
     }
     counters_free(c);

@@ -183,7 +183,7 @@ class Simulated:
                                   rng.randrange(1, 90)))
         self.expected, self.last, self.baseline = [0, 0, 0], None, None
         self.scrapes = []  # (time, life)
-        self.life = 0
+        self.life, self.start = 0, time.time()
 
     def now(self):
         return time.monotonic() - self.begun
@@ -207,7 +207,7 @@ class Simulated:
             self.last = sums[:3]
             self.baseline = self.baseline or self.last
             self.scrapes.append((self.now(), self.life))
-        return (f"process_start_time_seconds {1.7e9 + 100 * self.life}\n"
+        return (f"process_start_time_seconds {self.start:.3f}\n"
                 + counters(f"{sums[0]:e}" if sums[0] < 1e6 else sums[0], sums[1], "m", sums[3])
                 + f'vllm:request_success_total{{model_name="m",finished_reason="stop"}} {sums[2]}\n')
 
@@ -217,7 +217,7 @@ class Simulated:
             self.expected = [a + b for a, b in zip(self.expected, self.last)]
             self.last = [0, 0, 0]
             self.born = time.monotonic()
-            self.life += 1
+            self.life, self.start = self.life + 1, time.time()
 
     def metered(self):
         with self.lock:

@@ -4,15 +4,18 @@
 #include <errno.h>
 
 #include "base/buf.h"
+#include "base/time.h"
 #include "shared_data.h"
 #include "test.h"
+
+#define NOW (INT64_C(1700000000) * NS_PER_S)
 
 // What counters_take() says, then a line for each of what was counted:
 // "model tenant prompt/completion cached requests", a dash for what is not known.
 static void note(struct counters *c, struct str page, struct buf *out)
 {
     struct error err = {0};
-    int r = counters_take(c, page, &err);
+    int r = counters_take(c, page, NOW, &err);
     size_t n;
     const struct counted *v = counters_counted(c, &n);
     buf_clear(out);
@@ -172,6 +175,10 @@ static void test_resets(void **state)
           {START("1700000000") P("90004"), "EPROTO"},
           {START("1700000000") P("90005"), "baseline"}, // it is the one that is meant
           {START("1700000000") P("90007"), "m - 2/0 - -"}}},
+        {"a younger server that did not begin since is another one, too",
+         {{START("1690000000") P("100"), "baseline"},
+          {START("1699999939") P("90000"), "EPROTO"},
+          {START("1699999941") P("7"), "m - 7/0 - -"}}}, // within a minute of clocks' differences
         {"a total that is a gauge and falls is no restart",
          {{"# TYPE vllm:prompt_tokens_total gauge\n" P("100"), "baseline"},
           {"# TYPE vllm:prompt_tokens_total gauge\n" P("60"), ""},
@@ -334,7 +341,7 @@ static void test_limits(void **state)
         for (int value = 1; value <= 2; value++) {
             rows[i].add(&page, rows[i].n, value);
             assert_true(buf_ok(&page));
-            assert_ok(counters_take(c, buf_view(&page), &err), &err);
+            assert_ok(counters_take(c, buf_view(&page), NOW, &err), &err);
         }
         size_t n;
         const struct counted *v = counters_counted(c, &n);
@@ -364,7 +371,7 @@ static void test_complaints(void **state)
     struct counters *c = counters_new(&vllm);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct error err;
-        assert_ok(counters_take(c, str_of(rows[i].page), &err), &err);
+        assert_ok(counters_take(c, str_of(rows[i].page), NOW, &err), &err);
         const struct error *complaint = counters_complaint(c);
         assert_int_equal(complaint ? complaint->code : 0, rows[i].code);
     }

@@ -157,7 +157,7 @@ static const char *make_page(void *ctx)
     buf_clear(&s->page);
     if (s->tells_start) {
         buf_printf(&s->page, "process_start_time_seconds %.3f\n",
-                   1.7e9 + (double)s->lives[life].from / 1e9);
+                   (double)s->h.env.now_start / 1e9 + (double)s->lives[life].from / 1e9);
     }
     for (int engine = 0; engine < ENGINES; engine++) {
         struct totals n = stand(s, engine, life, t);
