@@ -28,8 +28,8 @@ struct input_driver {
     const char *synopsis;               // "file:PATH | file:-"
     const char *help;                   // one line
     const struct input_option *options; // ends with a NULL name; the only options accepted
-    // On success *ret has driver, info, env and uri set; on failure nothing is left behind. A driver
-    // that only chooses another leaves the rest NULL, and *ret is the other's.
+    // On success *ret has driver, info, env and uri set; on failure nothing is left behind. A
+    // driver that only chooses another leaves the rest NULL, and *ret is the other's.
     int (*open)(const struct uri *uri, const struct input_env *env, struct input **ret,
                 struct error *err);
     int (*seek)(struct input *in, int64_t records, int64_t offset, struct error *err);
