@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cmd/cli.h"
+#include "input/input_impl.h"
 
 enum { DOCS_MAX = 4 << 20 };
 
@@ -29,6 +30,11 @@ void docs_usage(struct buf *b, const struct command *c)
 bool docs_first_of_section(size_t i)
 {
     return i == 0 || !str_eq(command_section(commands[i - 1]), command_section(commands[i]));
+}
+
+bool docs_shares_options(const struct input_driver *d, const struct input_driver *next)
+{
+    return next != NULL && next->options == d->options;
 }
 
 void docs_env(struct buf *b, const struct command *c, const struct option *o, struct arena *a)

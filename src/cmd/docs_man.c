@@ -88,6 +88,19 @@ static void put_command(struct buf *b, const struct command *c, struct arena *a)
     }
 }
 
+static void put_input_options(struct buf *b, const struct input_option *options)
+{
+    for (const struct input_option *o = options; o->name; o++) {
+        buf_cstr(b, ".TP\n\\fB");
+        put_cstr(b, o->name);
+        buf_cstr(b, "\\fR=\\fI");
+        put_cstr(b, o->value);
+        buf_cstr(b, "\\fR\n");
+        put_cstr(b, o->help);
+        buf_cstr(b, ".\n");
+    }
+}
+
 static void put_inputs(struct buf *b)
 {
     buf_cstr(b, ".SH INPUTS\n");
@@ -98,14 +111,8 @@ static void put_inputs(struct buf *b)
         buf_char(b, '\n');
         put_cstr(b, d->help);
         buf_cstr(b, ".\n");
-        for (const struct input_option *o = d->options; o->name; o++) {
-            buf_cstr(b, ".TP\n\\fB");
-            put_cstr(b, o->name);
-            buf_cstr(b, "\\fR=\\fI");
-            put_cstr(b, o->value);
-            buf_cstr(b, "\\fR\n");
-            put_cstr(b, o->help);
-            buf_cstr(b, ".\n");
+        if (!docs_shares_options(d, input_drivers[i + 1])) {
+            put_input_options(b, d->options);
         }
     }
 }

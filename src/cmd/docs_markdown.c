@@ -66,6 +66,21 @@ static void put_command(struct buf *b, const struct command *c, struct arena *a)
     }
 }
 
+static void put_input_options(struct buf *b, const struct input_option *options)
+{
+    if (options[0].name == NULL) {
+        return;
+    }
+    buf_cstr(b, "| option | |\n|-|-|\n");
+    for (const struct input_option *o = options; o->name; o++) {
+        buf_printf(b, "| `%s=%s` | ", o->name, o->value);
+        put_escaped(b, o->help);
+        buf_cstr(b, " |\n");
+    }
+    buf_char(b, '\n');
+}
+
+// Inputs that share their options share the table, behind the last of them.
 static void put_inputs(struct buf *b)
 {
     buf_cstr(b, "## Inputs\n\nAn input is a URI: `scheme:rest?option=value&option=value`.\n\n");
@@ -74,16 +89,9 @@ static void put_inputs(struct buf *b)
         buf_printf(b, "### `%s`\n\n", d->synopsis);
         put_escaped(b, d->help);
         buf_cstr(b, ".\n\n");
-        if (d->options[0].name == NULL) {
-            continue;
+        if (!docs_shares_options(d, input_drivers[i + 1])) {
+            put_input_options(b, d->options);
         }
-        buf_cstr(b, "| option | |\n|-|-|\n");
-        for (const struct input_option *o = d->options; o->name; o++) {
-            buf_printf(b, "| `%s=%s` | ", o->name, o->value);
-            put_escaped(b, o->help);
-            buf_cstr(b, " |\n");
-        }
-        buf_char(b, '\n');
     }
 }
 

@@ -305,7 +305,7 @@ class Options(unittest.TestCase):
             if option:
                 plain = re.sub(r"^--no-", "--", option.group())
                 self.assertTrue({option.group(), plain} & known, f"{page}: {word} in: {line}")
-            uri = re.match(r"(file|trace|synthetic|seed):[^?]*\?(.*)", word)
+            uri = re.match(r"([a-z-]+(?:\+https?)?):[^?]*\?(.*)", word)
             for pair in uri.group(2).split("&") if uri else ():
                 self.assertIn(pair.split("=")[0], self.known_of_input(uri.group(1)),
                               f"{page}: {word}")
