@@ -101,7 +101,8 @@ void crowd_served(struct http_crowd *c, struct http_visitor *v)
 void crowd_waits(struct http_crowd *c, struct http_visitor *v, struct mono now)
 {
     pthread_mutex_lock(&c->lock);
-    if (!v->cut && !v->waiting) {
+    if (!v->cut) {
+        unlink_visitor(c, v);
         v->since = now;
         link_newest(c, v);
     }

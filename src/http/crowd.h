@@ -12,7 +12,7 @@ struct http_visitor {
     int fd;
     uint64_t address;  // a hash of the peer's
     struct mono since; // when its present state began
-    bool waiting;      // for its own request's header or body: it may be cut off for being slow
+    bool waiting;      // for the client, to send or to read: it may be cut off for being slow
     bool cut;          // shut down; about to close
 };
 
@@ -31,7 +31,8 @@ void crowd_init(struct http_crowd *c, size_t most, size_t most_of_one, int64_t p
 void crowd_done(struct http_crowd *c);
 struct http_visitor *crowd_enter(struct http_crowd *c, int fd, uint64_t address, struct mono now);
 void crowd_leave(struct http_crowd *c, struct http_visitor *v); // frees it
-// Its request has come whole (it waits for us), or the next one may come (we wait for it).
+// Its request has come whole (it waits for us); or it is to go on sending, to read its answer, or
+// to send the next request (we wait for it, with patience anew).
 void crowd_served(struct http_crowd *c, struct http_visitor *v);
 void crowd_waits(struct http_crowd *c, struct http_visitor *v, struct mono now);
 // Cuts off those that have waited for longer than the patience allows. Called now and then.

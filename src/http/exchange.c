@@ -3,15 +3,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <zlib.h>
 
 #include "base/alloc.h"
 #include "http/server_impl.h"
 
-// After too much was sent, so much more is read and thrown away, so that the client sees the answer
-// instead of a connection that breaks off.
-#define DISCARD_MAX ((size_t)1 << 20)
-enum { BODY_START = 4096, ALLOW_MAX = 256, MESSAGE_MAX = 1024 };
+// Answers of up to so many bytes do not count against the server's memory for bodies.
+#define SMALL_ANSWER ((size_t)4096)
+enum { ALLOW_MAX = 256, MESSAGE_MAX = 1024 };
 
 // ---- what a handler may ask ----------------------------------------------------------------
 
@@ -89,7 +87,7 @@ static void let_go(struct http_exchange *x)
     if (x->response) {
         MHD_destroy_response(x->response);
     }
-    x->listener->server->bodies -= x->cap_body;
+    x->listener->server->memory -= x->cap_body + x->n_answer;
     free(x->body);
     free(x);
 }
@@ -104,22 +102,8 @@ static void unlink_deferred(struct http_server *s, struct http_exchange *x)
         x->next->previous = x->previous;
     }
     x->deferred = false;
+    s->n_deferred--;
     pthread_cond_broadcast(&s->changed);
-}
-
-void http_defer(struct http_exchange *x)
-{
-    struct http_server *s = x->listener->server;
-    pthread_mutex_lock(&s->lock);
-    x->held = true;
-    x->deferred = true;
-    x->previous = NULL;
-    x->next = s->deferred;
-    if (x->next) {
-        x->next->previous = x;
-    }
-    s->deferred = x;
-    pthread_mutex_unlock(&s->lock);
 }
 
 // Under the lock. The first answer counts: one that comes after the server gave up waiting is gone.
@@ -132,7 +116,7 @@ static void set_answer(struct http_exchange *x, int status, struct MHD_Response 
         return;
     }
     x->answered = true;
-    x->listener->server->unsent++;
+    x->listener->server->unsent += x->connected;
     x->status = status;
     x->response = response;
     if (x->suspended) {
@@ -141,15 +125,54 @@ static void set_answer(struct http_exchange *x, int status, struct MHD_Response 
     }
 }
 
+static void set_stopping_answer(struct http_exchange *x)
+{
+    static const char text[] = "{\"error\":{\"code\":503,\"message\":\"the server is stopping: "
+                               "send it again\"}}\n";
+    set_answer(
+        x, 503,
+        response_new("application/json", "Retry-After: 1", (struct str){text, sizeof(text) - 1}));
+}
+
+void http_defer(struct http_exchange *x)
+{
+    struct http_server *s = x->listener->server;
+    pthread_mutex_lock(&s->lock);
+    x->held = true;
+    if (s->dropped) { // nobody will wait for the answer
+        set_stopping_answer(x);
+        pthread_mutex_unlock(&s->lock);
+        return;
+    }
+    x->deferred = true;
+    x->previous = NULL;
+    x->next = s->deferred;
+    if (x->next) {
+        x->next->previous = x;
+    }
+    s->deferred = x;
+    s->n_deferred++;
+    pthread_mutex_unlock(&s->lock);
+}
+
 void http_answer(struct http_exchange *x, int status, const char *type, const char *headers,
                  struct str body)
 {
     struct http_server *s = x->listener->server;
+    size_t counts = body.n > SMALL_ANSWER ? body.n : 0;
+    if (counts > 0 && !server_take_memory(s, counts)) {
+        http_refuse(x, 503, "%s", body_trouble(503));
+        return;
+    }
     struct MHD_Response *response = response_new(type, headers, body);
     pthread_mutex_lock(&s->lock);
     set_answer(x, status, response);
+    x->n_answer = counts;
     unlink_deferred(s, x);
     x->held = false;
+    s->memory -= x->cap_body; // the body goes now: its sender may take long to read the answer
+    x->cap_body = x->n_body = 0;
+    free(TAKE_PTR(x->body));
     let_go(x);
     pthread_mutex_unlock(&s->lock);
 }
@@ -183,115 +206,14 @@ void http_refuse(struct http_exchange *x, int status, const char *fmt, ...)
 
 void exchange_drop_deferred(struct http_server *s)
 {
-    static const char text[] = "{\"error\":{\"code\":503,\"message\":\"the server is stopping: "
-                               "send it again\"}}\n";
     pthread_mutex_lock(&s->lock);
+    s->dropped = true;
     while (s->deferred) {
         struct http_exchange *x = s->deferred;
-        set_answer(x, 503,
-                   response_new("application/json", "Retry-After: 1",
-                                (struct str){text, sizeof(text) - 1}));
+        set_stopping_answer(x);
         unlink_deferred(s, x); // whoever deferred it still holds it
     }
     pthread_mutex_unlock(&s->lock);
-}
-
-// ---- the body ------------------------------------------------------------------------------
-
-static bool reserve_body(struct http_exchange *x, size_t n)
-{
-    size_t cap = MAX(x->cap_body * 2, (size_t)BODY_START);
-    cap = MIN(MAX(cap, n), x->route->body_max);
-    if (n <= x->cap_body && x->body) {
-        return true;
-    }
-    if (!server_take_memory(x->listener->server, cap - x->cap_body)) {
-        x->crowded = true;
-        return false;
-    }
-    x->body = x_realloc_array(x->body, cap + HTTP_BODY_PADDING, 1);
-    x->cap_body = cap;
-    return true;
-}
-
-static void drop_body(struct http_exchange *x)
-{
-    server_give_memory(x->listener->server, x->cap_body);
-    free(x->body);
-    x->body = NULL;
-    x->cap_body = 0;
-}
-
-// Takes a piece in. False: the client sends on and on, although it is too much already.
-static bool take_piece(struct http_exchange *x, const char *p, size_t n)
-{
-    if (!x->too_large && !x->crowded && n > x->route->body_max - x->n_body) {
-        x->too_large = true;
-        drop_body(x);
-    }
-    if (!x->too_large && !x->crowded && reserve_body(x, x->n_body + n)) {
-        memcpy(x->body + x->n_body, p, n);
-    }
-    x->n_body += n;
-    return !(x->too_large || x->crowded) || x->n_body <= x->route->body_max + DISCARD_MAX;
-}
-
-// 0, or the status to refuse with.
-static int unpack_stream(struct http_exchange *packed, struct http_exchange *plain)
-{
-    enum { GZIP_ONLY = 16 };
-    z_stream z = {.next_in = (unsigned char *)packed->body, .avail_in = (unsigned)packed->n_body};
-    if (inflateInit2(&z, MAX_WBITS + GZIP_ONLY) != Z_OK) {
-        return 503;
-    }
-    int r = Z_OK, status = 0;
-    while (r == Z_OK && status == 0) {
-        if (plain->n_body == plain->route->body_max) {
-            status = 413;
-        } else if (!reserve_body(plain, plain->n_body + 1)) {
-            status = 503;
-        } else {
-            z.next_out = (unsigned char *)plain->body + plain->n_body;
-            z.avail_out = (unsigned)(plain->cap_body - plain->n_body);
-            r = inflate(&z, Z_NO_FLUSH);
-            plain->n_body = plain->cap_body - z.avail_out;
-        }
-    }
-    bool whole = r == Z_STREAM_END && z.avail_in == 0;
-    inflateEnd(&z);
-    return status ? status : whole ? 0 : 400;
-}
-
-static int unpack(struct http_exchange *x)
-{
-    struct str encoding = http_header(x, "Content-Encoding");
-    if (!str_present(encoding) || str_glob(STR("identity"), encoding)) {
-        return 0;
-    }
-    if (!(x->route->flags & HTTP_GZIP) || !str_glob(STR("gzip"), encoding)) {
-        return 415;
-    }
-    struct http_exchange plain = {.listener = x->listener, .route = x->route};
-    int status = x->n_body ? unpack_stream(x, &plain) : 400;
-    drop_body(x);
-    x->body = plain.body;
-    x->n_body = plain.n_body;
-    x->cap_body = plain.cap_body;
-    return status;
-}
-
-static const char *body_trouble(int status)
-{
-    switch (status) {
-    case 400:
-        return "the body is no whole gzip stream";
-    case 413:
-        return "the body is too large: send fewer records at a time";
-    case 415:
-        return "the body's Content-Encoding must be gzip, or none";
-    default:
-        return "the server holds as many bodies as it may: try again";
-    }
 }
 
 // ---- from the header to the answer ---------------------------------------------------------
@@ -339,6 +261,19 @@ static void refuse_route(struct http_exchange *x, int status, const struct buf *
            status == 405 ? "there is no such method here" : "there is nothing here");
 }
 
+static const char *header_of_refusal(int status)
+{
+    switch (status) {
+    case 401:
+        return "WWW-Authenticate: Bearer";
+    case 429:
+    case 503:
+        return "Retry-After: 1";
+    default:
+        return NULL;
+    }
+}
+
 // Whatever can be said from the header alone is said before the body is read.
 static void begin(struct http_exchange *x)
 {
@@ -346,37 +281,72 @@ static void begin(struct http_exchange *x)
     struct buf allow;
     int status = 0;
     const char *why = NULL;
+    if (atomic_load(&s->draining)) {
+        http_refuse(x, 503, "the server is stopping: send it again");
+        return;
+    }
     buf_init(&allow, ALLOW_MAX);
     x->route = route_find(x->listener, x->method, x->path, &x->ctx, &x->rest, &status, &allow);
     if (!x->route) {
         refuse_route(x, status, &allow);
     } else if ((status = guard_check(s, x, x->route, &why)) != 0) {
-        refuse(x, status,
-               status == 401   ? "WWW-Authenticate: Bearer"
-               : status == 429 ? "Retry-After: 1"
-                               : NULL,
-               why);
+        refuse(x, status, header_of_refusal(status), why);
     } else if (announced_too_large(x)) {
         refuse(x, 413, NULL, body_trouble(413));
     }
     buf_done(&allow);
 }
 
+// Those who wait for their records to be stored leave a part of the connections to others: who asks
+// how a run fares is answered also when nothing can be stored.
+static bool too_many_wait(struct http_server *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool many = s->n_deferred >= s->config.connections - s->config.connections / 4;
+    pthread_mutex_unlock(&s->lock);
+    return many;
+}
+
 static void handle(struct http_exchange *x)
 {
-    int status = x->too_large ? 413 : x->crowded ? 503 : unpack(x);
+    int status = x->too_large ? 413 : x->crowded ? 503 : body_unpack(x);
     if (status) {
-        refuse(x, status, status == 503 ? "Retry-After: 1" : NULL, body_trouble(status));
-        return;
+        refuse(x, status, header_of_refusal(status), body_trouble(status));
+    } else if (x->route->body_max > 0 && too_many_wait(x->listener->server)) {
+        http_refuse(x, 503, "too many wait for an answer: send it again");
+    } else {
+        x->route->handle(x->ctx, x);
     }
-    x->route->handle(x->ctx, x);
+}
+
+// Its client is to come again by another connection: the server stops, or this one has an old
+// certificate.
+static bool is_last_of_connection(const struct http_exchange *x)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_DAEMON);
+    return atomic_load(&x->listener->server->draining) ||
+           (info && info->daemon != atomic_load(&x->listener->daemon));
+}
+
+static enum MHD_Result send_answer(struct http_exchange *x, struct MHD_Response *response)
+{
+    struct http_server *s = x->listener->server;
+    unsigned class = (unsigned)x->status / 100;
+    atomic_fetch_add(&s->by_class[class < 6 ? class : 0], 1);
+    if (is_last_of_connection(x)) {
+        (void)MHD_add_response_header(response, "Connection", "close");
+    }
+    if (x->visitor) { // it has so long to read the answer
+        crowd_waits(&s->crowd, x->visitor, clock_mono(&clock_system));
+    }
+    return MHD_queue_response(x->connection, (unsigned)x->status, response);
 }
 
 // Hands the answer over, or waits for it.
 static enum MHD_Result conclude(struct http_exchange *x)
 {
     struct http_server *s = x->listener->server;
-    enum MHD_Result r = MHD_YES;
     pthread_mutex_lock(&s->lock);
     if (!x->answered && x->deferred) {
         x->suspended = true;
@@ -386,12 +356,23 @@ static enum MHD_Result conclude(struct http_exchange *x)
     }
     struct MHD_Response *response = x->response;
     pthread_mutex_unlock(&s->lock);
-    if (response) {
-        unsigned class = (unsigned)x->status / 100;
-        atomic_fetch_add(&s->by_class[class < 6 ? class : 0], 1);
-        r = MHD_queue_response(x->connection, (unsigned)x->status, response);
+    return response ? send_answer(x, response) : MHD_NO;
+}
+
+static enum MHD_Result take_header(struct http_exchange *x, const char *version)
+{
+    struct http_server *s = x->listener->server;
+    const char *trouble = shape_trouble(x->connection, version);
+    atomic_fetch_add(&s->requests, 1);
+    if (trouble) { // where this request ends, and whether another follows, cannot be told
+        refuse(x, 400, "Connection: close", trouble);
+        return conclude(x);
     }
-    return response ? r : MHD_NO;
+    begin(x);
+    if (x->visitor) { // the body has the same patience anew
+        crowd_waits(&s->crowd, x->visitor, clock_mono(&clock_system));
+    }
+    return x->answered && !body_discards(x) ? conclude(x) : MHD_YES;
 }
 
 enum MHD_Result exchange_access(void *cls, struct MHD_Connection *connection, const char *url,
@@ -400,19 +381,12 @@ enum MHD_Result exchange_access(void *cls, struct MHD_Connection *connection, co
 {
     struct http_listener *l = cls;
     struct http_exchange *x = *con_cls;
-    (void)version;
     if (!x) {
         *con_cls = x = exchange_new(l, connection, method, url);
-        atomic_fetch_add(&l->server->requests, 1);
-        begin(x);
-        if (x->visitor) { // the body has the same patience anew
-            crowd_served(&l->server->crowd, x->visitor);
-            crowd_waits(&l->server->crowd, x->visitor, clock_mono(&clock_system));
-        }
-        return x->answered ? conclude(x) : MHD_YES;
+        return take_header(x, version);
     }
     if (*upload_size > 0) {
-        bool goes_on = x->answered || take_piece(x, upload, *upload_size);
+        bool goes_on = body_take(x, upload, *upload_size);
         *upload_size = 0;
         return goes_on ? MHD_YES : MHD_NO;
     }

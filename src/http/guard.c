@@ -55,8 +55,23 @@ static const struct sockaddr *peer_of(struct http_exchange *x)
     return MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
 }
 
+// "127.0.0.1:8080", "[::1]", "localhost": no name that somebody's DNS server answers for.
+static bool is_own_name(struct str host)
+{
+    struct str name = host;
+    if (host.n > 0 && host.p[0] == '[') {
+        return true;
+    }
+    (void)str_split(&host, ':', &name);
+    size_t n = 0;
+    while (n < name.n && ((name.p[n] >= '0' && name.p[n] <= '9') || name.p[n] == '.')) {
+        n++;
+    }
+    return name.n > 0 && (n == name.n || str_glob(STR("localhost"), name));
+}
+
 // A page in somebody's browser may reach this host's loopback address too, but its requests name
-// the page's origin.
+// the page's origin. A page whose own name leads here (DNS rebinding) names that as the host.
 static bool foreign_origin(struct http_exchange *x)
 {
     struct str origin = http_header(x, "Origin"), host = http_header(x, "Host"), scheme;
@@ -64,13 +79,21 @@ static bool foreign_origin(struct http_exchange *x)
         return false;
     }
     (void)str_split(&origin, '/', &scheme); // "http:" "/host:port"
-    return origin.n < 1 || !str_eq((struct str){origin.p + 1, origin.n - 1}, host);
+    return origin.n < 1 || !str_eq((struct str){origin.p + 1, origin.n - 1}, host) ||
+           !is_own_name(host);
+}
+
+// What a proxy on this host passes on comes from wherever its client is.
+static bool is_passed_on(struct http_exchange *x)
+{
+    return str_present(http_header(x, "X-Forwarded-For")) ||
+           str_present(http_header(x, "Forwarded"));
 }
 
 // Without a token only this host may: 0, or why not.
 static int check_local(struct http_exchange *x, const char **ret_why)
 {
-    if (!guard_is_local(peer_of(x))) {
+    if (!guard_is_local(peer_of(x)) || is_passed_on(x)) {
         *ret_why = "from another host a bearer token is needed, and this server was given none: "
                    "start it with --api-token-file";
         return 403;

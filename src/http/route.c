@@ -41,7 +41,8 @@ const struct http_route *route_find(const struct http_listener *l, struct str me
                 *ret_ctx = l->tables[t].ctx;
                 return r;
             }
-            buf_printf(ret_allow, "%s%s", ret_allow->n ? ", " : "", r->method);
+            buf_printf(ret_allow, "%s%s%s", ret_allow->n ? ", " : "", r->method,
+                       strcmp(r->method, "GET") == 0 ? ", HEAD" : "");
         }
     }
     *ret_status = ret_allow->n ? 405 : 404;

@@ -1,5 +1,7 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -9,8 +11,11 @@ enum {
     CONNECTIONS_DEFAULT = 1024,
     CONNECTION_BYTES = 16 * 1024, // a header's most
     SPARE_CONNECTIONS = 64,       // those cut off that have not closed yet
+    OTHER_FILES = 256,            // that the rest of the process has open
+    CONNECTIONS_LEAST = 16,
 };
-#define BODIES_MAX ((size_t)256 << 20)
+#define MEMORY_MAX ((size_t)256 << 20)
+#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 #define TIMEOUT_DEFAULT (15 * NS_PER_S)
 #define BODY_TIMEOUT_DEFAULT (30 * NS_PER_S)
 #define SWAP(a, b)                                                                                 \
@@ -25,8 +30,8 @@ enum {
 bool server_take_memory(struct http_server *s, size_t n)
 {
     pthread_mutex_lock(&s->lock);
-    bool fits = n <= BODIES_MAX - s->bodies;
-    s->bodies += fits ? n : 0;
+    bool fits = n <= MEMORY_MAX - s->memory;
+    s->memory += fits ? n : 0;
     pthread_mutex_unlock(&s->lock);
     return fits;
 }
@@ -34,7 +39,7 @@ bool server_take_memory(struct http_server *s, size_t n)
 void server_give_memory(struct http_server *s, size_t n)
 {
     pthread_mutex_lock(&s->lock);
-    s->bodies -= n;
+    s->memory -= n;
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -67,13 +72,23 @@ static void take_config(struct http_server *s, const struct http_config *c)
     }
 }
 
+static void init_condition(pthread_cond_t *c)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(c, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 int http_server_new(const struct http_config *c, struct http_server **ret, struct error *err)
 {
     struct http_server *s = x_zalloc(sizeof(*s));
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->daemons, NULL);
     pthread_mutex_init(&s->rate.lock, NULL);
-    pthread_cond_init(&s->changed, NULL);
+    init_condition(&s->changed);
+    init_condition(&s->stop_sweeper);
     int r = address_parse(c->address, &s->main_address, err);
     take_config(s, c);
     crowd_init(&s->crowd, s->config.connections, s->config.connections_ip,
@@ -143,24 +158,25 @@ static void connection_event(void *cls, struct MHD_Connection *connection, void 
 }
 
 // Takes the socket over when it succeeds.
-static struct MHD_Daemon *start_daemon(struct http_listener *l)
+static struct MHD_Daemon *start_daemon(struct http_listener *l, int fd)
 {
     const struct http_server *s = l->server;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, s->secrets.cert},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, s->secrets.key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
         {MHD_OPTION_END, 0, NULL},
     };
     unsigned limit = s->config.connections + SPARE_CONNECTIONS;
     unsigned timeout = (unsigned)((s->config.timeout_ns + NS_PER_S - 1) / NS_PER_S);
     return MHD_start_daemon(s->secrets.cert ? flags | MHD_USE_TLS : flags, 0, NULL, NULL,
-                            exchange_access, l, MHD_OPTION_LISTEN_SOCKET, l->fd,
+                            exchange_access, l, MHD_OPTION_LISTEN_SOCKET, fd,
                             MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT,
                             timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
                             MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, l,
                             MHD_OPTION_NOTIFY_CONNECTION, connection_event, l, MHD_OPTION_ARRAY,
-                            s->secrets.cert ? tls : tls + 2, MHD_OPTION_END);
+                            s->secrets.cert ? tls : tls + ARRAY_LEN(tls) - 1, MHD_OPTION_END);
 }
 
 static int start_listener(struct http_listener *l, struct error *err)
@@ -171,7 +187,7 @@ static int start_listener(struct http_listener *l, struct error *err)
     if (r < 0) {
         return r;
     }
-    l->daemon = start_daemon(l);
+    atomic_store(&l->daemon, start_daemon(l, l->fd));
     if (l->daemon) {
         return 0;
     }
@@ -183,23 +199,29 @@ static int start_listener(struct http_listener *l, struct error *err)
 static struct timespec deadline_in(int64_t ns)
 {
     struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
+    clock_gettime(CLOCK_MONOTONIC, &t);
     ns += t.tv_nsec;
     t.tv_sec += (time_t)(ns / NS_PER_S);
     t.tv_nsec = (long)(ns % NS_PER_S);
     return t;
 }
 
-// The daemon with older certificates goes when its last connection has.
-static void sweep_retired(struct http_listener *l)
+// With all: whatever its connections do.
+static void sweep_retired(struct http_listener *l, bool all)
 {
-    if (!l->retired) {
-        return;
-    }
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(l->retired, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-    if (info && info->num_connections == 0) {
-        MHD_stop_daemon(TAKE_PTR(l->retired));
+    struct http_retired **at = &l->retired;
+    while (*at) {
+        struct http_retired *old = *at;
+        const union MHD_DaemonInfo *info =
+            MHD_get_daemon_info(old->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+        if (!all && info && info->num_connections > 0) {
+            at = &old->next;
+            continue;
+        }
+        *at = old->next;
+        MHD_stop_daemon(old->daemon);
+        close(old->fd);
+        free(old);
     }
 }
 
@@ -207,14 +229,14 @@ static void *sweep(void *ctx)
 {
     struct http_server *s = ctx;
     pthread_mutex_lock(&s->lock);
-    while (!atomic_load(&s->stopping)) {
+    while (!s->stopping) {
         struct timespec until = deadline_in(SWEEP_EVERY_NS);
-        pthread_cond_timedwait(&s->changed, &s->lock, &until);
+        pthread_cond_timedwait(&s->stop_sweeper, &s->lock, &until);
         pthread_mutex_unlock(&s->lock);
         crowd_sweep(&s->crowd, clock_mono(&clock_system));
         pthread_mutex_lock(&s->daemons);
         for (size_t i = 0; i < s->n_listeners; i++) {
-            sweep_retired(s->listeners[i]);
+            sweep_retired(s->listeners[i], false);
         }
         pthread_mutex_unlock(&s->daemons);
         pthread_mutex_lock(&s->lock);
@@ -232,12 +254,34 @@ static char *url_of(const struct http_server *s)
                  : x_asprintf("%s://localhost:%u", scheme, l->port);
 }
 
+// Connections must not take the descriptors that the store needs.
+static void allow_files(struct http_server *s)
+{
+    struct rlimit l;
+    rlim_t spare = OTHER_FILES + SPARE_CONNECTIONS * s->n_listeners;
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0) {
+        return;
+    }
+    if (l.rlim_cur < s->config.connections + spare) {
+        l.rlim_cur = MIN(l.rlim_max, s->config.connections + spare);
+        (void)setrlimit(RLIMIT_NOFILE, &l);
+    }
+    if (l.rlim_cur < s->config.connections + spare) {
+        rlim_t most = l.rlim_cur > spare ? l.rlim_cur - spare : 0;
+        s->config.connections = (unsigned)MAX(most, (rlim_t)CONNECTIONS_LEAST);
+    }
+    s->config.connections_ip = MIN(s->config.connections_ip, s->config.connections);
+    s->crowd.most = s->config.connections;
+    s->crowd.most_of_one = s->config.connections_ip;
+}
+
 int http_server_start(struct http_server *s, struct error *err)
 {
     int r = 0;
     if (s->started || s->n_listeners == 0) {
         return 0;
     }
+    allow_files(s);
     for (size_t i = 0; i < s->n_listeners && r == 0; i++) {
         r = start_listener(s->listeners[i], err);
     }
@@ -252,16 +296,25 @@ int http_server_start(struct http_server *s, struct error *err)
 
 // ---- stopping ------------------------------------------------------------------------------
 
-// Returns the socket it listened on, closed.
+// Who connects from now on is refused. The descriptor stays until the daemon's thread, which may
+// look at it, has ended.
 static void stop_listening(struct http_listener *l)
 {
     if (l->daemon) {
-        MHD_socket fd = MHD_quiesce_daemon(l->daemon);
-        if (fd != MHD_INVALID_SOCKET) {
-            close(fd);
-        }
+        (void)MHD_quiesce_daemon(l->daemon);
+        shutdown(l->fd, SHUT_RDWR);
+    }
+}
+
+static void stop_daemons(struct http_listener *l)
+{
+    if (l->daemon) {
+        MHD_stop_daemon(l->daemon);
+        atomic_store(&l->daemon, NULL);
+        close(l->fd);
         l->fd = -1;
     }
+    sweep_retired(l, true);
 }
 
 static void await(struct http_server *s, bool (*over)(const struct http_server *s), int64_t most_ns)
@@ -287,8 +340,8 @@ static bool all_sent(const struct http_server *s)
 static void stop_sweeper(struct http_server *s)
 {
     pthread_mutex_lock(&s->lock);
-    atomic_store(&s->stopping, true);
-    pthread_cond_broadcast(&s->changed);
+    s->stopping = true;
+    pthread_cond_broadcast(&s->stop_sweeper);
     pthread_mutex_unlock(&s->lock);
     if (s->sweeping) {
         pthread_join(s->sweeper, NULL);
@@ -301,6 +354,7 @@ void http_server_stop(struct http_server *s, int64_t patience_ns)
     if (!s->started) {
         return;
     }
+    atomic_store(&s->draining, true);
     for (size_t i = 0; i < s->n_listeners; i++) {
         stop_listening(s->listeners[i]);
     }
@@ -309,13 +363,7 @@ void http_server_stop(struct http_server *s, int64_t patience_ns)
     await(s, all_sent, SENDING_NS);
     stop_sweeper(s);
     for (size_t i = 0; i < s->n_listeners; i++) {
-        struct http_listener *l = s->listeners[i];
-        struct MHD_Daemon *daemons[] = {TAKE_PTR(l->daemon), TAKE_PTR(l->retired)};
-        for (size_t k = 0; k < ARRAY_LEN(daemons); k++) {
-            if (daemons[k]) {
-                MHD_stop_daemon(daemons[k]);
-            }
-        }
+        stop_daemons(s->listeners[i]);
     }
     s->started = false;
 }
@@ -350,6 +398,7 @@ void http_server_free(struct http_server *s)
     free_const(s->config.key_file);
     crowd_done(&s->crowd);
     pthread_cond_destroy(&s->changed);
+    pthread_cond_destroy(&s->stop_sweeper);
     pthread_mutex_destroy(&s->rate.lock);
     pthread_mutex_destroy(&s->daemons);
     pthread_mutex_destroy(&s->lock);
@@ -358,26 +407,37 @@ void http_server_free(struct http_server *s)
 
 // ---- while it runs -------------------------------------------------------------------------
 
-// New connections get the new certificates; those there are keep theirs.
-static int renew_daemon(struct http_listener *l, struct error *err)
+// The daemons that will serve with the new certificates: all of them, or none.
+static int start_successors(struct http_server *s, struct MHD_Daemon **ret, int *ret_fds,
+                            struct error *err)
 {
-    if (!l->daemon) {
-        return 0;
-    }
-    MHD_socket fd = MHD_quiesce_daemon(l->daemon);
-    struct MHD_Daemon *old = l->daemon;
-    l->fd = fd;
-    l->daemon = start_daemon(l);
-    if (!l->daemon) {
-        l->daemon = old; // it serves those there are; nobody listens any more
-        close(fd);
+    for (size_t i = 0; i < s->n_listeners; i++) {
+        struct http_listener *l = s->listeners[i];
+        ret_fds[i] = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+        ret[i] = ret_fds[i] < 0 ? NULL : start_daemon(l, ret_fds[i]);
+        if (ret[i]) {
+            continue;
+        }
+        if (ret_fds[i] >= 0) {
+            close(ret_fds[i]);
+        }
+        while (i-- > 0) {
+            MHD_stop_daemon(ret[i]); // closes its descriptor
+        }
         return error_set(err, -EIO, "cannot serve at %s with the new certificate", l->address);
     }
-    if (l->retired) {
-        MHD_stop_daemon(l->retired);
-    }
-    l->retired = old;
     return 0;
+}
+
+// New connections get the new certificates; those there keep theirs until their next answer.
+static void succeed(struct http_listener *l, struct MHD_Daemon *daemon, int fd)
+{
+    struct http_retired *old = x_alloc(sizeof(*old));
+    *old = (struct http_retired){.daemon = l->daemon, .fd = l->fd, .next = l->retired};
+    l->retired = old;
+    l->fd = fd;
+    atomic_store(&l->daemon, daemon);
+    (void)MHD_quiesce_daemon(old->daemon);
 }
 
 static int renew_certificates(struct http_server *s, struct http_secrets *fresh, struct error *err)
@@ -385,10 +445,17 @@ static int renew_certificates(struct http_server *s, struct http_secrets *fresh,
     int r = 0;
     pthread_mutex_lock(&s->daemons);
     if (fresh->cert && strcmp(fresh->cert, s->secrets.cert) != 0) {
+        AUTO_FREE struct MHD_Daemon **daemons = x_array(s->n_listeners + 1, sizeof(*daemons));
+        AUTO_FREE int *fds = x_array(s->n_listeners + 1, sizeof(*fds));
         SWAP(s->secrets.cert, fresh->cert);
         SWAP(s->secrets.key, fresh->key);
-        for (size_t i = 0; i < s->n_listeners && r == 0; i++) {
-            r = renew_daemon(s->listeners[i], err);
+        r = s->started ? start_successors(s, daemons, fds, err) : 0;
+        for (size_t i = 0; i < s->n_listeners && s->started && r == 0; i++) {
+            succeed(s->listeners[i], daemons[i], fds[i]);
+        }
+        if (r < 0) {
+            SWAP(s->secrets.cert, fresh->cert);
+            SWAP(s->secrets.key, fresh->key);
         }
     }
     pthread_mutex_unlock(&s->daemons);

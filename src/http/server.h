@@ -22,10 +22,12 @@ struct http_config {
                             // NULL: none is asked for, and such routes answer this host alone
     const char *cert_file;  // PEM; with key_file, TLS on every listener
     const char *key_file;
-    unsigned connections;    // open at a time in all; more are turned away (default 1024)
+    unsigned connections;    // open at a time in all (default 1024, or what the limit of open files
+                             // allows); for more, those go that have kept us waiting longest
     unsigned connections_ip; // of one address (default: a quarter of those, but loopback all)
     int64_t timeout_ns;      // a connection that says nothing for so long is closed (default 15 s)
-    int64_t body_timeout_ns; // a body that is not there whole by then is cut off (default 30 s)
+    int64_t body_timeout_ns; // a header, a body, or the reading of an answer that takes longer is
+                             // cut off (default 30 s)
     unsigned requests_per_s; // of one address on HTTP_LIMITED routes; 0: no limit
 };
 
@@ -59,8 +61,8 @@ int http_server_add(struct http_server *s, const char *address, const struct htt
 // routes listens nowhere. Starting twice is no error.
 int http_server_start(struct http_server *s, struct error *err) GTAP_CHECK;
 
-// Takes no new request, waits until those deferred are answered, at most until `patience_ns` have
-// passed (the rest get 503), sends what is ready, and closes.
+// Refuses new requests by 503, waits until those deferred are answered, at most until `patience_ns`
+// have passed (the rest get 503), sends what is ready, and closes.
 void http_server_stop(struct http_server *s, int64_t patience_ns);
 
 // Reads the token and the certificates again. On failure the old ones stay in force.
@@ -73,7 +75,7 @@ const char *http_server_url(const struct http_server *s);
 
 struct http_stats {
     uint64_t requests, by_class[6]; // by_class[2]: answers 2xx
-    uint64_t refused;               // connections turned away, requests over a limit
+    uint64_t refused;               // connections cut off, for being slow or to make room
     uint64_t open;                  // connections now
 };
 struct http_stats http_server_stats(const struct http_server *s);

@@ -1,7 +1,7 @@
 // The inside of the server, shared by the files that make it up: server.c (life cycle), exchange.c
-// (a request from its header to its answer), route.c (who answers it), guard.c (whether it may be
-// answered), crowd.c (whose connection goes when there are too many), listen.c (sockets). Internal
-// to src/http.
+// (a request from its header to its answer), shape.c (whether it is one request), route.c (who
+// answers it), guard.c (whether it may be answered), body.c (what it brings), crowd.c (whose
+// connection goes when there are too many), listen.c (sockets). Internal to src/http.
 #pragma once
 
 #include <microhttpd.h>
@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 
 #include "http/crowd.h"
+#include "http/listen.h"
+#include "http/secret.h"
 #include "http/server.h"
 
 struct http_table {
@@ -18,13 +20,20 @@ struct http_table {
     void *ctx;
 };
 
+// A daemon with older certificates: it listens no more, and goes when its last connection has.
+struct http_retired {
+    struct MHD_Daemon *daemon;
+    int fd; // it listened on; closed after the daemon, whose thread may look at it until then
+    struct http_retired *next;
+};
+
 struct http_listener {
     struct http_server *server;
     char *address; // as given
     int fd;        // -1 before the start
     uint16_t port;
-    struct MHD_Daemon *daemon;
-    struct MHD_Daemon *retired; // with older certificates, until its last connection has closed
+    _Atomic(struct MHD_Daemon *) daemon;
+    struct http_retired *retired;
     struct http_table *tables;
     size_t n_tables, cap_tables;
 };
@@ -47,16 +56,6 @@ int guard_check(struct http_server *s, struct http_exchange *x, const struct htt
 uint64_t guard_address(const struct sockaddr *peer); // equal for equal hosts, whatever the port
 bool guard_is_local(const struct sockaddr *peer);
 
-// ---- secret.c ------------------------------------------------------------------------------
-
-// What is read from files, again at each reload. Texts owned; NULL: none.
-struct http_secrets {
-    char *token, *cert, *key;
-};
-int secrets_read(const struct http_config *c, struct http_secrets *ret, struct error *err)
-    GTAP_CHECK;
-void secrets_done(struct http_secrets *s); // overwrites them first
-
 // ---- route.c -------------------------------------------------------------------------------
 
 // The route of this request and its ctx. NULL: *ret_status is 404 or 405, and *ret_allow (a buffer
@@ -66,16 +65,11 @@ const struct http_route *route_find(const struct http_listener *l, struct str me
                                     int *ret_status, struct buf *ret_allow);
 bool route_exists(const struct http_listener *l, const struct http_route *r);
 
-// ---- listen.c ------------------------------------------------------------------------------
+// ---- shape.c -------------------------------------------------------------------------------
 
-struct http_address {
-    struct sockaddr_storage socket;
-    socklen_t n;
-    bool local;
-};
-int address_parse(const char *text, struct http_address *ret, struct error *err) GTAP_CHECK;
-int address_listen(const char *text, const struct http_address *a, int *ret_fd, uint16_t *ret_port,
-                   struct error *err) GTAP_CHECK;
+// Why the header may be read as another request by whoever stands before this server, a literal;
+// NULL: it may not.
+const char *shape_trouble(struct MHD_Connection *connection, const char *version);
 
 // ---- exchange.c ----------------------------------------------------------------------------
 
@@ -90,7 +84,7 @@ struct http_exchange {
 
     char *body; // HTTP_BODY_PADDING bytes behind it
     size_t n_body, cap_body;
-    bool too_large, crowded; // over body_max; over the server's memory for bodies
+    bool too_large, crowded; // over body_max; over the server's memory
 
     // Under the server's lock, from http_defer() on.
     struct http_exchange *next, *previous; // in the list of deferred ones
@@ -98,14 +92,29 @@ struct http_exchange {
     bool connected, held; // who still needs it: the connection, whoever deferred it
     int status;
     struct MHD_Response *response;
+    size_t n_answer; // what of it counts against the server's memory
 };
+
+// ---- body.c --------------------------------------------------------------------------------
+
+// Whether the body of a request that was refused by its header is worth reading, so that the client
+// sees the answer and the connection stays of use.
+bool body_discards(const struct http_exchange *x);
+// Takes a piece in. False: the client sends on and on, although it is too much already.
+bool body_take(struct http_exchange *x, const char *p, size_t n);
+int body_unpack(struct http_exchange *x); // 0, or the status to refuse with
+const char *body_trouble(int status);     // in words
+void body_drop(struct http_exchange *x);
+
+// ---- exchange.c, the callbacks -------------------------------------------------------------
 
 enum MHD_Result exchange_access(void *cls, struct MHD_Connection *connection, const char *url,
                                 const char *method, const char *version, const char *upload,
                                 size_t *upload_size, void **con_cls);
 void exchange_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
                         enum MHD_RequestTerminationCode why);
-void exchange_drop_deferred(struct http_server *s); // answers 503 to all that still wait
+// Answers 503 to all that still wait, and from now on to each that is deferred.
+void exchange_drop_deferred(struct http_server *s);
 
 // ---- server.c ------------------------------------------------------------------------------
 
@@ -119,19 +128,22 @@ struct http_server {
     struct http_rate rate;
     pthread_t sweeper;
     bool started, sweeping;
-    atomic_bool stopping;
+    atomic_bool draining; // the server is about to stop: new requests are refused
 
     pthread_mutex_t daemons;     // of the listeners' daemons, cert and key, once started
     pthread_mutex_t lock;        // of what follows, and of deferred exchanges
-    pthread_cond_t changed;      // one more is answered, or sent; or the server stops
+    pthread_cond_t changed;      // one more is answered, or sent
+    pthread_cond_t stop_sweeper; // `stopping` was set
     struct http_secrets secrets; // of which the token is under it
     struct http_exchange *deferred;
+    size_t n_deferred;
     size_t unsent; // exchanges that are answered, but whose answer is not out
-    size_t bodies; // bytes held for bodies, of all exchanges
+    size_t memory; // bytes held for bodies and answers, of all exchanges
+    bool stopping, dropped;
 
-    atomic_uint_fast64_t requests, by_class[6], refused;
+    atomic_uint_fast64_t requests, by_class[6];
 };
 
-// Bytes for bodies of requests in all; false when the server has given out what it may.
+// Bytes for bodies and answers in all; false when the server has given out what it may.
 bool server_take_memory(struct http_server *s, size_t n);
 void server_give_memory(struct http_server *s, size_t n);
