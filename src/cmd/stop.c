@@ -33,9 +33,11 @@ static void on_hangup(int number)
 
 bool stop_reload_asked(void)
 {
-    bool asked = reload_asked;
-    reload_asked = 0;
-    return asked;
+    if (!reload_asked) {
+        return false;
+    }
+    reload_asked = 0; // one that comes just before this is answered by the same reading
+    return true;
 }
 
 int stop_on_signals(int *ret_fd, struct error *err)

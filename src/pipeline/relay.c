@@ -155,7 +155,7 @@ int relay_run(const struct run_config *c, struct run_progress *ret, struct error
     if (result == 0)
         result = run(&r, err);
     if (c->env.http)
-        http_server_stop(c->env.http, NS_PER_S);
+        http_server_stop(c->env.http, 0); // nothing more is passed on
     tell(&r, true);
     queue_close(r.inbox);
     for (size_t i = 0; i < r.n_sources; i++)

@@ -6,10 +6,6 @@
 #include "pipeline/meter.h"
 #include "pipeline/relay.h"
 
-// Those who send records in are answered when these are durable; who still waits after this is told
-// to send again.
-#define HTTP_PATIENCE_NS NS_PER_S
-
 static int run_meter(const struct run_config *c, struct run_progress *ret, struct error *err)
 {
     struct store *store = NULL;
@@ -24,8 +20,8 @@ static int run_meter(const struct run_config *c, struct run_progress *ret, struc
         r = http_server_start(c->env.http, err);
     if (r == 0)
         r = meter_run(&meter, err);
-    if (c->env.http)
-        http_server_stop(c->env.http, HTTP_PATIENCE_NS);
+    if (c->env.http) // whose records are durable is answered; nothing more becomes so
+        http_server_stop(c->env.http, 0);
     if (ret) {
         *ret = meter.progress;
         ret->sources = NULL;
