@@ -26,6 +26,7 @@ int api_new(const struct api_config *c, struct http_server *server, struct api *
     struct api *a = x_zalloc(sizeof(*a));
     *a = (struct api){.config = *c, .server = server, .began = clock_wall(c->clock)};
     a->progress.newest = a->progress.frontier = INT64_MIN;
+    buf_init(&a->costs, API_PAGE_MAX);
     pthread_mutex_init(&a->lock, NULL);
     pthread_mutex_init(&a->store_lock, NULL);
     int r = http_server_add(server, NULL, routes, ARRAY_LEN(routes), a, err);
@@ -55,9 +56,21 @@ void api_free(struct api *a)
     }
     drop_sources(a);
     store_close(a->store);
+    buf_done(&a->costs);
     pthread_mutex_destroy(&a->lock);
     pthread_mutex_destroy(&a->store_lock);
     free(a);
+}
+
+// Equal names are told apart: Prometheus refuses what is said twice.
+static char *unique_name(const struct run_progress *p, size_t i)
+{
+    size_t before = 0;
+    for (size_t k = 0; k < i; k++) {
+        before += strcmp(p->sources[k].name, p->sources[i].name) == 0;
+    }
+    return before ? x_asprintf("%s (%zu)", p->sources[i].name, before + 1)
+                  : x_strdup(p->sources[i].name);
 }
 
 static void take_sources(struct api *a, const struct run_progress *p)
@@ -67,7 +80,7 @@ static void take_sources(struct api *a, const struct run_progress *p)
         a->sources = x_array(p->n_sources, sizeof(a->sources[0]));
         a->n_sources = p->n_sources;
         for (size_t i = 0; i < p->n_sources; i++) {
-            a->sources[i].name = x_strdup(p->sources[i].name);
+            a->sources[i].name = unique_name(p, i);
             a->sources[i].about = x_strdup(p->sources[i].about);
         }
     }

@@ -7,6 +7,8 @@
 #include "output/store.h"
 #include "report/query.h"
 
+enum { API_PAGE_MAX = 4 << 20 }; // bytes of /metrics
+
 struct api_source {
     char *name, *about;
     bool live, ended;
@@ -28,6 +30,9 @@ struct api {
 
     pthread_mutex_t store_lock; // of what follows: one handle, one thread at a time
     struct store *store;        // opened when first needed, and when it has come into being
+    struct buf costs;           // of /metrics, as they were at `costs_at`
+    struct mono costs_at;
+    int64_t costs_took; // ns to find out; 0: never done
 };
 
 void api_health(void *ctx, struct http_exchange *x);   // health.c

@@ -23,14 +23,16 @@ void api_health(void *ctx, struct http_exchange *x)
     }
 }
 
-// Something can still come: a run of which every input fails takes nothing in.
+// Something can still come: a run of which every input that has not ended fails takes nothing in.
 static bool is_ready(const struct api *a)
 {
-    bool any = a->n_sources == 0;
+    bool good = false, failing = false;
     for (size_t i = 0; i < a->n_sources; i++) {
-        any |= a->sources[i].health.ok;
+        const struct api_source *s = &a->sources[i];
+        good |= !s->ended && s->health.ok;
+        failing |= !s->ended && !s->health.ok;
     }
-    return a->heard && threads_move(a) && any;
+    return a->heard && threads_move(a) && (good || !failing);
 }
 
 static void put_age(struct json *j, const char *name, int64_t now, int64_t then)

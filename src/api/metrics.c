@@ -1,5 +1,6 @@
 // /metrics. Counters are of this process and only grow; what can be corrected later (costs) is a
 // gauge over the last final time, read from the store like any report.
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,8 @@
 #include "report/rates.h"
 
 #define COST_SPAN_NS NS_PER_HOUR
-enum { GROUPS_MAX = 100, PAGE_BYTES_MAX = 4 << 20 };
+#define COST_EVERY_NS NS_PER_S
+enum { GROUPS_MAX = 100, COST_SHARE = 10 }; // costs are read in one part of the time in so many
 
 // ---- how the run goes ----------------------------------------------------------------------
 
@@ -149,27 +151,45 @@ static void put_groups(struct prom *p, const struct report *r)
 }
 
 // Nothing where there is no store to read, or nothing final in it.
-static void put_costs(struct prom *p, struct api *a, int64_t frontier)
+static void read_costs(struct prom *p, struct store *store, int64_t frontier)
 {
     struct error err;
     struct arena arena = {0};
     struct report report;
-    struct store *store;
     struct report_query q = {.by = {DIM_MODEL, DIM_TENANT},
                              .n_by = 2,
                              .from = frontier - COST_SPAN_NS,
                              .to = frontier,
                              .zone = &zone_utc,
                              .limit = GROUPS_MAX};
-    if (frontier != INT64_MIN && api_lock_store(a, &store, &err) == 0 &&
-        report_load(store, &q, &arena, &report, &err) == 0 && !report.empty) {
+    if (report_load(store, &q, &arena, &report, &err) == 0 && !report.empty) {
         put_kinds(p, &report);
         put_groups(p, &report);
     }
-    if (frontier != INT64_MIN) {
-        api_unlock_store(a);
-    }
     arena_done(&arena);
+}
+
+// However often the page is asked for, the store is read a small part of the time. All of it are
+// gauges, which both formats write alike.
+static void put_costs(struct prom *p, struct api *a, int64_t frontier)
+{
+    struct error err;
+    struct store *store;
+    if (frontier == INT64_MIN) {
+        return;
+    }
+    int r = api_lock_store(a, &store, &err);
+    struct mono now = clock_mono(a->config.clock);
+    int64_t wait = MAX(COST_EVERY_NS, a->costs_took * COST_SHARE);
+    if (r == 0 && (a->costs_took == 0 || now.ns - a->costs_at.ns >= wait)) {
+        struct prom costs = {.b = &a->costs};
+        buf_clear(&a->costs);
+        read_costs(&costs, store, frontier);
+        a->costs_at = clock_mono(a->config.clock);
+        a->costs_took = MAX(a->costs_at.ns - now.ns, INT64_C(1));
+    }
+    buf_str(p->b, buf_view(&a->costs));
+    api_unlock_store(a);
 }
 
 // ---- the process ---------------------------------------------------------------------------
@@ -186,6 +206,26 @@ static int64_t resident_bytes(void)
     }
     fclose(f);
     return pages * sysconf(_SC_PAGESIZE);
+}
+
+static int64_t open_fds(void)
+{
+    int64_t n = -3; // ".", "..", and the folder itself
+    DIR *d = opendir("/proc/self/fd");
+    if (!d) {
+        return 0;
+    }
+    while (readdir(d)) {
+        n++;
+    }
+    closedir(d);
+    return n;
+}
+
+static int64_t max_fds(void)
+{
+    struct rlimit l;
+    return getrlimit(RLIMIT_NOFILE, &l) < 0 ? 0 : (int64_t)MIN(l.rlim_cur, (rlim_t)INT64_MAX);
 }
 
 static double cpu_seconds(void)
@@ -206,6 +246,9 @@ static void put_process(struct prom *p, const struct api *a)
                      "User and system CPU time spent, in seconds.", cpu_seconds());
     prom_single_int(p, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.",
                     resident_bytes());
+    prom_single_int(p, "process_open_fds", "gauge", "Number of open file descriptors.", open_fds());
+    prom_single_int(p, "process_max_fds", "gauge", "Maximum number of open file descriptors.",
+                    max_fds());
     prom_single_real(p, "process_start_time_seconds", "gauge",
                      "When this program started, in seconds since the epoch.", seconds(a->began));
 }
@@ -230,13 +273,13 @@ void api_metrics(void *ctx, struct http_exchange *x)
 {
     struct api *a = ctx;
     struct buf b;
-    buf_init(&b, PAGE_BYTES_MAX);
+    buf_init(&b, API_PAGE_MAX);
     struct prom p = {.b = &b};
     struct str accept = http_header(x, "Accept");
     p.openmetrics = str_present(accept) && str_glob(STR("*application/openmetrics-text*"), accept);
+    put_process(&p, a);
     pthread_mutex_lock(&a->lock);
     struct run_progress progress = a->progress;
-    put_process(&p, a);
     put_progress(&p, &progress);
     put_inputs(&p, a);
     pthread_mutex_unlock(&a->lock);

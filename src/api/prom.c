@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "base/utf8.h"
+
 void prom_family(struct prom *p, const char *name, const char *type, const char *help)
 {
     struct str family = str_of(name);
@@ -24,12 +26,18 @@ void prom_label(struct prom *p, const char *name, struct str value)
     buf_char(p->b, p->labelled ? ',' : '{');
     p->labelled = true;
     buf_printf(p->b, "%s=\"", name);
-    for (size_t i = 0; i < value.n; i++) {
-        char c = value.p[i];
-        if (c == '\\' || c == '"') {
-            buf_char(p->b, '\\');
+    size_t len;
+    for (size_t i = 0; i < value.n; i += MAX(len, (size_t)1)) {
+        const char *c = value.p + i;
+        len = utf8_length(c, value.n - i);
+        if (len == 0) { // a page with other bytes is refused as a whole
+            buf_cstr(p->b, "\xef\xbf\xbd");
+        } else if (*c == '\n') {
+            buf_cstr(p->b, "\\n");
+        } else {
+            buf_cstr(p->b, *c == '\\' || *c == '"' ? "\\" : "");
+            buf_add(p->b, c, len);
         }
-        buf_cstr(p->b, c == '\n' ? "\\n" : (const char[]){c, '\0'});
     }
     buf_char(p->b, '"');
 }

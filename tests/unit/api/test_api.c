@@ -96,9 +96,25 @@ static void test_ready(void **state)
                            "\"last_success_age_s\":2,\"last_error\":null},"));
     assert_non_null(
         strstr(a, "\"last_success_age_s\":null,\"last_error\":\"connection refused\"}"));
-    f->sources[0].health.ok = false;
+    f->sources[0].ended = true; // nothing more comes from it, and nothing from the other
     api_progress(f->api, &f->progress);
     assert_i64(client_status(get(f, "/ready", "")), 503);
+    f->sources[1].ended = true; // what there was to read is read
+    api_progress(f->api, &f->progress);
+    assert_i64(client_status(get(f, "/ready", "")), 200);
+    f->sources[0] = (struct run_source){.name = "a", .about = "", .live = true};
+    api_progress(f->api, &f->progress);
+    assert_i64(client_status(get(f, "/ready", "")), 503);
+}
+
+static void test_inputs_of_one_name(void **state)
+{
+    struct fixture *f = *state;
+    f->sources[1].name = f->sources[0].name;
+    api_progress(f->api, &f->progress);
+    const char *a = get(f, "/metrics", "");
+    assert_non_null(strstr(a, "\ngtap_input_up{input=\"nvml:\"} 1\n"));
+    assert_non_null(strstr(a, "\ngtap_input_up{input=\"nvml: (2)\"} 0\n"));
 }
 
 static void test_metrics(void **state)
@@ -148,5 +164,6 @@ int main(void)
     return TEST_RUN(
         TEST_WITH(test_health, set_up, tear_down), TEST_WITH(test_ready, set_up, tear_down),
         TEST_WITH(test_metrics, set_up, tear_down), TEST_WITH(test_openmetrics, set_up, tear_down),
+        TEST_WITH(test_inputs_of_one_name, set_up, tear_down),
         TEST_WITH(test_gpus_without_store, set_up, tear_down));
 }

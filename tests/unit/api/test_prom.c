@@ -52,6 +52,31 @@ static void test_openmetrics(void **state)
                       "# EOF\n");
 }
 
+// One byte that is no UTF-8 would cost the whole page.
+static void test_labels(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *want;
+    } rows[] = {
+        {"", "x{l=\"\"} 1\n"},
+        {"caf\xc3\xa9", "x{l=\"caf\xc3\xa9\"} 1\n"},
+        {"a\xff\xc3z", "x{l=\"a\xef\xbf\xbd\xef\xbf\xbdz\"} 1\n"},
+        {"\\\"\n", "x{l=\"\\\\\\\"\\n\"} 1\n"},
+    };
+    struct buf b;
+    struct prom p = {.b = &b, .name = "x"};
+    buf_init(&b, 4096);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        buf_clear(&b);
+        prom_begin(&p);
+        prom_label(&p, "l", str_of(rows[i].text));
+        prom_int(&p, 1);
+        assert_str(buf_view(&b), rows[i].want);
+    }
+    buf_done(&b);
+}
+
 static void test_what_is_not_finite(void **state)
 {
     (void)state;
@@ -70,5 +95,6 @@ static void test_what_is_not_finite(void **state)
 
 int main(void)
 {
-    return TEST_RUN(TEST(test_text), TEST(test_openmetrics), TEST(test_what_is_not_finite));
+    return TEST_RUN(TEST(test_text), TEST(test_openmetrics), TEST(test_labels),
+                    TEST(test_what_is_not_finite));
 }
