@@ -9,6 +9,13 @@
 #define DISCARD_MAX ((size_t)1 << 20)
 enum { BODY_START = 4096 };
 
+static void note_memory(struct http_exchange *x)
+{
+    if (x->visitor) {
+        crowd_holds(&x->listener->server->crowd, x->visitor, x->cap_body);
+    }
+}
+
 static bool reserve_body(struct http_exchange *x, size_t n)
 {
     size_t cap = MAX(x->cap_body * 2, (size_t)BODY_START);
@@ -18,10 +25,12 @@ static bool reserve_body(struct http_exchange *x, size_t n)
     }
     if (!server_take_memory(x->listener->server, cap - x->cap_body)) {
         x->crowded = true;
+        crowd_relieve(&x->listener->server->crowd, x->visitor); // so that it fares better next time
         return false;
     }
     x->body = x_realloc_array(x->body, cap + HTTP_BODY_PADDING, 1);
     x->cap_body = cap;
+    note_memory(x);
     return true;
 }
 
@@ -31,6 +40,7 @@ void body_drop(struct http_exchange *x)
     free(x->body);
     x->body = NULL;
     x->cap_body = 0;
+    note_memory(x);
 }
 
 bool body_discards(const struct http_exchange *x)

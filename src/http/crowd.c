@@ -109,6 +109,26 @@ void crowd_waits(struct http_crowd *c, struct http_visitor *v, struct mono now)
     pthread_mutex_unlock(&c->lock);
 }
 
+void crowd_holds(struct http_crowd *c, struct http_visitor *v, size_t n)
+{
+    pthread_mutex_lock(&c->lock);
+    v->holds = n;
+    pthread_mutex_unlock(&c->lock);
+}
+
+void crowd_relieve(struct http_crowd *c, const struct http_visitor *v)
+{
+    pthread_mutex_lock(&c->lock);
+    struct http_visitor *other = c->oldest;
+    while (other && (other == v || other->holds == 0)) {
+        other = other->newer;
+    }
+    if (other) {
+        cut(c, other);
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
 void crowd_sweep(struct http_crowd *c, struct mono now)
 {
     pthread_mutex_lock(&c->lock);

@@ -14,6 +14,7 @@ struct http_visitor {
     struct mono since; // when its present state began
     bool waiting;      // for the client, to send or to read: it may be cut off for being slow
     bool cut;          // shut down; about to close
+    size_t holds;      // bytes of memory for its request's body
 };
 
 // All connections of a server. Of those waiting the one that has waited longest goes first, whether
@@ -35,5 +36,9 @@ void crowd_leave(struct http_crowd *c, struct http_visitor *v); // frees it
 // to send the next request (we wait for it, with patience anew).
 void crowd_served(struct http_crowd *c, struct http_visitor *v);
 void crowd_waits(struct http_crowd *c, struct http_visitor *v, struct mono now);
+// It holds so many bytes now.
+void crowd_holds(struct http_crowd *c, struct http_visitor *v, size_t n);
+// Memory is short: cuts off the one that has waited longest of those that hold some, but not v.
+void crowd_relieve(struct http_crowd *c, const struct http_visitor *v);
 // Cuts off those that have waited for longer than the patience allows. Called now and then.
 void crowd_sweep(struct http_crowd *c, struct mono now);

@@ -161,6 +161,7 @@ void http_answer(struct http_exchange *x, int status, const char *type, const ch
     struct http_server *s = x->listener->server;
     size_t counts = body.n > SMALL_ANSWER ? body.n : 0;
     if (counts > 0 && !server_take_memory(s, counts)) {
+        crowd_relieve(&s->crowd, NULL);
         http_refuse(x, 503, "%s", body_trouble(503));
         return;
     }
@@ -338,6 +339,7 @@ static enum MHD_Result send_answer(struct http_exchange *x, struct MHD_Response 
         (void)MHD_add_response_header(response, "Connection", "close");
     }
     if (x->visitor) { // it has so long to read the answer
+        crowd_holds(&s->crowd, x->visitor, x->n_answer);
         crowd_waits(&s->crowd, x->visitor, clock_mono(&clock_system));
     }
     return MHD_queue_response(x->connection, (unsigned)x->status, response);
@@ -410,6 +412,7 @@ void exchange_completed(void *cls, struct MHD_Connection *connection, void **con
         return;
     }
     if (x->visitor) {
+        crowd_holds(&s->crowd, x->visitor, 0);
         crowd_waits(&s->crowd, x->visitor, clock_mono(&clock_system));
     }
     pthread_mutex_lock(&s->lock);

@@ -14,7 +14,7 @@ enum {
     OTHER_FILES = 256,            // that the rest of the process has open
     CONNECTIONS_LEAST = 16,
 };
-#define MEMORY_MAX ((size_t)256 << 20)
+#define MEMORY_MAX ((size_t)128 << 20)
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 #define TIMEOUT_DEFAULT (15 * NS_PER_S)
 #define BODY_TIMEOUT_DEFAULT (30 * NS_PER_S)

@@ -128,6 +128,30 @@ static void test_many_of_one_address(void **state)
     room_close(&r);
 }
 
+// When memory is short it is taken from the one that has waited longest with some.
+static void test_relief(void **state)
+{
+    (void)state;
+    struct room r;
+    room_open(&r, 8, 8);
+    for (size_t i = 0; i < 4; i++) {
+        enter(&r, i, i, (int64_t)i);
+    }
+    crowd_holds(&r.crowd, r.visitors[1], 100);
+    crowd_holds(&r.crowd, r.visitors[2], 1000);
+    crowd_holds(&r.crowd, r.visitors[3], 10);
+    crowd_served(&r.crowd, r.visitors[1]);
+    crowd_relieve(&r.crowd, r.visitors[3]);
+    assert_cut(&r, "--x-");
+    crowd_relieve(&r.crowd, r.visitors[3]); // nobody else
+    assert_cut(&r, "--x-");
+    crowd_relieve(&r.crowd, NULL);
+    assert_cut(&r, "--xx");
+    crowd_relieve(&r.crowd, NULL);
+    assert_cut(&r, "--xx");
+    room_close(&r);
+}
+
 static void test_patience(void **state)
 {
     (void)state;
@@ -147,5 +171,6 @@ static void test_patience(void **state)
 int main(void)
 {
     return TEST_RUN(TEST(test_the_longest_waiting_goes), TEST(test_the_served_stay),
-                    TEST(test_nobody_to_cut), TEST(test_many_of_one_address), TEST(test_patience));
+                    TEST(test_nobody_to_cut), TEST(test_many_of_one_address), TEST(test_patience),
+                    TEST(test_relief));
 }

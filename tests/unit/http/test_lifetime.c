@@ -208,6 +208,43 @@ static void test_memory(void **state)
     stop(s);
 }
 
+static bool holds_memory(void *ctx)
+{
+    struct http_server *server = ctx;
+    pthread_mutex_lock(&server->lock);
+    bool holds = server->memory > 0;
+    pthread_mutex_unlock(&server->lock);
+    return holds;
+}
+
+// Bodies that do not come to their end make room for those that do.
+static void test_stalled_bodies(void **state)
+{
+    (void)state;
+    struct served *s = serve();
+    int stalled = say(s, "POST /later HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc");
+    static const char whole[] =
+        "POST /later HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx";
+    client_await(holds_memory, s->server);
+    size_t held = 0;
+    for (size_t n = BIG; n > 0; n /= 2) {
+        while (server_take_memory(s->server, n)) {
+            held += n;
+        }
+    }
+    AUTO_FREE char *refused = client_hear(say(s, whole));
+    assert_i64(client_status(refused), 503);
+    AUTO_FREE char *cut = client_hear(stalled);
+    assert_string_equal(cut, "");
+    int fd = say(s, whole); // what that one held is free
+    wait_deferred(s, 1);
+    http_answer(s->deferred[0], 200, "text/plain", NULL, STR("stored"));
+    AUTO_FREE char *stored = client_hear(fd);
+    assert_i64(client_status(stored), 200);
+    server_give_memory(s->server, held);
+    stop(s);
+}
+
 static void *stop_patiently(void *ctx)
 {
     http_server_stop(((struct served *)ctx)->server, INT64_C(60000000000));
@@ -288,5 +325,6 @@ static void test_deferred_too_late(void **state)
 int main(void)
 {
     return TEST_RUN(TEST(test_pipelined), TEST(test_too_many_wait), TEST(test_slow_readers),
-                    TEST(test_memory), TEST(test_draining), TEST(test_deferred_too_late));
+                    TEST(test_memory), TEST(test_stalled_bodies), TEST(test_draining),
+                    TEST(test_deferred_too_late));
 }
