@@ -120,16 +120,17 @@ static void keep_payloads(struct batch *b, const char *begin, const char *end)
 // As much of the current body as fits into a batch.
 static void take_batch(struct events_input *e, struct batch *b)
 {
-    struct str text = STR_NONE;
-    const char *begin = NULL;
+    struct str text;
+    const char *begin = NULL, *end = NULL;
     bool more = true;
-    while (b->n_records + b->n_dead < BATCH_RECORDS &&
-           (!begin || text.p - begin < BATCH_BODY_BYTES) && (more = body_next(&e->body, &text))) {
+    while (b->n_records + b->n_dead < BATCH_RECORDS && end - begin < BATCH_BODY_BYTES &&
+           (more = body_next(&e->body, &text))) {
         begin = begin ? begin : text.p;
+        end = text.p + text.n;
         take(e, b, text);
     }
     if (begin) {
-        keep_payloads(b, begin, text.p + text.n);
+        keep_payloads(b, begin, end);
     }
     if (!more) {
         deliveries_read(e->deliveries, TAKE_PTR(e->current), e->position);

@@ -176,6 +176,27 @@ static void test_ids(void **state)
     tear_down(&f);
 }
 
+// The end of an array, and white space behind the last line, are no part of a record.
+static void test_ends_of_bodies(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {"[" RECORD("a") "," RECORD("b") "]\n",
+                                         "[ " RECORD("a") " , {\"x\":1} ]", RECORD("a") "\n \n"};
+    struct fixture f;
+    set_up(&f, "");
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        int64_t records = i < 2 ? 2 : 1;
+        int fd = send_to(&f, "Content-Type: application/json\r\n", bodies[i]);
+        read_up_to(&f, f.position + records);
+        input_stored(f.in, f.position);
+        AUTO_FREE char *answer = client_hear(fd);
+        assert_i64(client_status(answer), 200);
+    }
+    assert_i64(harness_count(&f.notes, " a {"), 3);
+    assert_i64(harness_count(&f.notes, " ! "), 1);
+    tear_down(&f);
+}
+
 // A body of more records than a batch holds is acknowledged when the last of them is stored.
 static void test_long_body(void **state)
 {
@@ -247,6 +268,6 @@ int main(void)
 {
     return TEST_RUN(TEST(test_acknowledged_when_stored), TEST(test_bad_records),
                     TEST(test_too_far_ahead), TEST(test_nothing_in_it), TEST(test_ids),
-                    TEST(test_long_body), TEST(test_placed_by_options), TEST(test_stopped_before),
-                    TEST(test_needs_a_server));
+                    TEST(test_ends_of_bodies), TEST(test_long_body), TEST(test_placed_by_options),
+                    TEST(test_stopped_before), TEST(test_needs_a_server));
 }
