@@ -1,0 +1,350 @@
+"""Records that are sent in over HTTP: what was answered is stored, whatever happens to gtap.
+
+    test_serving.py --gtap BUILD/gtap [--kills N] [--only TEXT]
+"""
+
+import gzip
+import http.client
+import json
+import os
+import random
+import select
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import warnings
+
+import gtap as support
+from served import Case, Refused, SKIPPED, batches, ids_of
+
+
+class Sending(Case):
+    """What is sent in is what a file would have brought."""
+
+    def setUp(self):
+        super().setUp()
+        self.lines = support.records(2000)
+
+    def assert_as_from_file(self):
+        plain = self.gtap.store("plain.db")
+        self.gtap.meter(plain, self.write("plain.ndjson", self.lines))
+        self.settle(self.store)
+        self.assert_verified(self.store)
+        self.assertEqual(self.gtap.computed(self.store), self.gtap.computed(plain))
+        reports = [self.gtap.run("report", "--by", "model,tenant", "--exact", "--store", store).stdout
+                   for store in (self.store, plain)]
+        self.assertEqual(*reports)
+
+    def test_batches(self):
+        served = self.serve()
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
+        self.addCleanup(connection.close)
+        for batch in batches(self.lines, 500):
+            status, answer = served.post(batch, connection=connection)
+            self.assertEqual((status, json.loads(answer)),
+                             (200, {"accepted": len(batch), "rejected": 0, "errors": []}))
+            # It is durable: another process sees it already.
+            self.assertLessEqual(set(ids_of(batch)), set(self.stored_ids()))
+        self.stop(served)
+        self.assert_as_from_file()
+
+    def test_formats(self):
+        served = self.serve()
+        parts = batches(self.lines, len(self.lines) // 4 + 1)
+        array = ("[" + ",".join(parts[1]) + "]").encode()
+        packed = gzip.compress("\n".join(parts[2]).encode())
+        chunks = iter([line.encode() + b"\n" for line in parts[3]])
+        answers = [
+            served.post(parts[0]),
+            served.ask("POST", "/v1/events", array, {"Content-Type": "application/json"}),
+            served.ask("POST", "/v1/events", packed, {"Content-Encoding": "gzip"}),
+            served.ask("POST", "/v1/events", chunks),  # in chunks, since its length is not known
+        ]
+        self.assertEqual([status for status, _ in answers], [200] * 4, answers)
+        self.stop(served)
+        self.assert_as_from_file()
+
+    def test_twice(self):
+        served = self.serve()
+        for _ in range(2):
+            self.assertEqual(served.post(self.lines)[0], 200)
+        self.stop(served)
+        self.assert_as_from_file()
+
+
+class Interrupted(Case):
+    """kill -9 and SIGTERM, while others send."""
+
+    def send_until_killed(self, served, batch, how):
+        """Sends a batch and kills gtap in the middle of it; whether it was answered by 200."""
+        body = "".join(line + "\n" for line in batch).encode()
+        head = (f"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n").encode()
+        answer = b""
+        with socket.create_connection(("127.0.0.1", served.port), timeout=60) as s:
+            s.sendall(head + body[:len(body) // 2])
+            if how != "in the body":
+                s.sendall(body[len(body) // 2:])
+            if how == "after the answer":
+                answer = s.recv(4096)
+            elif how == "meanwhile":
+                # Up to twice the time in which a trickle is committed.
+                if select.select([s], [], [], self.random.uniform(0, 0.4))[0]:
+                    answer = s.recv(4096)
+            served.end(signal.SIGKILL)
+            try:
+                answer = answer or s.recv(4096)
+            except ConnectionError:
+                pass
+        return answer.startswith(b"HTTP/1.1 200")
+
+    def test_kill(self):
+        self.random = random.Random(5)
+        kills = min(support.ARGS.kills, 24)
+        lines = support.records(40 * kills)
+        parts = batches(lines, len(lines) // kills + 1)
+        hows = ("in the body", "at once", "meanwhile", "after the answer")
+        answered = set()
+        for i, batch in enumerate(parts):
+            how = hows[i % len(hows)]
+            if self.send_until_killed(self.serve(), batch, how):
+                answered |= set(ids_of(batch))
+            self.assertLessEqual(answered, set(self.stored_ids()), how)
+            if not answered.issuperset(ids_of(batch)):  # the client sends it again
+                served = self.serve()
+                self.assertEqual(served.post(batch)[0], 200)
+                answered |= set(ids_of(batch))
+                served.end(signal.SIGKILL)
+        self.assertEqual(sorted(self.stored_ids()), sorted(ids_of(lines)))
+        plain = self.gtap.store("plain.db")
+        self.gtap.meter(plain, self.write("plain.ndjson", lines))
+        self.settle(self.store)
+        self.assert_verified(self.store)
+        self.assertEqual(self.gtap.computed(self.store), self.gtap.computed(plain))
+
+    def test_idempotency_key(self):
+        """Records without ids: the key of the request makes them, so that again is not twice."""
+        lines = []
+        for line in support.records(50):
+            record = json.loads(line)
+            del record["event_id"]
+            lines.append(json.dumps(record))
+        for _ in range(2):
+            served = self.serve()
+            status, answer = served.post(lines, {"Idempotency-Key": "batch-7"})
+            self.assertEqual((status, json.loads(answer)["accepted"]), (200, len(lines)))
+            served.end(signal.SIGKILL)
+        ids = self.stored_ids()
+        self.assertEqual((len(ids), len(set(ids))), (len(lines), len(lines)))
+
+    def test_drain(self):
+        """SIGTERM: what was answered by 200 is there, everybody else knows that it may not be."""
+        lines = support.records(20000)
+        parts = batches(lines, 40)
+        served = self.serve()
+        lock, answered, others = threading.Lock(), [], []
+
+        def client():
+            while True:
+                with lock:
+                    if not parts:
+                        return
+                    batch = parts.pop(0)
+                try:
+                    status, _ = served.post(batch)
+                except Refused:
+                    status = 0
+                with lock:
+                    (answered if status == 200 else others).append((status, batch))
+                if status == 0:
+                    return
+
+        clients = [threading.Thread(target=client) for _ in range(8)]
+        for thread in clients:
+            thread.start()
+        self.wait_for(lambda: len(answered) >= 20)
+        served.tell(signal.SIGTERM)
+        for thread in clients:
+            thread.join(120)
+        self.assertEqual(served.end(), 0, "".join(served.said))
+        self.assertLessEqual({status for status, _ in others}, {0, 503})
+        stored = self.stored_ids()
+        self.assertEqual(len(stored), len(set(stored)))
+        self.assertLessEqual({i for _, batch in answered for i in ids_of(batch)}, set(stored))
+        # The next run takes the rest; nothing is there twice.
+        served = self.serve()
+        for batch in [batch for _, batch in others] + parts:
+            self.assertEqual(served.post(batch)[0], 200)
+        self.stop(served)
+        self.assertEqual(sorted(self.stored_ids()), sorted(ids_of(lines)))
+
+
+class Guarded(Case):
+    """Who may send, and who is told no."""
+
+    lines = support.records(1)
+
+    def bearer(self, token):
+        return {"Authorization": f"Bearer {token}"}
+
+    def write_token(self, token):
+        path = self.gtap.file("token")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(token + "\n")
+        return path
+
+    def test_token(self):
+        served = self.serve(options=("--api-token-file", self.write_token("first")))
+        for headers, status in (((), 401), (self.bearer("wrong"), 401), (self.bearer("first"), 200)):
+            self.assertEqual(served.post(self.lines, headers)[0], status)
+        self.assertEqual(served.get("/metrics")[0], 200)
+        self.write_token("second")
+        served.tell(signal.SIGHUP)
+        self.wait_for(lambda: served.post(self.lines, self.bearer("second"))[0] == 200)
+        self.assertEqual(served.post(self.lines, self.bearer("first"))[0], 401)
+        os.unlink(self.gtap.file("token"))  # a mishap: the old one stays in force, and it is said
+        served.tell(signal.SIGHUP)
+        self.wait_for(lambda: any("token" in line and "No such file" in line for line in served.said))
+        self.assertEqual(served.post(self.lines, self.bearer("second"))[0], 200)
+        self.stop(served)
+        for secret in ("first", "second"):
+            self.assertNotIn(secret, "".join(served.said) + " ".join(served.command))
+
+    def test_other_hosts(self):
+        """Without a token only this host may send; in a network name space with another address."""
+        tools = [tool for tool in ("unshare", "nsenter", "ip") if not shutil.which(tool)]
+        if tools:
+            raise SKIPPED(f"there is no {tools[0]}")
+        user = [] if os.geteuid() == 0 else ["--map-root-user"]
+        apart = ["unshare", "--net", *user, "sh", "-c",
+                 "ip link set lo up && ip addr add 192.0.2.1/32 dev lo && exec \"$@\"", "sh"]
+        if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode != 0:
+            raise SKIPPED("this system makes no network name spaces")
+        served = self.serve(listen=":0", under=apart)
+        asks = ("import http.client, sys\n"
+                "c = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=60)\n"
+                "c.request('POST', '/v1/events', sys.argv[3].encode())\n"
+                "print(c.getresponse().status)\n")
+        inside = ["nsenter", "--net", *(["--user", "--preserve-credentials"] if user else []),
+                  "--target", str(served.process.pid), sys.executable, "-c", asks]
+        for address, status in (("127.0.0.1", "200"), ("192.0.2.1", "403")):
+            done = subprocess.run([*inside, address, str(served.port), self.lines[0]], text=True,
+                                  capture_output=True, check=False, timeout=60)
+            self.assertEqual(done.stdout.strip(), status, done.stderr)
+        self.stop(served)
+
+
+class Encrypted(Case):
+    """TLS, by certificates that openssl made."""
+
+    lines = support.records(1)
+
+    def certify(self, name):
+        if not shutil.which("openssl"):
+            raise SKIPPED("there is no openssl")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout",
+                        self.gtap.file("key.new"), "-out", self.gtap.file("cert.new")],
+                       check=True, capture_output=True)
+        for what in ("key", "cert"):
+            os.rename(self.gtap.file(what + ".new"), self.gtap.file(what))
+
+    def connect(self, served):
+        context = ssl.create_default_context(cafile=self.gtap.file("cert"))
+        c = http.client.HTTPSConnection("127.0.0.1", served.port, timeout=60, context=context)
+        c.connect()
+        return c
+
+    def knows(self, served):
+        """Whether it serves the certificate that was made last."""
+        try:
+            self.connect(served).close()
+            return True
+        except ssl.SSLCertVerificationError:
+            return False
+
+    def test_tls(self):
+        self.certify("first")
+        served = self.serve(options=("--tls-cert", "cert", "--tls-key", "key"))
+        self.assertIn("https://", "".join(served.said))
+        self.assertEqual(served.post(self.lines, connection=self.connect(served))[0], 200)
+        with self.assertRaises(Refused):  # what is no TLS has no answer
+            served.get("/metrics")
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+        old.set_ciphers("DEFAULT:@SECLEVEL=0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+        with socket.create_connection(("127.0.0.1", served.port), timeout=60) as s:
+            with self.assertRaises((ssl.SSLError, ConnectionError)):
+                old.wrap_socket(s)
+        self.stop(served)
+
+    def test_renewal(self):
+        """Connections that are there are served on, by whichever certificate they began with, and
+        then asked to come again."""
+        self.certify("first")
+        served = self.serve(options=("--tls-cert", "cert", "--tls-key", "key"))
+        old = []
+        for name in ("second", "third", "fourth"):
+            old.append(self.connect(served))
+            self.assertEqual(served.post(self.lines, connection=old[-1])[0], 200)
+            self.certify(name)
+            served.tell(signal.SIGHUP)
+            self.wait_for(lambda: self.knows(served))
+        for connection in old:
+            connection.request("POST", "/v1/events", self.lines[0].encode())
+            answer = connection.getresponse()
+            self.assertEqual((answer.status, answer.getheader("Connection")), (200, "close"))
+            answer.read()
+            connection.close()
+        with open(self.gtap.file("cert"), "w", encoding="utf-8") as f:
+            f.write("no certificate\n")
+        served.tell(signal.SIGHUP)
+        self.wait_for(lambda: any("do not serve" in line for line in served.said), 60)
+        with socket.create_connection(("127.0.0.1", served.port), timeout=60) as s:  # still the old
+            unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
+            unchecked.wrap_socket(s).close()
+        self.stop(served)
+
+
+class Managed(Case):
+    """What a service manager is told (sd_notify(3))."""
+
+    def test_notices(self):
+        path = self.gtap.file("notify")
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(manager.close)
+        manager.bind(path)
+        manager.settimeout(60)
+        env = {**os.environ, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "2000000"}
+        served = self.serve(env=env)
+
+        def hear(*wanted):
+            """The notices up to the last of those wanted."""
+            heard, left = [], list(wanted)
+            while left:
+                heard.append(manager.recv(4096).decode())
+                left = [w for w in left if not heard[-1].startswith(w)]
+            return heard
+
+        first = hear("READY=1", "STATUS=", "WATCHDOG=1")
+        self.assertLess(first.index("READY=1"), first.index("WATCHDOG=1"))
+        self.assertEqual(served.post(support.records(1))[0], 200)
+        served.tell(signal.SIGHUP)
+        again = hear("RELOADING=1", "READY=1")
+        self.assertLess(again.index("RELOADING=1"), again.index("READY=1"))
+        served.tell(signal.SIGTERM)
+        hear("STOPPING=1")
+        self.stop(served)
+
+
+if __name__ == "__main__":
+    support.main(__name__)
