@@ -11,6 +11,7 @@ build=(
 test=(
     clang clang-format clang-tidy libclang-rt-14-dev llvm
     libcmocka-dev python3 python3-jsonschema sqlite3 procps util-linux mount
+    prometheus openssl iproute2 systemd
 )
 bench=(libjansson-dev python3 zstd)
 

@@ -156,12 +156,19 @@ static void read_costs(struct prom *p, struct store *store, int64_t frontier)
     struct error err;
     struct arena arena = {0};
     struct report report;
+    struct store_info info;
     struct report_query q = {.by = {DIM_MODEL, DIM_TENANT},
                              .n_by = 2,
                              .from = frontier - COST_SPAN_NS,
                              .to = frontier,
                              .zone = &zone_utc,
                              .limit = GROUPS_MAX};
+    if (store_info(store, &info, &err) < 0) {
+        return;
+    }
+    if (info.first < frontier) { // costs an hour are of the time there was, in the first hour
+        q.from = MAX(q.from, info.first);
+    }
     if (report_load(store, &q, &arena, &report, &err) == 0 && !report.empty) {
         put_kinds(p, &report);
         put_groups(p, &report);
