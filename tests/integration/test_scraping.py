@@ -236,8 +236,8 @@ class Failing(Case):
         if "vllm+http" not in self.gtap.run("docs", "markdown").stdout:
             raise SKIPPED("this program has no input that fails and comes back")
         source = Source()
-        name = f"vllm+http://127.0.0.1:{source.port}/metrics"
-        served = self.serve(f"{name}?gpus=0&every=1s", "http:")
+        name = f"vllm+http://127.0.0.1:{source.port}/metrics?gpus=0"
+        served = self.serve(name, "http:")
         up = f'gtap_input_up{{input="{name}"}}'
         failures = f'gtap_input_failures_total{{input="{name}"}}'
 
