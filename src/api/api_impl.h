@@ -27,6 +27,8 @@ struct api {
     size_t n_sources;
     bool heard;        // api_progress() was called at all
     struct mono alive; // when it was last
+    int64_t fds;       // open ones, at `fds_at`
+    struct mono fds_at;
 
     pthread_mutex_t store_lock; // of what follows: one handle, one thread at a time
     struct store *store;        // opened when first needed, and when it has come into being
