@@ -25,7 +25,7 @@ enum {
         (b) = swap_;                                                                               \
     } while (0)
 #define SENDING_NS (2 * NS_PER_S) // how long a stop waits for the last answers to go out
-#define SWEEP_EVERY_NS (250 * NS_PER_MS)
+#define SWEEP_EVERY_NS NS_PER_S
 
 bool server_take_memory(struct http_server *s, size_t n)
 {
