@@ -83,7 +83,7 @@ static void test_what_is_not_finite(void **state)
     struct buf b;
     struct prom p = {.b = &b};
     buf_init(&b, 4096);
-    static const double values[] = {NAN, INFINITY, -INFINITY};
+    static const double values[] = {(double)NAN, (double)INFINITY, -(double)INFINITY};
     p.name = "x";
     for (size_t i = 0; i < ARRAY_LEN(values); i++) {
         prom_begin(&p);
