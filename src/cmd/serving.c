@@ -66,7 +66,7 @@ static void announce(struct serving *s)
     const char *url = http_server_url(s->server);
     s->announced = true;
     if (*url) {
-        snprintf(text, sizeof(text), "serving at %s (/metrics, /ready)", url);
+        snprintf(text, sizeof(text), "serving at %s%s", url, s->api ? " (/metrics, /ready)" : "");
         cli_note(s->cli, text);
     }
 }

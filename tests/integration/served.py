@@ -22,8 +22,8 @@ class Served:
 
     def __init__(self, gtap, store, *inputs, options=(), listen="127.0.0.1:0", under=(), **kwargs):
         ins = [word for uri in inputs for word in ("--in", uri)]
-        self.command = [*under, gtap.path, "run", *ins, "--out", store, "--listen", listen,
-                        *options]
+        self.command = [*under, gtap.path, "run", *ins, "--out", store, *options,
+                        *(("--listen", listen) if listen else ())]
         self.process = subprocess.Popen(
             self.command, cwd=gtap.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, **kwargs)

@@ -9,6 +9,7 @@ import itertools
 import random
 import re
 import resource
+import shutil
 import socket
 import time
 
@@ -112,6 +113,22 @@ class Crowd(Case):
         self.disperse()
         self.wait_for(lambda: served.metric("gtap_http_connections") <= 1)
         self.send(served)
+        self.stop(served)
+        stored = [row["event_id"] for row in self.gtap.export("token_usage", self.store)]
+        self.assertEqual(sorted(stored), sorted(self.sent))
+
+    def test_few_files(self):
+        """Connections leave the store the descriptors it needs, however few there are."""
+        if not shutil.which("prlimit"):
+            raise SKIPPED("there is no prlimit")
+        served = self.serve(under=("prlimit", "--nofile=400:400"))
+        for _ in range(10):
+            for _ in range(50):
+                self.join(served, POST)
+            self.send(served)
+        self.assertEqual(served.metric("process_max_fds"), 400)
+        self.assertLess(served.metric("process_open_fds"), 200)
+        self.assertEqual(served.get("/ready")[0], 200)
         self.stop(served)
         stored = [row["event_id"] for row in self.gtap.export("token_usage", self.store)]
         self.assertEqual(sorted(stored), sorted(self.sent))

@@ -76,6 +76,37 @@ class Sending(Case):
         self.assert_as_from_file()
 
 
+class Listening(Case):
+    """Where it serves, and what."""
+
+    def test_address_of_an_input(self):
+        """An input that is sent to at an address of its own does not open another one."""
+        served = self.serve("http:127.0.0.1:0", listen=None)
+        self.assertNotIn("/metrics", "".join(served.said))
+        self.assertEqual(served.get("/metrics")[0], 404)
+        self.assertEqual(served.post(support.records(1))[0], 200)
+        self.stop(served)
+
+    def test_two_addresses(self):
+        served = self.serve("http:127.0.0.2:0")
+        self.assertEqual(served.post(support.records(1))[0], 404)
+        self.assertEqual(served.get("/ready")[0], 200)
+        self.stop(served)
+
+    def test_in_the_way(self):
+        served = self.serve()
+        address = f"127.0.0.1:{served.port}"
+        for options, says in ((("--listen", address), "another program listens there"),
+                              (("--listen", "nowhere"), "is no address to listen on"),
+                              (("--listen", ":0", "--api-token-file", "none"), "token file 'none'"),
+                              (("--listen", ":0", "--tls-cert", "none"), "needs both")):
+            done = self.gtap.run("run", "--in", "http:", "--out", self.gtap.store("other.db"),
+                                 *options, expect=None)
+            self.assertIn(says, done.stderr)
+            self.assertNotEqual(done.returncode, 0)
+        self.stop(served)
+
+
 class Interrupted(Case):
     """kill -9 and SIGTERM, while others send."""
 
