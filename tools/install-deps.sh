@@ -11,15 +11,18 @@ build=(
 test=(
     clang clang-format clang-tidy libclang-rt-14-dev llvm
     libcmocka-dev python3 python3-jsonschema sqlite3 procps util-linux mount
-    prometheus openssl iproute2 systemd
+    openssl iproute2 systemd
 )
+# Packages of tests that would start a service where they are installed: only their files are laid
+# out, in .cache/debian.
+unpacked_test=(prometheus)
 bench=(libjansson-dev python3 zstd)
 
-wanted=()
+wanted=() unpacked=()
 for group in "${@:-build}"; do
     case $group in
         build) wanted+=("${build[@]}") ;;
-        test) wanted+=("${test[@]}") ;;
+        test) wanted+=("${test[@]}") unpacked+=("${unpacked_test[@]}") ;;
         bench) wanted+=("${bench[@]}") ;;
         *)
             echo "usage: $0 [build] [test] [bench]" >&2
@@ -33,21 +36,46 @@ is_installed()
     [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
 }
 
-missing=()
-for package in "${wanted[@]}"; do
-    if ! is_installed "$package"; then
-        missing+=("$package")
-    fi
-done
-if ((${#missing[@]} == 0)); then
-    exit 0
-fi
-
 as_root=()
 if ((EUID != 0)); then
     as_root=(sudo)
 fi
 apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300)
-echo "installing: ${missing[*]}"
-"${apt[@]}" update
-"${apt[@]}" install --yes --no-install-recommends "${missing[@]}" >/dev/null
+
+install_missing()
+{
+    local missing=() package
+    for package in "${wanted[@]}"; do
+        if ! is_installed "$package"; then
+            missing+=("$package")
+        fi
+    done
+    if ((${#missing[@]} > 0)); then
+        echo "installing: ${missing[*]}"
+        "${apt[@]}" update
+        "${apt[@]}" install --yes --no-install-recommends "${missing[@]}" >/dev/null
+    fi
+}
+
+# Into a folder of its own that is moved into place when it is whole.
+unpack()
+{
+    local package=$1 cache=.cache part
+    local fetch=(apt-get -qq -o "APT::Sandbox::User=$(id -un)" download "$package")
+    if is_installed "$package" || [[ -e $cache/debian/.$package ]]; then
+        return
+    fi
+    echo "unpacking: $package"
+    part=$(mktemp -d)
+    (cd "$part" && { "${fetch[@]}" || { "${apt[@]}" update && "${fetch[@]}"; }; })
+    mkdir -p "$cache/debian"
+    dpkg-deb -x "$part"/*.deb "$cache/debian"
+    touch "$cache/debian/.$package"
+    rm -rf "$part"
+}
+
+cd "$(dirname "$0")/.."
+install_missing
+for package in "${unpacked[@]}"; do
+    unpack "$package"
+done

@@ -14,6 +14,8 @@ import gtap as support
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FILES = {
     "bin/gtap": 0o755,
+    "lib/systemd/system/gtap.service": 0o644,
+    "share/doc/gtap/gtap.conf": 0o644,
     "share/gtap/prices/list-2026-11.csv": 0o644,
     "share/man/man1/gtap.1": 0o644,
     "share/bash-completion/completions/gtap": 0o644,
