@@ -9,7 +9,7 @@
 #include "pipeline/run.h"
 #include "report/json.h"
 
-#define COMMIT_INTERVAL_NS (200 * NS_PER_MS)
+#define COMMIT_INTERVAL_NS NS_PER_S
 
 struct options {
     struct common common;

@@ -100,6 +100,11 @@ void input_stored(struct input *in, int64_t position)
     }
 }
 
+bool input_is_awaited(const struct input *in)
+{
+    return in->driver->stored != NULL;
+}
+
 void input_report(struct input *in, const struct error *err)
 {
     int64_t now = clock_wall(in->env->clock);

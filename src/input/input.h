@@ -78,6 +78,8 @@ int input_seek(struct input *in, int64_t records, int64_t offset, struct error *
 // Everything up to `position` is durable. On the pipeline's thread, while the input's own may be in
 // input_next(); between input_open() and input_close().
 void input_stored(struct input *in, int64_t position);
+// Whether somebody waits for that: its records are to be stored without delay.
+bool input_is_awaited(const struct input *in);
 
 // How a live input fares: it tries again by itself, for ever, and says here what is wrong.
 struct input_health {

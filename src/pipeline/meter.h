@@ -53,6 +53,8 @@ void meter_close(struct meter *m);
 // ---- between the files of the meter --------------------------------------------------------
 
 bool meter_told_to_stop(const struct meter *m);
+void meter_tell(const struct meter *m, const char *text); // what a person should know
+int64_t meter_commit_interval(const struct meter *m);     // ns
 
 // feeds.c: which source goes on, and what time it is.
 struct source *feeds_next(struct meter *m);     // whose oldest waiting parcel goes next; NULL: wait

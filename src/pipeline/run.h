@@ -45,12 +45,13 @@ struct run_config {
     const char *const *inputs; // URI texts
     size_t n_inputs;
     const char *output; // "sqlite:PATH", "memory:", or a sink without an engine: "null:", "stdout:"
-    struct settings settings;   // what this run is told; effective_from is found out
-    bool settings_given;        // false: a store that has settings keeps them, silently
-    uint32_t shards;            // 0: as the store has it
-    bool until_end;             // stop when the finite inputs are exhausted, all final and settled
-    int64_t commit_interval_ns; // a live trickle is committed at least this often (200 ms)
-    int64_t retain_ns[4];       // by enum store_collection; 0: keep for ever
+    struct settings settings; // what this run is told; effective_from is found out
+    bool settings_given;      // false: a store that has settings keeps them, silently
+    uint32_t shards;          // 0: as the store has it
+    bool until_end;           // stop when the finite inputs are exhausted, all final and settled
+    // A live trickle is committed this often; 0: as it comes, and computed rows every 200 ms.
+    int64_t commit_interval_ns;
+    int64_t retain_ns[4]; // by enum store_collection; 0: keep for ever
     // Clock, environment; stop_fd is the caller's: readable = stop. env.http is the caller's too:
     // it is started once the inputs have added their routes, and stopped before they go.
     struct input_env env;
