@@ -31,7 +31,7 @@ struct decoder {
     json::parser parser;
     struct field_sets sets;
     struct draft draft;
-    struct buf extra;
+    struct buf extra, copy;
     int32_t gpus[RECORD_GPUS_MAX];
     struct names names;
 };
@@ -324,16 +324,6 @@ static int take_field(struct walk *w, const struct field *f, json::value &v)
     return take_odd_field(w, f, v);
 }
 
-// The raw text of a key, without its quotes.
-static struct str key_text(const struct walk *w, const char *p)
-{
-    const char *end = w->text.p + w->text.n, *at = p;
-    while (at < end && *at != '"') {
-        at += *at == '\\' ? 2 : 1;
-    }
-    return str{p, static_cast<size_t>(at - p)};
-}
-
 // The field of a key that is no name as it stands: names have no escapes, but a key that has some
 // may be one.
 static int find_unescaped(struct walk *w, json::field &member, const struct field **ret)
@@ -365,7 +355,7 @@ static void copy_key(struct walk *w, const char *key)
 {
     struct buf *b = &w->d->extra;
     buf_char(b, '"');
-    buf_str(b, key_text(w, key));
+    buf_str(b, token_key(w->text, key));
     buf_cstr(b, "\":");
 }
 
@@ -450,7 +440,7 @@ static int keep_unknown(struct walk *w, const char *key, json::value &v)
 {
     struct buf *b = &w->d->extra;
     size_t before = b->n;
-    unsigned computed = computed_of(key_text(w, key));
+    unsigned computed = computed_of(token_key(w->text, key));
     if (b->n > 0) {
         buf_char(b, ',');
     }
@@ -564,6 +554,7 @@ struct decoder *decoder_new(void)
     d->sets = record_field_sets();
     names_init(&d->names);
     buf_init(&d->extra, RECORD_BYTES_MAX);
+    buf_init(&d->copy, size_t{RECORD_BYTES_MAX} + DECODER_PADDING);
     return d;
 }
 
@@ -571,6 +562,7 @@ void decoder_free(struct decoder *d)
 {
     if (d) {
         buf_done(&d->extra);
+        buf_done(&d->copy);
         delete d;
     }
 }
@@ -584,7 +576,7 @@ int decoder_record(struct decoder *d, struct str text, struct arena *a, struct r
     }
     struct walk w = {};
     w.d = d;
-    w.text = text;
+    w.text = draft_text(text, &d->copy);
     w.known = ~UINT64_C(0);
     w.guessed = true;
     w.err = err;

@@ -1,7 +1,9 @@
 #include "model/draft.h"
 
+#include <assert.h>
 #include <errno.h>
 
+#include "model/decode.h"
 #include "model/digest.h"
 
 static const struct field *first_of(uint64_t set)
@@ -27,6 +29,19 @@ struct field_sets record_field_sets(void)
 bool draft_may_be_unknown(const struct field_sets *sets, const struct field *f)
 {
     return !(field_bit(f) & sets->of[RECORD_SAMPLE] & sets->of[RECORD_USAGE]) && !f->tells;
+}
+
+struct str draft_text(struct str text, struct buf *copy)
+{
+    if (text.p[text.n] != '}') {
+        return text;
+    }
+    buf_clear(copy);
+    buf_str(copy, text);
+    char *behind = buf_reserve(copy, DECODER_PADDING);
+    assert(behind != NULL);
+    memset(behind, '\n', DECODER_PADDING);
+    return buf_view(copy);
 }
 
 int draft_kind(const struct field_sets *sets, uint64_t given, enum record_kind *ret,

@@ -1,6 +1,7 @@
 // A record while it is read: values by field, before its kind is known. Internal to model/.
 #pragma once
 
+#include "base/buf.h"
 #include "model/fields.h"
 
 #ifdef __cplusplus
@@ -30,6 +31,11 @@ struct draft {
     union field_value value[FIELDS_MAX]; // texts and lists are borrowed until draft_finish()
     struct str extra;
 };
+
+// The text, with something else than a brace behind it: if need be in `copy`, which has room for
+// it and DECODER_PADDING. The parser looks there, and takes another way at a brace, which finds
+// other faults first; what is said of a text is not to depend on what lies behind it.
+struct str draft_text(struct str text, struct buf *copy);
 
 // The kind that the given fields tell: that of a telling one; else a sample if there is a field
 // that only samples have; else usage if there is one that only usage has. -EINVAL: fields that

@@ -136,6 +136,15 @@ const char *token_type(struct str token)
     }
 }
 
+struct str token_key(struct str text, const char *p)
+{
+    const char *end = text.p + text.n, *at = p;
+    while (at < end && *at != '"') {
+        at += *at == '\\' ? 2 : 1;
+    }
+    return (struct str){p, (size_t)(at - p)};
+}
+
 // How many of the digits count: all but the zeros at the end.
 static size_t significant(struct str digits)
 {

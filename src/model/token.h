@@ -23,6 +23,9 @@ const char *token_type(struct str token); // "a string", "null", ...: for messag
 // Nothing in JSON begins so, or it is a number or literal that goes wrong after its first byte.
 bool token_malformed(struct str token);
 
+// The key that begins at p in the text of an object, behind its opening quote, as it stands there.
+struct str token_key(struct str text, const char *p);
+
 // Of well-formed numbers: below zero, so not for -0.0.
 bool number_negative(struct str token);
 

@@ -13,13 +13,18 @@ void decoding_end(struct decoding *d)
     arena_done(&d->arena);
 }
 
-int decoding_read(struct decoding *d, struct str text)
+int decoding_read_before(struct decoding *d, struct str text, char behind)
 {
     AUTO_FREE char *padded = x_alloc(text.n + DECODER_PADDING);
     if (text.n > 0) {
         memcpy(padded, text.p, text.n);
     }
-    memset(padded + text.n, '}', DECODER_PADDING); // the padding that misleads most
+    memset(padded + text.n, behind, DECODER_PADDING);
     d->err = (struct error){0};
     return decoder_record(d->decoder, (struct str){padded, text.n}, &d->arena, &d->r, &d->err);
+}
+
+int decoding_read(struct decoding *d, struct str text)
+{
+    return decoding_read_before(d, text, ']');
 }

@@ -17,3 +17,6 @@ void decoding_end(struct decoding *d);
 
 // As decoder_record(), to d->r; d->err is clear when it succeeds. What earlier calls decoded stays.
 int decoding_read(struct decoding *d, struct str text);
+
+// The same with this byte in all of the padding behind the text.
+int decoding_read_before(struct decoding *d, struct str text, char behind);

@@ -61,6 +61,22 @@ static bool check_good(struct decoding *d, struct str text, struct str canonical
     return ok;
 }
 
+// What is said of a text does not depend on the bytes behind it.
+static bool check_behind(struct decoding *d, struct str text, int line)
+{
+    static const char behind[] = "}{[\",:0x \n\xff"; // and NUL
+    struct error before = d->err;
+    for (size_t i = 0; i < sizeof(behind); i++) {
+        if (decoding_read_before(d, text, behind[i]) != before.code ||
+            strcmp(d->err.msg, before.msg) != 0) {
+            print_error("bad.txt:%d: before byte %d got %s, not %s\n", line, behind[i], d->err.msg,
+                        before.msg);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool check_bad(struct decoding *d, struct str text, struct str message, int line)
 {
     if (decoding_read(d, text) != -EINVAL || d->err.code != -EINVAL) {
@@ -71,7 +87,7 @@ static bool check_bad(struct decoding *d, struct str text, struct str message, i
         print_error("bad.txt:%d: got %s\n", line, d->err.msg);
         return false;
     }
-    return true;
+    return check_behind(d, text, line);
 }
 
 static void test_good(void **state)
