@@ -43,7 +43,7 @@ static int read_index(struct str text, int64_t *ret)
 }
 
 // "3" or "0-3": adds to the list, which must stay ascending.
-static int add_range(struct str item, struct placement *p)
+static int add_range(struct str item, int32_t *gpus, uint32_t *n)
 {
     struct str first, last = str_trim(item);
     int64_t from, to;
@@ -51,27 +51,36 @@ static int add_range(struct str item, struct placement *p)
     if (read_index(first, &from) < 0 || read_index(range ? last : first, &to) < 0) {
         return -EINVAL;
     }
-    bool ascending = p->n_gpus == 0 || from > p->gpus[p->n_gpus - 1];
+    bool ascending = *n == 0 || from > gpus[*n - 1];
     if (to < from || to > RECORD_GPU_INDEX_MAX || !ascending ||
-        to - from >= RECORD_GPUS_MAX - (int64_t)p->n_gpus) {
+        to - from >= RECORD_GPUS_MAX - (int64_t)*n) {
         return -EINVAL;
     }
     for (int64_t gpu = from; gpu <= to; gpu++) {
-        p->gpus[p->n_gpus++] = (int32_t)gpu;
+        gpus[(*n)++] = (int32_t)gpu;
+    }
+    return 0;
+}
+
+int gpu_list_read(struct str text, int32_t *ret, uint32_t *ret_n)
+{
+    struct str item;
+    *ret_n = 0;
+    while (str_split(&text, ',', &item)) {
+        if (add_range(item, ret, ret_n) < 0) {
+            return -EINVAL;
+        }
     }
     return 0;
 }
 
 static int read_gpus(const struct uri *uri, struct placement *p, struct error *err)
 {
-    struct str rest = text_option(uri, "gpus"), item;
-    while (str_split(&rest, ',', &item)) {
-        if (add_range(item, p) < 0) {
-            return error_set(err, -EINVAL,
-                             "option gpus= must be GPU indices in ascending order, such as 0-3 or "
-                             "0,2,5, at most %d",
-                             RECORD_GPUS_MAX);
-        }
+    if (gpu_list_read(text_option(uri, "gpus"), p->gpus, &p->n_gpus) < 0) {
+        return error_set(err, -EINVAL,
+                         "option gpus= must be GPU indices in ascending order, such as 0-3 or "
+                         "0,2,5, at most %d",
+                         RECORD_GPUS_MAX);
     }
     return 0;
 }

@@ -21,6 +21,9 @@ int placement_read(const struct uri *uri, const struct input_env *env, struct ar
 // anew. Without gpus= a record stays without a place.
 void placement_apply(const struct placement *p, struct record *r, struct arena *a);
 
+// GPU indices in ascending order, "0-3,6", into room for RECORD_GPUS_MAX. -EINVAL: no such list.
+int gpu_list_read(struct str text, int32_t *ret, uint32_t *ret_n) GTAP_CHECK;
+
 // The host's name alone, as in placement_read, for GPU sources.
 struct str placement_host(const struct uri *uri, const struct input_env *env, struct arena *a);
 
