@@ -1,6 +1,7 @@
 #include "input/delivery.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -81,8 +82,16 @@ void delivery_accept(struct delivery *d)
     d->accepted++;
 }
 
+void delivery_pass_over(struct delivery *d)
+{
+    d->passed_over++;
+}
+
 void delivery_reject(struct delivery *d, int64_t number, const char *reason)
 {
+    if (d->rejected == 0) {
+        snprintf(d->reason, sizeof(d->reason), "%s", reason);
+    }
     if (d->rejected++ >= DELIVERY_REASONS_MAX) {
         return;
     }
@@ -146,11 +155,16 @@ void delivery_answer_json(struct delivery *d)
 {
     struct buf b;
     buf_init(&b, ANSWER_BYTES_MAX);
-    buf_printf(&b, "{\"accepted\":%lld,\"rejected\":%lld,\"errors\":[", (long long)d->accepted,
+    buf_printf(&b, "{\"accepted\":%lld,\"rejected\":%lld,", (long long)d->accepted,
                (long long)d->rejected);
+    if (d->passed_over > 0) {
+        buf_printf(&b, "\"passed_over\":%lld,", (long long)d->passed_over);
+    }
+    buf_cstr(&b, "\"errors\":[");
     buf_str(&b, buf_view(&d->reasons));
     buf_cstr(&b, "]}\n");
-    int status = d->accepted == 0 && d->rejected > 0 ? 400 : 200;
+    bool all_bad = d->accepted + d->passed_over == 0 && d->rejected > 0;
+    int status = all_bad ? 400 : 200;
     http_answer(d->exchange, status, "application/json", NULL, buf_view(&b));
     buf_done(&b);
 }

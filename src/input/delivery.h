@@ -11,16 +11,18 @@
 #include "http/server.h"
 #include "input/input.h"
 
-enum { DELIVERY_REASONS_MAX = 100, DELIVERY_KEY_MAX = 128 };
+enum { DELIVERY_REASONS_MAX = 100, DELIVERY_REASON_BYTES = 256, DELIVERY_KEY_MAX = 128 };
 
 struct delivery {
     struct http_exchange *exchange;
-    int format;                     // what the route says the body is: the input's own number
-    struct str body;                // with HTTP_BODY_PADDING behind it; until the answer
-    char key[DELIVERY_KEY_MAX + 1]; // of the header Idempotency-Key; "": none
-    int64_t accepted, rejected;     // records, so far
-    struct buf reasons;             // JSON objects, the first DELIVERY_REASONS_MAX
-    int64_t last;                   // position of its last record
+    int format;                         // what the route says the body is: the input's own number
+    struct str body;                    // with HTTP_BODY_PADDING behind it; until the answer
+    char key[DELIVERY_KEY_MAX + 1];     // of the header Idempotency-Key; "": none
+    int64_t accepted, rejected;         // records, so far
+    int64_t passed_over;                // what was no record and needed not be one
+    struct buf reasons;                 // JSON objects, the first DELIVERY_REASONS_MAX
+    char reason[DELIVERY_REASON_BYTES]; // the first as text, cut to fit; "": none
+    int64_t last;                       // position of its last record
     struct delivery *next;
 };
 
@@ -36,6 +38,7 @@ void deliveries_arrive(struct deliveries *d, struct http_exchange *x, int format
 // The next one that came, the caller's until deliveries_read(). NULL: none within timeout_ns.
 struct delivery *deliveries_next(struct deliveries *d, int64_t timeout_ns);
 void delivery_accept(struct delivery *d);
+void delivery_pass_over(struct delivery *d);
 void delivery_reject(struct delivery *d, int64_t number, const char *reason); // number: from 1
 // All of it is in batches up to `position`; it is answered when that is stored. One in which there
 // was nothing is answered at once.
@@ -43,6 +46,6 @@ void deliveries_read(struct deliveries *d, struct delivery *one, int64_t positio
 
 void deliveries_stored(struct deliveries *d, int64_t position);
 
-// {"accepted":n,"rejected":m,"errors":[{"record":k,"reason":"..."}]}; 200, or 400 when all of what
-// was sent was rejected.
+// {"accepted":n,"rejected":m,"errors":[{"record":k,"reason":"..."}]}, with "passed_over" where
+// there was such; 200, or 400 when all of what was sent was rejected.
 void delivery_answer_json(struct delivery *d);
