@@ -14,6 +14,7 @@ const struct input_driver *const input_drivers[] = {
     &input_synthetic,
     &input_seed,
     &input_events,
+    &input_otlp,
     &input_gpu,
     &input_nvml,
     &input_nvidia_smi,

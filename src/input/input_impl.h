@@ -38,7 +38,8 @@ struct input_driver {
     void (*close)(struct input *in);
 };
 
-extern const struct input_driver input_file, input_trace, input_synthetic, input_seed, input_events;
+extern const struct input_driver input_file, input_trace, input_synthetic, input_seed;
+extern const struct input_driver input_events, input_otlp;
 extern const struct input_driver input_gpu, input_nvml, input_nvidia_smi;
 extern const struct input_driver input_dcgm_http, input_dcgm_https;
 
