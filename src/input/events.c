@@ -9,12 +9,17 @@
 #include "input/delivery.h"
 #include "input/input_impl.h"
 #include "input/placement.h"
+#include "input/usage_shape.h"
 #include "input/wait.h"
 #include "model/decode.h"
 #include "model/validate.h"
 
 #define BODY_MAX ((size_t)32 << 20)
-enum { WAITING_MAX = 1024, BATCH_BODY_BYTES = 1 << 20 };
+enum {
+    WAITING_MAX = 1024,
+    BATCH_BODY_BYTES = 1 << 20,
+    SHAPED_MAX = RECORD_BYTES_MAX + 8192, // a record, and what is added to it
+};
 
 enum format { FORMAT_NDJSON, FORMAT_JSON };
 
@@ -24,6 +29,7 @@ struct events_input {
     struct placement placement;
     struct deliveries *deliveries;
     struct decoder *decoder;
+    struct buf shaped; // a record in another shape, rewritten
     struct uuid7 ids;
     int64_t position; // records and dead letters delivered
 
@@ -79,19 +85,48 @@ static void refuse(struct events_input *e, struct batch *b, struct str text, con
     delivery_reject(e->current, e->number, reason);
 }
 
+static int decode(struct events_input *e, struct str text, struct arena *a, struct record *ret,
+                  struct error *err)
+{
+    return text.n > RECORD_BYTES_MAX ? error_set(err, -EINVAL, "record: longer than 1 MiB")
+                                     : decoder_record(e->decoder, text, a, ret, err);
+}
+
+// What is no record of ours may be one in another shape. PASSED_OVER: it is none, and need not be.
+enum { PASSED_OVER = 1 };
+
+static int decode_shape(struct events_input *e, struct str text, struct arena *a,
+                        struct record *ret, struct error *err)
+{
+    buf_clear(&e->shaped);
+    struct shape shape = usage_shape(text, e->placement.model, &e->shaped);
+    size_t n = e->shaped.n;
+    if (shape.verdict == SHAPE_PASS_OVER) {
+        return PASSED_OVER;
+    }
+    if (shape.verdict == SHAPE_UNKNOWN || !buf_reserve(&e->shaped, DECODER_PADDING) ||
+        !buf_ok(&e->shaped)) {
+        return -EINVAL;
+    }
+    int r = decode(e, (struct str){e->shaped.p, n}, a, ret, err);
+    return r < 0 ? error_prefix(err, "taken as %s", shape.name) : 0;
+}
+
 static void take(struct events_input *e, struct batch *b, struct str text)
 {
     struct error why;
-    e->position++;
+    struct record *r = batch_add(b);
     e->number++;
-    if (text.n > RECORD_BYTES_MAX) {
-        text.n = RECORD_BYTES_MAX;
-        refuse(e, b, text, "record: longer than 1 MiB");
+    int result = decode(e, text, &b->arena, r, &why);
+    result = result < 0 ? decode_shape(e, text, &b->arena, r, &why) : result;
+    if (result == PASSED_OVER) {
+        b->n_records--;
+        delivery_pass_over(e->current);
         return;
     }
-    struct record *r = batch_add(b);
-    if (decoder_record(e->decoder, text, &b->arena, r, &why) < 0 ||
-        record_check_now(r, clock_wall(e->base.env->clock), &why) < 0) {
+    e->position++;
+    text.n = MIN(text.n, (size_t)RECORD_BYTES_MAX);
+    if (result < 0 || record_check_now(r, clock_wall(e->base.env->clock), &why) < 0) {
         b->n_records--;
         refuse(e, b, text, why.msg);
         return;
@@ -176,6 +211,7 @@ static void events_close(struct input *in)
     }
     deliveries_free(e->deliveries);
     decoder_free(e->decoder);
+    buf_done(&e->shaped);
     arena_done(&e->arena);
     free(e);
 }
@@ -190,6 +226,7 @@ static int events_open(const struct uri *uri, const struct input_env *env, struc
     e->base = (struct input){.driver = &input_events, .env = env, .uri = uri};
     e->deliveries = deliveries_new(WAITING_MAX, delivery_answer_json);
     e->decoder = decoder_new();
+    buf_init(&e->shaped, SHAPED_MAX);
     const char *address = uri->path.n ? uri->path.p : NULL;
     int r = placement_read(uri, env, &e->arena, &e->placement, err);
     r = r < 0 ? r : http_server_add(env->http, address, routes, ARRAY_LEN(routes), e, err);

@@ -66,6 +66,21 @@ static void read_up_to(struct fixture *f, int64_t position)
     batch_done(&b);
 }
 
+// Reads on until what is read and stored is answered.
+static void read_until_answer(struct fixture *f, int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    for (int i = 0; poll(&p, 1, 0) == 0; i++) {
+        assert_true(i < CLIENT_DEADLINE_MS);
+        struct batch b;
+        struct error err;
+        batch_init(&b);
+        assert_i64(input_next(f->in, &b, &err), INPUT_MORE);
+        assert_i64((int64_t)(b.n_records + b.n_dead), 0);
+        batch_done(&b);
+    }
+}
+
 static void assert_answer(int fd, int status, const char *body)
 {
     AUTO_FREE char *answer = client_hear(fd);
@@ -141,15 +156,7 @@ static void test_nothing_in_it(void **state)
     struct fixture f;
     set_up(&f, "");
     int fd = send_to(&f, "", "\n");
-    struct batch b;
-    struct error err;
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-    batch_init(&b);
-    for (int i = 0; poll(&p, 1, 0) == 0; i++) {
-        assert_true(i < CLIENT_DEADLINE_MS);
-        assert_i64(input_next(f.in, &b, &err), INPUT_MORE);
-    }
-    batch_done(&b);
+    read_until_answer(&f, fd);
     assert_answer(fd, 200, "{\"accepted\":0,\"rejected\":0,\"errors\":[]}\n");
     tear_down(&f);
 }
@@ -236,6 +243,77 @@ static void test_placed_by_options(void **state)
     tear_down(&f);
 }
 
+#define LOG(id, cache_hit)                                                                         \
+    "{\"litellm_call_id\":\"" id "\",\"call_type\":\"acompletion\",\"model\":\"m\","               \
+    "\"cache_hit\":" cache_hit ",\"startTime\":1795694398.5,\"endTime\":1795694399.25,"            \
+    "\"prompt_tokens\":3,\"completion_tokens\":4,\"messages\":[\""
+
+// What LiteLLM posts: an array, with an answer from its cache and a long conversation in it.
+static void test_other_shapes(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct buf body;
+    set_up(&f, "");
+    buf_init(&body, 4 << 20);
+    buf_cstr(&body, "[" LOG("a", "null") "\"]}," LOG("b", "true") "\"]}," LOG("c", "false"));
+    while (body.n < 2 << 20) {
+        buf_cstr(&body, "and so on, ");
+    }
+    buf_cstr(&body, "\"]}]");
+    int fd = send_to(&f, "Content-Type: application/json\r\n", body.p);
+    read_up_to(&f, 2);
+    input_stored(f.in, 2);
+    read_until_answer(&f, fd);
+    assert_answer(fd, 200, "{\"accepted\":2,\"rejected\":0,\"passed_over\":1,\"errors\":[]}\n");
+    assert_i64(harness_count(&f.notes, " a {\"ts\":\"2026-11-26T11:59:59.250Z\",\"model\":\"m\","
+                                       "\"prompt_tokens\":3,\"completion_tokens\":4,"
+                                       "\"latency_ms\":750,\"event_id\":\"a\"}"),
+               1);
+    assert_i64(harness_count(&f.notes, " c {\"ts\":"), 1);
+    buf_done(&body);
+    tear_down(&f);
+}
+
+// Who sends a known shape is told what it lacks; who does not, what is wrong with the record.
+static void test_refused_shapes(void **state)
+{
+    (void)state;
+    struct fixture f;
+    set_up(&f, "");
+    int shaped = send_to(&f, "",
+                         "{\"object\":\"chat.completion\",\"id\":\"x\",\"created\":1,"
+                         "\"model\":\"m\",\"usage\":{\"prompt_tokens\":1,"
+                         "\"completion_tokens\":2}}");
+    read_up_to(&f, 1);
+    int other = send_to(&f, "", "{\"model\":\"m\",\"prompt_tokens\":1}");
+    read_up_to(&f, 2);
+    input_stored(f.in, 2);
+    assert_answer(
+        shaped, 400,
+        "{\"accepted\":0,\"rejected\":1,\"errors\":[{\"record\":1,\"reason\":\"taken as an "
+        "OpenAI response: ts: missing\"}]}\n");
+    assert_answer(other, 400,
+                  "{\"accepted\":0,\"rejected\":1,\"errors\":[{\"record\":1,\"reason\":\"ts: "
+                  "missing\"}]}\n");
+    tear_down(&f);
+}
+
+static void test_model_by_option(void **state)
+{
+    (void)state;
+    struct fixture f;
+    set_up(&f, "?model=llama");
+    int fd = send_to(&f, "",
+                     "{\"ts\":\"2026-11-26T12:00:00Z\",\"prompt_tokens\":3,"
+                     "\"completion_tokens\":4,\"latency_ms\":10}");
+    read_up_to(&f, 1);
+    input_stored(f.in, 1);
+    free(client_hear(fd));
+    assert_i64(harness_count(&f.notes, "\"model\":\"llama\""), 1);
+    tear_down(&f);
+}
+
 // What was not stored when the run ended is not acknowledged.
 static void test_stopped_before(void **state)
 {
@@ -269,5 +347,6 @@ int main(void)
     return TEST_RUN(TEST(test_acknowledged_when_stored), TEST(test_bad_records),
                     TEST(test_too_far_ahead), TEST(test_nothing_in_it), TEST(test_ids),
                     TEST(test_ends_of_bodies), TEST(test_long_body), TEST(test_placed_by_options),
+                    TEST(test_other_shapes), TEST(test_refused_shapes), TEST(test_model_by_option),
                     TEST(test_stopped_before), TEST(test_needs_a_server));
 }
