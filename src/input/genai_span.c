@@ -6,6 +6,7 @@
 
 #include "base/decimal.h"
 #include "base/time.h"
+#include "input/json_scan.h"
 #include "input/placement.h"
 #include "model/fields.h"
 #include "model/validate.h"
@@ -193,6 +194,21 @@ static bool kind_counts(enum otel_kind kind, enum otel_kind only)
            (only == OTEL_KIND_SERVER) == (kind == OTEL_KIND_SERVER);
 }
 
+// LiteLLM's span says of an answer from its cache no more than the key under which it was found.
+static bool from_cache(const struct otel_span *s)
+{
+    const struct otel_value *v = otel_find(s->attributes, STR("hidden_params"));
+    struct json_walk w;
+    struct str key, value;
+    bool found = false;
+    if (v && json_walk_begin(&w, text_of(v), '{')) {
+        while (!found && json_walk_member(&w, &key, &value)) {
+            found = str_eq(key, STR("cache_key")) && value.n > 2 && value.p[0] == '"';
+        }
+    }
+    return found;
+}
+
 bool genai_span_counts(const struct otel_span *span, const struct genai_options *o)
 {
     struct said said = {0};
@@ -203,7 +219,7 @@ bool genai_span_counts(const struct otel_span *span, const struct genai_options 
     if (!said.by[PROMPT] && !said.by[COMPLETION]) {
         return false;
     }
-    if (is_one_of(text_of(said.by[OPERATION]), around, ARRAY_LEN(around))) {
+    if (is_one_of(text_of(said.by[OPERATION]), around, ARRAY_LEN(around)) || from_cache(span)) {
         return false;
     }
     bool nothing = is_zero(said.by[PROMPT]) && is_zero(said.by[COMPLETION]);

@@ -22,8 +22,9 @@ struct genai_options {
 };
 
 // Whether the span is a call of a model that says how many tokens it took: of the right kind, not
-// an agent, a tool, a retrieval or anything else around calls, with a token count, and not failed
-// before there were any tokens. All other spans are passed over.
+// an agent, a tool, a retrieval or anything else around calls, with a token count, not failed
+// before there were any tokens, and not answered from LiteLLM's cache. All other spans are passed
+// over.
 bool genai_span_counts(const struct otel_span *span, const struct genai_options *o);
 
 enum { GENAI_ID_BYTES = 2 * (OTEL_TRACE_ID_BYTES + OTEL_SPAN_ID_BYTES) + 1 };

@@ -39,7 +39,7 @@ struct row {
     {                                                                                              \
         STR(k),                                                                                    \
         {                                                                                          \
-            .type = OTEL_REAL, .real = (v)                                                         \
+            .type = OTEL_REAL, .real = (double)(v)                                                 \
         }                                                                                          \
     }
 #define SAYS "{\"ts\":\"2026-11-26T12:00:02.500Z\","
@@ -195,6 +195,16 @@ static void test_passed_over(void **state)
          .status = OTEL_STATUS_OK,
          .a = {T(MODEL, "m"), I(IN, 1), I(OUT, 2)},
          .want = NULL},
+        // LiteLLM's: answered from its cache, which has a key then.
+        {.kind = OTEL_KIND_INTERNAL,
+         .a = {T(MODEL, "m"), I(IN, 1), I(OUT, 2),
+               T("hidden_params", "{\"model_id\": \"x\", \"cache_key\": \"4711ca\"}")},
+         .want = NULL},
+        {.kind = OTEL_KIND_INTERNAL,
+         .a = {T(MODEL, "m"), I(IN, 1), I(OUT, 2),
+               T("hidden_params", "{\"cache_key\": null, \"api_base\": \"cache_key\"}")},
+         .want = SAYS "\"model\":\"m\"," IDS "\"prompt_tokens\":1,\"completion_tokens\":2,"
+                      "\"latency_ms\":2500" ID},
         // Failed before there was a token; after there was one it counts.
         {.kind = OTEL_KIND_CLIENT,
          .status = OTEL_STATUS_ERROR,
