@@ -187,18 +187,24 @@ static bool has_usage(const struct found *f)
     return is_object(f->at[USAGE]) && (str_present(f->at[PROMPT]) || str_present(f->at[INPUT]));
 }
 
+static bool is_count(int64_t n)
+{
+    return n >= 0 && n <= RECORD_TOKENS_MAX;
+}
+
 // input_tokens of Anthropic's usage leave out what was read from the cache or written to it, which
 // stands beside them; OpenAI's say the part in input_tokens_details.
 static void put_input(const struct found *f, struct buf *out)
 {
     int64_t input, read = 0, written = 0;
-    bool apart = !str_present(f->at[INPUT_CACHED]) && number(f->at[INPUT], 0, &input) &&
-                 (number(f->at[CACHE_READ], 0, &read) | number(f->at[CACHE_WRITE], 0, &written));
-    if (!apart || input < 0 || read < 0 || written < 0 || input > RECORD_TOKENS_MAX ||
-        read > RECORD_TOKENS_MAX || written > RECORD_TOKENS_MAX) {
-        put(out, "prompt_tokens", f->at[INPUT]);
-    } else {
+    bool was_read = number(f->at[CACHE_READ], 0, &read);
+    bool was_written = number(f->at[CACHE_WRITE], 0, &written);
+    bool apart = (was_read || was_written) && !str_present(f->at[INPUT_CACHED]);
+    if (apart && number(f->at[INPUT], 0, &input) && is_count(input) && is_count(read) &&
+        is_count(written)) {
         put_decimal(out, "prompt_tokens", input + read + written, 0);
+    } else {
+        put(out, "prompt_tokens", f->at[INPUT]);
     }
 }
 
