@@ -15,7 +15,7 @@
 
 #define BODY_MAX ((size_t)16 << 20)
 enum {
-    WAITING_MAX = 256,
+    WAITING_MAX = 64,
     SPANS_MAX = 100000, // of one request; exporters send 512 by default
     MESSAGE_MAX = 512,
     ANSWER_MAX = 4096,
