@@ -10,13 +10,13 @@ build=(
 )
 test=(
     clang clang-format clang-tidy libclang-rt-14-dev llvm
-    libcmocka-dev python3 python3-jsonschema sqlite3 procps util-linux mount
+    libcmocka-dev python3 python3-venv python3-jsonschema sqlite3 procps util-linux mount
     openssl iproute2 systemd
 )
 # Packages of tests that would start a service where they are installed: only their files are laid
 # out, in .cache/debian.
 unpacked_test=(prometheus)
-bench=(libjansson-dev python3 zstd)
+bench=(python3 zstd)
 
 wanted=() unpacked=()
 for group in "${@:-build}"; do
