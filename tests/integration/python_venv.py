@@ -1,0 +1,49 @@
+"""Virtual environments with pinned packages for the tests, under the build folders."""
+
+import os
+import re
+import subprocess
+import sys
+import unittest
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "build-python")
+UV = "uv==0.13.9"
+
+# What pip and uv say when there is no network, or a registry does not answer.
+AWAY = re.compile(r"from versions: none|NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|"
+                  r"name resolution|dns error|error sending request|Failed to fetch|timed out",
+                  re.IGNORECASE)
+
+
+def _run(command, seconds):
+    env = dict(os.environ)
+    if "PIP_CERT" in env:
+        env.setdefault("SSL_CERT_FILE", env["PIP_CERT"])
+    try:
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=seconds,
+                              check=False)
+    except subprocess.TimeoutExpired:
+        raise unittest.SkipTest(f"the package registry is too slow: {command[0]}") from None
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).strip()
+        if AWAY.search(said):
+            raise unittest.SkipTest("the package registry cannot be reached")
+        raise AssertionError(f"{' '.join(command)}:\n{said}")
+
+
+def python_with(name, packages):
+    """The interpreter of an environment with these packages, made when it is not there yet."""
+    folder = os.path.abspath(os.path.join(ROOT, name))
+    python, stamp = os.path.join(folder, "bin", "python"), os.path.join(folder, "packages.txt")
+    wanted = "\n".join([UV, *packages])
+    if os.path.exists(stamp):
+        with open(stamp, encoding="utf-8") as f:
+            if f.read() == wanted:
+                return python
+    _run([sys.executable, "-m", "venv", "--clear", folder], 120)
+    _run([python, "-m", "pip", "install", "--quiet", "--retries", "1", UV], 180)
+    _run([python, "-m", "uv", "pip", "install", "--quiet", "--no-cache", "--python", python,
+          *packages], 400)
+    with open(stamp, "w", encoding="utf-8") as f:
+        f.write(wanted)
+    return python
