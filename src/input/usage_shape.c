@@ -301,6 +301,8 @@ static void put_response_times(const struct found *f, struct buf *out)
         put(out, "ts", f->at[COMPLETED_AT]);
     } else if (began && lasted && !__builtin_add_overflow(begin, latency, &end)) {
         put_decimal(out, "ts", end, SECONDS_SCALE);
+    } else { // so that what is said to be missing is the duration
+        put(out, "ts", created);
     }
 }
 

@@ -292,7 +292,7 @@ static void test_refused_shapes(void **state)
     assert_answer(
         shaped, 400,
         "{\"accepted\":0,\"rejected\":1,\"errors\":[{\"record\":1,\"reason\":\"taken as an "
-        "OpenAI response: ts: missing\"}]}\n");
+        "OpenAI response: latency_ms: missing\"}]}\n");
     assert_answer(other, 400,
                   "{\"accepted\":0,\"rejected\":1,\"errors\":[{\"record\":1,\"reason\":\"ts: "
                   "missing\"}]}\n");

@@ -110,7 +110,7 @@ static void test_responses(void **state)
     (void)state;
     static const struct row rows[] = {
         {"{" CHAT "}", "{'model':'m','prompt_tokens':9,'completion_tokens':12,"
-                       "'request_id':'chatcmpl-123','event_id':'chatcmpl-123'}"},
+                       "'ts':1795694400,'request_id':'chatcmpl-123','event_id':'chatcmpl-123'}"},
         {"{" CHAT ",'latency_ms':2500.5,'ttft_ms':80,'gpu_index':1,'host':'h','user':'ann'}",
          "{'host':'h','gpu_index':1,'model':'m','latency_ms':2500.5,'ttft_ms':80,"
          "'prompt_tokens':9,'completion_tokens':12,'ts':1795694402.5005,"
