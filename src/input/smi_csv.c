@@ -180,7 +180,7 @@ static int read_measurements(const struct row *row, struct gpu_sample *s, struct
     for (size_t i = 0; i < ARRAY_LEN(measurements) && r == 0; i++) {
         const struct measurement *m = &measurements[i];
         struct str cell = row->cells[m->column];
-        double v;
+        double v = 0;
         if (!str_present(cell) || s->has & m->has) {
             continue;
         }
