@@ -2,24 +2,27 @@
 // a server's counters, and taking every line apart, against memchr() finding the lines and a sum
 // over the page's words, in one run over the same made-up page of vLLM's names.
 //
-//     exposition [bytes [rounds]]
+//     exposition BYTES ROUNDS
 //
-// Prints the best round of each; rounds alternate between the readers.
+// Prints a line a round and reader. Rounds alternate between the readers, so that none has the
+// quiet minutes to itself.
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "base/alloc.h"
 #include "base/buf.h"
-#include "base/decimal.h"
-#include "base/time.h"
 #include "input/exposition.h"
+#include "measure.h"
 
-enum { BYTES = 400000, ROUNDS = 400 };
+enum { ENGINE_MOST = 1 << 16 }; // bytes that the samples of one engine take
 
 static struct exposition_names wanted;
-static volatile uint64_t sink;
+static double sum; // of all that was read, so that reading it cannot be left out
 
+// A server says the first of them.
+enum { COUNTERS_SAID = 5 };
 static const char *const counters[] = {
     "vllm:prompt_tokens_total",     "vllm:generation_tokens_total",
     "vllm:request_success_total",   "vllm:num_requests_running",
@@ -40,14 +43,16 @@ static void add_histogram(struct buf *b, const char *name, int engine)
     }
 }
 
-static void generate(struct buf *b, size_t bytes)
+// A page of at least so many bytes; the engines on it.
+static int generate(struct buf *b, size_t bytes)
 {
     static const char *const histograms[] = {
         "time_to_first_token_seconds", "inter_token_latency_seconds", "request_prompt_tokens",
         "e2e_request_latency_seconds", "request_generation_tokens",   "iteration_tokens_total",
     };
-    for (int engine = 0; b->n + 30000 < bytes; engine++) {
-        for (size_t i = 0; i + 6 < ARRAY_LEN(counters) + 1; i++) {
+    int engine = 0;
+    for (; b->n < bytes; engine++) {
+        for (size_t i = 0; i < COUNTERS_SAID; i++) {
             buf_printf(b, "%s{engine=\"%d\",model_name=\"Qwen/Qwen3-0.6B\"} 8.128902e+06\n",
                        counters[i], engine);
         }
@@ -55,100 +60,99 @@ static void generate(struct buf *b, size_t bytes)
             add_histogram(b, histograms[i], engine);
         }
     }
+    return engine;
 }
 
-struct reader {
-    const char *name;
-    void (*read)(struct str page);
-};
+// ---- the readers: each says how much it found ----------------------------------------------
 
-static void read_words(struct str page)
+static int64_t read_words(struct str page)
 {
-    uint64_t sum = 0, word;
+    uint64_t total = 0, word;
     for (size_t i = 0; i + sizeof(word) <= page.n; i += sizeof(word)) {
         memcpy(&word, page.p + i, sizeof(word));
-        sum += word;
+        total += word;
     }
-    sink += sum;
+    sum += (double)total;
+    return (int64_t)(page.n / sizeof(word));
 }
 
-static void read_newlines(struct str page)
+static int64_t read_newlines(struct str page)
 {
-    const char *at = page.p, *end = page.p + page.n;
-    for (; at; sink++) {
-        at = memchr(at, '\n', (size_t)(end - at));
-        at = at ? at + 1 : NULL;
+    int64_t found = 0;
+    const char *end = page.p + page.n;
+    for (const char *at = page.p; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++) {
+        found++;
     }
+    return found;
 }
 
-static void read_samples(struct str page, const struct exposition_names *names)
+static int64_t read_samples(struct str page, const struct exposition_names *names)
 {
+    int64_t found = 0;
     struct exposition e;
     exposition_init(&e, page, names);
-    for (struct exposition_sample s; exposition_next(&e, &s);) {
-        sink += (uint64_t)s.value;
+    for (struct exposition_sample s; exposition_next(&e, &s); found++) {
+        sum += s.value;
     }
+    return found;
 }
 
-static void read_wanted(struct str page)
+static int64_t read_wanted(struct str page)
 {
-    read_samples(page, &wanted);
+    return read_samples(page, &wanted);
 }
 
-static void read_every(struct str page)
+static int64_t read_every(struct str page)
 {
-    read_samples(page, NULL);
+    return read_samples(page, NULL);
 }
 
-static const struct reader readers[] = {
-    {"sum of the words", read_words},
-    {"memchr, lines only", read_newlines},
-    {"gtap, counters wanted", read_wanted},
+static const struct reader {
+    const char *name;
+    int64_t (*read)(struct str page);
+} readers[] = {
+    {"words", read_words},
+    {"memchr", read_newlines},
+    {"gtap, wanted counters", read_wanted},
     {"gtap, every line", read_every},
 };
 
-static int64_t time_round(const struct reader *reader, struct str page)
+// ---- measuring -----------------------------------------------------------------------------
+
+static void measure_round(const struct reader *reader, struct str page)
 {
-    struct mono start = clock_mono(&clock_system);
-    reader->read(page);
-    return clock_mono(&clock_system).ns - start.ns;
+    struct spent spent = {0};
+    spent_begin(&spent);
+    int64_t found = reader->read(page);
+    spent_end(&spent);
+    printf("{\"reader\": \"%s\", \"bytes\": %zu, \"found\": %" PRId64 ", \"cpu_s\": %.9f, "
+           "\"wall_s\": %.9f}\n",
+           reader->name, page.n, found, spent.cpu_s, spent.wall_s);
 }
 
-static void measure(struct str page, int64_t rounds)
+static void want_counters(void)
 {
-    int64_t best[ARRAY_LEN(readers)];
-    for (int64_t round = 0; round < rounds; round++) {
-        for (size_t i = 0; i < ARRAY_LEN(readers); i++) {
-            int64_t ns = time_round(&readers[i], page);
-            best[i] = round == 0 ? ns : MIN(best[i], ns);
+    for (uint32_t i = 0; i < ARRAY_LEN(counters); i++) {
+        if (exposition_want(&wanted, counters[i], i) < 0) {
+            give_up("cannot want %s", counters[i]);
         }
     }
-    printf("%-22s %9s %9s\n", "", "us", "MB/s");
-    for (size_t i = 0; i < ARRAY_LEN(readers); i++) {
-        printf("%-22s %9.1f %9.0f\n", readers[i].name, (double)best[i] / 1e3,
-               (double)page.n / (double)best[i] * 1e3);
-    }
-}
-
-static int64_t argument(int argc, char **argv, int i, int64_t otherwise)
-{
-    int64_t v;
-    return i < argc && decimal_parse(str_of(argv[i]), 0, &v) == 0 && v > 0 ? v : otherwise;
 }
 
 int main(int argc, char **argv)
 {
-    size_t bytes = (size_t)argument(argc, argv, 1, BYTES);
+    size_t bytes = (size_t)argument(argc, argv, 1);
+    int64_t rounds = argument(argc, argv, 2);
     struct buf page;
-    buf_init(&page, 2 * bytes + (1 << 20));
-    generate(&page, bytes);
-    for (uint32_t i = 0; i < ARRAY_LEN(counters); i++) {
-        if (exposition_want(&wanted, counters[i], i) < 0) {
-            return EXIT_FAILURE;
-        }
+    buf_init(&page, bytes + ENGINE_MOST);
+    int engines = generate(&page, bytes);
+    want_counters();
+    if (read_wanted(buf_view(&page)) != (int64_t)engines * COUNTERS_SAID) {
+        give_up("not all counters on the page were found");
     }
-    printf("a page of %zu bytes\n", page.n);
-    measure(buf_view(&page), argument(argc, argv, 2, ROUNDS));
+    for (int64_t i = 0; i < rounds * (int64_t)ARRAY_LEN(readers); i++) {
+        measure_round(&readers[i % (int64_t)ARRAY_LEN(readers)], buf_view(&page));
+    }
     buf_done(&page);
-    return EXIT_SUCCESS;
+    return isfinite(sum) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,35 +1,26 @@
-#!/usr/bin/env python3
-"""What serving costs: records sent in by HTTP until they are durable, and the load of a small site.
+"""What serving costs: records sent in by HTTP until they are durable, and the load of a small site."""
 
-    bench/serving.py [--quick] [--build DIR] [--dir DIR] [--only posts|live]
-
-`posts`: the same records, once POSTed to `gtap run --in http:` in batches by a few clients, each
-waiting for its answer before it sends the next, and once read from a file. Requests a second of wall
-time depend on what else the machine does; those of processor time of gtap do so less.
-
-`live`: eight GPUs sampled once a second (`seed:`), two servers sending their requests once a second
-(`http:`), one scrape of /metrics every ten seconds; what of one core that takes, by the scheduler's
-count, and the memory that is resident.
-"""
-
-import argparse
 import http.client
 import json
 import os
 import re
 import subprocess
-import tempfile
 import threading
 import time
+from itertools import islice
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-LOAD = "synthetic:?gpus=64&every=5s&price=2.5&duration={minutes}m"
-GOALS = {"posts": 200_000, "live_cpu": 0.001, "live_bytes": 20e6}
+from harness import Failed, Spent
+
+BATCH = 4096   # records in a POST
+CLIENTS = 4    # each waits for its answer before it sends the next
+GPUS = 8
+SERVERS = 2
+SCRAPE_S = 10  # /metrics is read this often
 
 
 class Run:
-    """A `gtap run` that serves, from its first answer until it is stopped."""
+    """A `gtap run` that serves, from its first answer until the end of a with statement."""
 
     def __init__(self, gtap, store, *inputs):
         ins = [word for uri in inputs for word in ("--in", uri)]
@@ -37,25 +28,42 @@ class Run:
             [gtap, "run", *ins, "--out", f"sqlite:{store}", "--listen", "127.0.0.1:0"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         said = self.process.stderr.readline()
-        self.port = int(re.search(r"serving at \S+:(\d+)", said)[1])
+        port = re.search(r"serving at \S+:(\d+)", said)
+        if port is None:
+            self.process.kill()
+            raise Failed(f"gtap run does not serve: {said}{self.process.communicate()[1]}")
+        self.port = int(port[1])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.process.stderr.close()
 
     def cpu_s(self):
         """Of all threads, to the nanosecond."""
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
         return sum(int(task.read_text(encoding="ascii").split()[0]) for task in tasks) / 1e9
 
-    def memory(self, key):
+    def memory_kib(self, key):
         text = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        return int(re.search(rf"{key}:\s+(\d+)", text)[1]) * 1024
+        return int(re.search(rf"{key}:\s+(\d+)", text)[1])
 
     def connect(self):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
 
     def stop(self):
+        """Lets it finish; the processor time of its whole life."""
         self.process.terminate()
-        self.process.communicate()
+        err = self.process.stderr.read()
+        _, status, usage = os.wait4(self.process.pid, 0)
+        self.process.returncode = os.waitstatus_to_exitcode(status)
         if self.process.returncode != 0:
-            raise RuntimeError(f"gtap ended with {self.process.returncode}")
+            raise Failed(f"gtap run: exit status {self.process.returncode}\n{err}")
+        return usage.ru_utime + usage.ru_stime
 
 
 def post(connection, body):
@@ -63,130 +71,101 @@ def post(connection, body):
     answer = connection.getresponse()
     text = answer.read()
     if answer.status != 200:
-        raise RuntimeError(f"{answer.status}: {text.decode()}")
+        raise Failed(f"POST /v1/events: {answer.status}: {text.decode()}")
 
 
-def made_up(gtap, path, minutes):
-    """Both kinds of records in the order of time; their lines."""
-    with open(path, "wb") as f:
-        subprocess.run([gtap, "run", "--in", LOAD.format(minutes=minutes), "--out", "stdout:",
-                        "--until-end"], check=True, stdout=f, stderr=subprocess.DEVNULL)
-    return path.read_bytes().splitlines(keepends=True)
+def batches(path):
+    """Where the batches of a file of lines begin, and their lengths. They are read as they are
+    sent: what this process holds would count as memory of the programs it starts later."""
+    found, offset = [], 0
+    with open(path, "rb") as f:
+        while length := sum(map(len, islice(f, BATCH))):
+            found.append((offset, length))
+            offset += length
+    return found
 
 
-def posts(gtap, folder, minutes, batch=4096, clients=4):
-    """Records a second, of wall time and of gtap's processor time; by HTTP and from a file."""
-    lines = made_up(gtap, folder / "load.ndjson", minutes)
-    bodies = [b"".join(lines[i:i + batch]) for i in range(0, len(lines), batch)]
-    run = Run(gtap, folder / "posts.db", "http:")
-    lock, left, failures = threading.Lock(), iter(bodies), []
+def post_all(run, path):
+    """Posts a file by all clients at once; the time from the first request to the last answer."""
+    lock, left, failures = threading.Lock(), iter(batches(path)), []
 
-    def client():
+    def client(f):
         connection = run.connect()
         try:
             while True:
                 with lock:
-                    body = next(left, None)
-                if body is None:
+                    part = None if failures else next(left, None)
+                if part is None:
                     return
-                post(connection, body)
-        except (OSError, RuntimeError, http.client.HTTPException) as e:
+                post(connection, os.pread(f.fileno(), part[1], part[0]))
+        except (OSError, Failed, http.client.HTTPException) as e:
             failures.append(e)
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=client) for _ in range(clients)]
-    cpu, began = run.cpu_s(), time.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    wall, cpu, peak = time.monotonic() - began, run.cpu_s() - cpu, run.memory("VmHWM")
-    run.stop()
+    with open(path, "rb") as f:
+        threads = [threading.Thread(target=client, args=(f,)) for _ in range(CLIENTS)]
+        began = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     if failures:
-        raise failures[0]
-    began = time.monotonic()
-    child = subprocess.Popen([gtap, "run", "--in", f"file:{folder / 'load.ndjson'}", "--out",
-                              f"sqlite:{folder / 'file.db'}", "--until-end"],
-                             stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0:
-        raise RuntimeError(f"gtap ended with {child.returncode}")
-    file_wall, file_cpu = time.monotonic() - began, usage.ru_utime + usage.ru_stime
-    n = len(lines)
-    return {"records": n, "bytes": sum(map(len, bodies)), "batch": batch, "clients": clients,
-            "per_s": n / wall, "per_cpu_s": n / cpu, "file_per_s": n / file_wall,
-            "file_per_cpu_s": n / file_cpu, "peak_bytes": peak}
+        raise Failed(f"posting failed: {failures[0]}") from failures[0]
+    return time.monotonic() - began
 
 
-def inventory(path, gpus=8):
+def posts(gtap, load, store):
+    """What it takes to post a load into a new store. The wall time ends with the last answer, the
+    processor time with the process."""
+    with Run(gtap, store, "http:") as run:
+        wall_s = post_all(run, load)
+        peak_kib = run.memory_kib("VmHWM")
+        return Spent(wall_s, run.stop(), peak_kib, "")
+
+
+# ---- a small site --------------------------------------------------------------------------
+
+
+def inventory(path):
     path.write_text(json.dumps([
         {"host": "gpu-01", "gpu_index": i, "name": "NVIDIA H100 80GB HBM3", "utilization": 0.8,
          "mem_used_mb": 70000, "mem_total_mb": 81559, "power_w": 600, "temperature_c": 60,
-         "price_per_hour_usd": 2.5} for i in range(gpus)]), encoding="utf-8")
+         "price_per_hour_usd": 2.5} for i in range(GPUS)]), encoding="utf-8")
     return path
 
 
 def requests(server, second, now, n=3):
+    """What a server of four of the GPUs sends in a second."""
     return "".join(json.dumps(
         {"ts": now, "host": "gpu-01", "gpu_index": 4 * server + i, "model": f"model-{server}",
          "tenant": "search", "prompt_tokens": 1500, "completion_tokens": 300, "latency_ms": 900,
          "event_id": f"{server}-{second}-{i}-{now}"}) + "\n" for i in range(n)).encode()
 
 
-def live(gtap, folder, seconds, warm_up=10):
-    """The share of one core and the memory, while records come once a second."""
-    run = Run(gtap, folder / "live.db", f"seed:{inventory(folder / 'gpus.json')}", "http:")
-    servers = [run.connect() for _ in range(2)]
-    begun = time.monotonic()
-    cpu = began = None
-    for second in range(warm_up + seconds):
-        if second == warm_up:
-            cpu, began = run.cpu_s(), time.monotonic()
-        for i, connection in enumerate(servers):
-            post(connection, requests(i, second, time.time()))
-        if second % 10 == 0:
-            servers[0].request("GET", "/metrics")
-            servers[0].getresponse().read()
-        time.sleep(max(0, begun + second + 1 - time.monotonic()))
-    share = (run.cpu_s() - cpu) / (time.monotonic() - began)
-    resident = run.memory("VmRSS")
-    run.stop()
-    return {"seconds": seconds, "cpu_share": share, "resident_bytes": resident}
+def one_second(servers, second):
+    for i, connection in enumerate(servers):
+        post(connection, requests(i, second, time.time()))
+    if second % SCRAPE_S == 0:
+        servers[0].request("GET", "/metrics")
+        servers[0].getresponse().read()
 
 
-def show_posts(found):
-    print(f"POST /v1/events, {found['records']:,} records ({found['bytes'] / 1e6:.0f} MB) in batches "
-          f"of {found['batch']:,} by {found['clients']} clients, durable:")
-    print(f"  {found['per_s']:,.0f} records/s (goal {GOALS['posts']:,}), "
-          f"{found['per_cpu_s']:,.0f} a processor second, {found['peak_bytes'] / 1e6:.0f} MB peak")
-    print(f"  the same from a file: {found['file_per_s']:,.0f} records/s, "
-          f"{found['file_per_cpu_s']:,.0f} a processor second")
-
-
-def show_live(found):
-    print(f"8 GPUs and 2 servers at 1 Hz for {found['seconds']} s:")
-    print(f"  {found['cpu_share'] * 100:.3f} % of a core (goal {GOALS['live_cpu'] * 100} %), "
-          f"{found['resident_bytes'] / 1e6:.1f} MB resident (goal {GOALS['live_bytes'] / 1e6:.0f})")
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="little of it, to see that it runs")
-    parser.add_argument("--only", choices=("posts", "live"))
-    parser.add_argument("--build", type=Path, default=ROOT / "build")
-    parser.add_argument("--dir", help="where stores are put meanwhile (default TMPDIR)")
-    args = parser.parse_args()
-    gtap = args.build / "gtap"
-    print(f"load average {os.getloadavg()[0]:.1f}, {len(os.sched_getaffinity(0))} cores")
-    with tempfile.TemporaryDirectory(prefix="gtap-bench-", dir=args.dir) as folder:
-        if args.only != "live":
-            show_posts(posts(gtap, Path(folder), minutes=2 if args.quick else 240))
-        if args.only != "posts":
-            show_live(live(gtap, Path(folder), 5 if args.quick else 60))
-
-
-if __name__ == "__main__":
-    main()
+def live(gtap, folder, store, warm_up_s, seconds):
+    """The share of one core and the memory resident, while records come once a second."""
+    gpus = inventory(Path(folder) / "gpus.json")
+    with Run(gtap, store, f"seed:{gpus}", "http:") as run:
+        servers = [run.connect() for _ in range(SERVERS)]
+        begun = time.monotonic()
+        cpu_s = began = None
+        for second in range(warm_up_s + seconds):
+            if second == warm_up_s:
+                cpu_s, began = run.cpu_s(), time.monotonic()
+            one_second(servers, second)
+            time.sleep(max(0, begun + second + 1 - time.monotonic()))
+        share = (run.cpu_s() - cpu_s) / (time.monotonic() - began)
+        resident_kib = run.memory_kib("VmRSS")
+        for connection in servers:
+            connection.close()
+        run.stop()
+    return share, resident_kib

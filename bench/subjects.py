@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import serving as served
 from harness import (Failed, Goal, Subject, busiest_thread_s, count, interleave, mb, median, ms, rate, remove_store,
                      results, run)
 
@@ -41,10 +42,14 @@ class Scale:
     month_days: tuple = (3, 30)
     audit_rounds: int = 3
     starts: int = 21
+    post_rounds: int = 3
+    live_s: tuple = (10, 60)  # to warm up, to measure
+    page: tuple = (400_000, 401)  # bytes, rounds
 
 
 QUICK = Scale(engine=(5_000, 10_000, 20_000), engine_rounds=1, decode=(500, 3), load_hours=1,
-              path_rounds=1, month_days=(1, 2), audit_rounds=1, starts=3)
+              path_rounds=1, month_days=(1, 2), audit_rounds=1, starts=3,
+              post_rounds=1, live_s=(1, 3), page=(400_000, 3))
 
 
 class Bench:
@@ -315,4 +320,77 @@ def start(bench):
     return subject
 
 
-SUBJECTS = {f.__name__: f for f in (engine, decode, path, memory, report, audit, start)}
+def posting(bench, subject):
+    """The rows about records that are sent in, beside the same records from a file."""
+    load, records = bench.load(), stored(bench.load_store())["records"]
+
+    def by_http():
+        remove_store(bench.path("posts.db"))
+        spent = served.posts(bench.gtap, load, bench.path("posts.db"))
+        if (found := stored(bench.path("posts.db"))["records"]) != records:
+            raise Failed(f"{found} records are in the store of the {records} that were posted")
+        return spent
+
+    spent = interleave(bench.scale.post_rounds, {
+        "http": by_http, "file": lambda: bench.meter(f"file:{load}", "load.db")})
+    for key, what, goal in (
+            ("http", f"POST, {count(records)} records", Goal("200 k/s on 2 cores", at_least=2e5)),
+            ("file", "the same from a file", None)):
+        wall, cpu = (median([getattr(s, clock) for s in spent[key]]) for clock in ("wall_s", "cpu_s"))
+        subject.add(what, records / wall, rate(records / wall), goal)
+        subject.add(f"{what}, by processor time", records / cpu,
+                    rate(records / cpu, "records a processor second"))
+    peak = max(s.peak_kib for s in spent["http"])
+    subject.add("POST, memory at the peak", peak, mb(peak))
+
+
+def serving(bench):
+    warm_up_s, seconds = bench.scale.live_s
+    subject = Subject(
+        "Serving", f"`gtap run --in http: --out sqlite:...`: {served.CLIENTS} clients on the same "
+        f"cores POST batches of {count(served.BATCH)} records, each waiting for the answer, which "
+        "says that the batch is on the disk; in turns with `--in file:`. Wall time of POST ends "
+        f"with the last answer. Live: `--in seed: --in http:`, {served.GPUS} GPUs sampled and "
+        f"{served.SERVERS} servers sending 3 requests each once a second, /metrics read every "
+        f"{served.SCRAPE_S} s; processor time by the scheduler's count, over {seconds} s after "
+        f"{warm_up_s} s of warming up.")
+    posting(bench, subject)
+    remove_store(bench.path("live.db"))
+    share, resident = served.live(bench.gtap, bench.workplace, bench.path("live.db"), warm_up_s,
+                                  seconds)
+    found = stored(bench.path("live.db"))
+    subject.add(f"live for {seconds} s, of one core", share, f"{share * 100:.3f} %",
+                Goal("under 0.1 %", at_most=0.001))
+    subject.add("live, memory resident at the end", resident, f"{resident * 1024 / 1e6:.1f} MB",
+                Goal("under 20 MB", at_most=20e6 / 1024))
+    subject.add(f"live, stored in all {warm_up_s + seconds} s", found["records"],
+                f"{count(found['samples'])} samples, {count(found['usages'])} requests")
+    return subject
+
+
+def pages(bench):
+    answers = results(bench.programs / "exposition", *bench.scale.page)
+    size = answers[0]["bytes"]
+    subject = Subject(
+        "Pages of metrics", f"`bench/exposition`: the same page of {count(size)} bytes in vLLM's "
+        "names, mostly histograms, in alternating rounds; processor time. It fits the processor's "
+        "caches, as a page just received does; a sum of its words is the raw speed of that memory.")
+    times, found = {}, {}
+    for line in answers:
+        times.setdefault(line["reader"], []).append(line["cpu_s"])
+        found[line["reader"]] = line["found"]
+    times = {reader: median(list_) for reader, list_ in times.items()}
+    for reader, time_s in times.items():
+        subject.add(f"{reader}: {count(found[reader])} found", size / time_s,
+                    f"{size / time_s / 1e6:,.0f} MB/s")
+    for other in ("memchr", "words"):
+        share = times["gtap, wanted counters"] / times[other]
+        subject.add(f"gtap's time for wanted counters over that of {other}", share, f"{share:.2f}")
+    for reader in ("gtap, wanted counters", "gtap, every line"):
+        subject.add(f"{reader}: the page", times[reader], ms(times[reader]),
+                    Goal("under 1 ms", at_most=1e-3))
+    return subject
+
+
+SUBJECTS = {f.__name__: f for f in (
+    engine, decode, path, memory, report, audit, start, serving, pages)}
