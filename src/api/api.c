@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "api/api_impl.h"
@@ -42,7 +43,6 @@ static void drop_sources(struct api *a)
 {
     for (size_t i = 0; i < a->n_sources; i++) {
         free(a->sources[i].name);
-        free(a->sources[i].about);
     }
     free(a->sources);
     a->sources = NULL;
@@ -81,7 +81,6 @@ static void take_sources(struct api *a, const struct run_progress *p)
         a->n_sources = p->n_sources;
         for (size_t i = 0; i < p->n_sources; i++) {
             a->sources[i].name = unique_name(p, i);
-            a->sources[i].about = x_strdup(p->sources[i].about);
         }
     }
     for (size_t i = 0; i < p->n_sources; i++) {
@@ -90,6 +89,7 @@ static void take_sources(struct api *a, const struct run_progress *p)
         a->sources[i].ended = s->ended;
         a->sources[i].records = s->records;
         a->sources[i].health = s->health;
+        snprintf(a->sources[i].about, sizeof(a->sources[i].about), "%s", s->about);
     }
 }
 

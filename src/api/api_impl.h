@@ -10,7 +10,7 @@
 enum { API_PAGE_MAX = 4 << 20 }; // bytes of /metrics
 
 struct api_source {
-    char *name, *about;
+    char *name, about[INPUT_ABOUT_MAX];
     bool live, ended;
     uint64_t records;
     struct input_health health;

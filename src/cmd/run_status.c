@@ -22,8 +22,8 @@ void run_status_done(struct run_status *s)
 {
     cli_progress(s->cli, NULL);
     store_close(s->store);
-    free(s->failing);
-    s->failing = NULL;
+    free(s->told);
+    s->told = NULL;
     s->store = NULL;
     run_prices_done(&s->prices);
 }
@@ -172,30 +172,49 @@ static void check_prices(struct run_status *s, const struct run_progress *p)
     }
 }
 
-// An input that tries again by itself is no reason to stop, but one to say so.
-static void tell_change(struct run_status *s, const struct run_source *source)
+// "nvml" of "nvml:", but the whole of what says more.
+static struct str plain_name(const char *name)
+{
+    struct str s = str_of(name);
+    bool bare = s.n > 0 && memchr(s.p, ':', s.n) == s.p + s.n - 1;
+    return bare ? (struct str){s.p, s.n - 1} : s;
+}
+
+static void tell_of(struct run_status *s, const struct run_source *source, const char *what,
+                    const char *more)
 {
     char text[LINE_MAX_BYTES];
-    if (source->health.ok) {
-        snprintf(text, sizeof(text), "%s: is back", source->name);
-    } else {
-        snprintf(text, sizeof(text), "%s: %s; trying again", source->name, source->health.error);
-    }
+    snprintf(text, sizeof(text), STR_FMT ": %s%s", STR_ARG(plain_name(source->name)), what, more);
     cli_note(s->cli, text);
+}
+
+// What a live input is, once it has been read; later only that it fails, or is back. One that tries
+// again by itself is no reason to stop, but one to say so.
+static void tell_change(struct run_status *s, const struct run_source *source,
+                        struct input_told *told)
+{
+    bool first = source->live && !told->greeted && source->health.last_ok != INT64_MIN;
+    if (first) {
+        tell_of(s, source, source->about, "");
+    } else if (told->failing && source->health.ok) {
+        tell_of(s, source, "is back", "");
+    }
+    if (!told->failing && !source->health.ok) {
+        tell_of(s, source, source->health.error, "; trying again");
+    }
+    told->greeted |= first;
+    told->failing = !source->health.ok;
 }
 
 static void tell_changes(struct run_status *s, const struct run_progress *p)
 {
-    if (s->n_failing != p->n_sources) {
-        free(s->failing);
-        s->failing = x_array(p->n_sources, sizeof(s->failing[0]));
-        s->n_failing = p->n_sources;
+    if (s->n_told != p->n_sources) {
+        free(s->told);
+        s->told = x_array(p->n_sources, sizeof(s->told[0]));
+        s->n_told = p->n_sources;
     }
     for (size_t i = 0; i < p->n_sources; i++) {
-        if (s->failing[i] == p->sources[i].health.ok) {
-            s->failing[i] = !p->sources[i].health.ok;
-            tell_change(s, &p->sources[i]);
-        }
+        tell_change(s, &p->sources[i], &s->told[i]);
     }
 }
 

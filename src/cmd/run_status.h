@@ -6,6 +6,11 @@
 #include "cmd/run_prices.h"
 #include "pipeline/run.h"
 
+// What was said of an input already.
+struct input_told {
+    bool failing, greeted;
+};
+
 struct run_status {
     struct cli *cli;
     const char *output;  // the store's URI; costs of the last minutes are read from it
@@ -18,8 +23,8 @@ struct run_status {
     double records_per_s, tokens_per_s; // smoothed
     struct mono cost_at;                // when the costs below were read; 0: never
     bool has_cost;
-    bool *failing; // by input: told that it fails
-    size_t n_failing;
+    struct input_told *told; // by input
+    size_t n_told;
     double usd_per_hour, usd_per_mtok, busy;
 };
 

@@ -1,5 +1,7 @@
 #include <errno.h>
 #include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -40,6 +42,7 @@ static int no_driver(const struct uri *uri, struct error *err)
 struct input_record {
     pthread_mutex_t lock;
     struct input_health health;
+    char about[INPUT_ABOUT_MAX]; // "": as info says
 };
 
 static struct input_record *record_new(int64_t now)
@@ -114,6 +117,24 @@ void input_report(struct input *in, const struct error *err)
         h->last_ok = now;
     }
     pthread_mutex_unlock(&record->lock);
+}
+
+void input_describe(struct input *in, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    pthread_mutex_lock(&in->record->lock);
+    vsnprintf(in->record->about, sizeof(in->record->about), fmt, args);
+    pthread_mutex_unlock(&in->record->lock);
+    va_end(args);
+}
+
+void input_about(const struct input *in, char ret[INPUT_ABOUT_MAX])
+{
+    pthread_mutex_lock(&in->record->lock);
+    const char *about = in->record->about[0] ? in->record->about : in->info.about;
+    memcpy(ret, about, INPUT_ABOUT_MAX);
+    pthread_mutex_unlock(&in->record->lock);
 }
 
 void input_health(const struct input *in, struct input_health *ret)

@@ -55,13 +55,17 @@ enum input_result {
     INPUT_END = 0,  // finite inputs: that was all
 };                  // or a negative errno with a message
 
+enum { INPUT_ABOUT_MAX = 160 };
+
 struct input_info {
     const char *name;     // stable over restarts: the key of its position in the store
     bool finite;          // false: live, never ends by itself
     uint64_t fingerprint; // of its beginning; 0: none
     int64_t total;        // bytes or records to come in all, for progress; -1 unknown
     bool total_is_bytes;
-    char about[160]; // for people: "8,819 requests of an Azure trace on 8 simulated GPUs"
+    // For people: "8,819 requests of an Azure trace on 8 simulated GPUs". What a live input finds
+    // out later is in input_about().
+    char about[INPUT_ABOUT_MAX];
 };
 
 // uri is borrowed and outlives the input. -ENOENT, -EINVAL ... with a message that names the URI.
@@ -90,6 +94,9 @@ struct input_health {
     char error[ERROR_MSG_MAX]; // of the last failure, also when it is over; "": none
 };
 void input_health(const struct input *in, struct input_health *ret); // thread-safe
+
+// What it is, as far as it is known by now; info.about until it says more. Thread-safe.
+void input_about(const struct input *in, char ret[INPUT_ABOUT_MAX]);
 
 // Waits for something to come (a live input at most about 200 ms, fewer when env->stop_fd becomes
 // readable) and adds it to *b. Bad records become dead letters; only a broken input is an error.

@@ -18,6 +18,8 @@ struct input {
 
 // For live inputs, from their own thread: how the last attempt went. NULL: well.
 void input_report(struct input *in, const struct error *err);
+// What it turned out to be, from input_next() on.
+void input_describe(struct input *in, const char *fmt, ...) GTAP_PRINTF(2, 3);
 
 struct input_option {
     const char *name, *value, *help; // "gpus", "N", "number of simulated GPUs (default 8)"

@@ -48,10 +48,30 @@ static void fail(struct nvml_input *n, struct mono now, const struct error *err)
     input_report(&n->base, err);
 }
 
+// "8 x NVIDIA H100 80GB HBM3", when they are all of one kind.
+static void describe(struct nvml_input *n)
+{
+    const struct nvml_gpus *g = &n->gpus;
+    bool alike = g->n > 0 && str_present(g->gpus[0].name);
+    for (size_t i = 1; i < g->n; i++) {
+        alike = alike && str_eq(g->gpus[i].name, g->gpus[0].name);
+    }
+    if (alike) {
+        input_describe(&n->base, "%zu x %.*s by NVML, on %.60s", g->n, STR_ARG(g->gpus[0].name),
+                       n->options.placement.host.p);
+    } else {
+        input_describe(&n->base, "%zu GPUs by NVML, on %.60s", g->n, n->options.placement.host.p);
+    }
+}
+
 static int list(struct nvml_input *n, struct mono now, struct error *err)
 {
     n->scanned = now;
-    return nvml_gpus_scan(&n->lib, &n->options, &n->gpus, err);
+    int r = nvml_gpus_scan(&n->lib, &n->options, &n->gpus, err);
+    if (r == NVML_SUCCESS) {
+        describe(n);
+    }
+    return r;
 }
 
 static int start_library(struct nvml_input *n, struct error *err)

@@ -143,10 +143,12 @@ static int resume_source(struct meter *m, struct source *s, struct error *err)
     }
     r = input_seek(s->input, at.records, at.offset, err);
     if (r == 0 && at.records > 0) {
+        s->done = info->total_is_bytes ? MAX(at.offset, 0) : at.records;
+    }
+    if (r == 0 && at.records > 0 && info->fingerprint) { // a live one begins where it is now
         AUTO_FREE char *text =
             x_asprintf("%s: going on behind record %" PRId64, info->name, at.records);
         meter_tell(m, text);
-        s->done = info->total_is_bytes ? MAX(at.offset, 0) : at.records;
     }
     return r;
 }

@@ -108,12 +108,13 @@ void source_close(struct source *s)
     *s = (struct source){0};
 }
 
-void source_state(const struct source *s, struct run_source *ret)
+void source_state(struct source *s, struct run_source *ret)
 {
     const struct input_info *info = input_info(s->input);
+    input_about(s->input, s->about);
     *ret = (struct run_source){
         .name = info->name,
-        .about = info->about,
+        .about = s->about,
         .live = !info->finite,
         .ended = s->ended,
         .records = s->came,

@@ -27,8 +27,9 @@ struct source {
     struct mono heard; // when it last delivered something; of meter.listened, as is fed
     int64_t newest[2]; // newest event time taken into the engines, by kind
     struct mono fed[2];
-    uint64_t came; // records and dead letters that are stored now
-    int64_t done;  // progress in the units of input_info.total
+    char about[INPUT_ABOUT_MAX]; // as last told
+    uint64_t came;               // records and dead letters that are stored now
+    int64_t done;                // progress in the units of input_info.total
 };
 
 // Opens the input. env and inbox are borrowed.
@@ -44,4 +45,4 @@ void source_close(struct source *s);
 
 // As struct run_progress tells of it.
 struct run_source;
-void source_state(const struct source *s, struct run_source *ret);
+void source_state(struct source *s, struct run_source *ret);

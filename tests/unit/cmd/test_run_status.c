@@ -154,7 +154,47 @@ static void test_failures(void **state)
     }
 }
 
+// What is said on stderr as the one input of a run fares like this, step by step.
+static void test_inputs_are_told_of(void **state)
+{
+    (void)state;
+    static const struct {
+        bool ok;
+        int64_t last_ok;
+        const char *error, *want;
+    } rows[] = {
+        {true, INT64_MIN, "", ""}, // not read yet
+        {false, INT64_MIN, "no driver", "gtap: nvml: no driver; trying again\n"},
+        {false, INT64_MIN, "still no driver", ""},
+        {true, 1, "", "gtap: nvml: 8 x H100\n"},
+        {true, 2, "", ""},
+        {false, 2, "GPU is lost", "gtap: nvml: GPU is lost; trying again\n"},
+        {true, 3, "", "gtap: nvml: is back\n"},
+    };
+    struct stage s;
+    open_stage(&s);
+    size_t said = 0;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct run_source source = {.name = "nvml:", .about = "8 x H100", .live = true};
+        struct run_progress p = nothing;
+        struct buf line;
+        source.health.ok = rows[i].ok;
+        source.health.last_ok = rows[i].last_ok;
+        snprintf(source.health.error, sizeof(source.health.error), "%s", rows[i].error);
+        p.sources = &source;
+        p.n_sources = 1;
+        buf_init(&line, STATUS_LINE_MAX);
+        run_status_progress(&s.status, &p, &line);
+        buf_done(&line);
+        fflush(s.cli.err);
+        assert_str(((struct str){s.err + said, s.n_err - said}), rows[i].want);
+        said = s.n_err;
+    }
+    close_stage(&s);
+}
+
 int main(void)
 {
-    return TEST_RUN(TEST(test_lines), TEST(test_summary), TEST(test_failures));
+    return TEST_RUN(TEST(test_lines), TEST(test_summary), TEST(test_failures),
+                    TEST(test_inputs_are_told_of));
 }
