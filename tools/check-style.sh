@@ -45,6 +45,8 @@ FNR == 1 {
     code = $0
     gsub(/"([^"\\]|\\.)*"/, "\"\"", code)
     sub(/\/\/.*/, "", code)
+    if (in_src && file !~ /\.h$/ && code ~ /^ +((if|for|while) \(.*\)|else)$/)
+        complain(FNR, "a body without braces")
     if (match(code, "(^|[^A-Za-z0-9_])(" calls ")[ ]*[(]"))
         complain(FNR, "banned call: " substr(code, RSTART, RLENGTH) ")")
 }

@@ -36,9 +36,11 @@ static size_t partition(uint64_t *v, size_t n)
     swap_at(v, n / 2, n - 1);
     uint64_t pivot = v[n - 1];
     size_t above = 0;
-    for (size_t i = 0; i + 1 < n; i++)
-        if (v[i] > pivot)
+    for (size_t i = 0; i + 1 < n; i++) {
+        if (v[i] > pivot) {
             swap_at(v, i, above++);
+        }
+    }
     swap_at(v, above, n - 1);
     return above;
 }
@@ -48,8 +50,9 @@ static uint64_t kth_largest(uint64_t *v, size_t n, size_t k)
 {
     for (;;) {
         size_t at = partition(v, n);
-        if (at == k)
+        if (at == k) {
             return v[at];
+        }
         if (k < at) {
             n = at;
         } else {
@@ -62,20 +65,24 @@ static uint64_t kth_largest(uint64_t *v, size_t n, size_t k)
 
 static void give_to_largest(struct share *shares, size_t n, size_t units, uint64_t *scratch)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         scratch[i] = rank_of(&shares[i], i);
+    }
     uint64_t least = kth_largest(scratch, n, units - 1);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         shares[i].part += rank_of(&shares[i], i) >= least;
+    }
 }
 
 static void take_from_smallest(struct share *shares, size_t n, size_t units, uint64_t *scratch)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         scratch[i] = rank_of(&shares[i], i);
+    }
     uint64_t most = kth_largest(scratch, n, n - units);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         shares[i].part -= rank_of(&shares[i], i) <= most;
+    }
 }
 
 static size_t one_round(uint64_t units, size_t n)
@@ -92,10 +99,11 @@ void apportion(struct share *shares, size_t n, int64_t total, uint64_t *scratch)
     }
     while (rest != 0 && n > 0) { // once, unless the quotas do not add up
         size_t units = one_round((uint64_t)(rest < 0 ? -rest : rest), n);
-        if (rest > 0)
+        if (rest > 0) {
             give_to_largest(shares, n, units, scratch);
-        else
+        } else {
             take_from_smallest(shares, n, units, scratch);
+        }
         rest += rest > 0 ? -(int64_t)units : (int64_t)units;
     }
 }

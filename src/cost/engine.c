@@ -25,18 +25,22 @@ static void free_requests(struct engine *e)
 {
     for (size_t i = 0; i < e->n_gpus; i++) {
         const struct gpu *g = e->gpus[i];
-        for (size_t j = g->head_uses; j < g->n_uses; j++)
-            if (g->uses[j].part + 1 == g->uses[j].request->n_gpus)
+        for (size_t j = g->head_uses; j < g->n_uses; j++) {
+            if (g->uses[j].part + 1 == g->uses[j].request->n_gpus) {
                 free(g->uses[j].request);
+            }
+        }
     }
-    for (size_t i = 0; i < e->n_unplaced; i++)
+    for (size_t i = 0; i < e->n_unplaced; i++) {
         free(e->unplaced[i]);
+    }
 }
 
 void engine_free(struct engine *e)
 {
-    if (!e)
+    if (!e) {
         return;
+    }
     free_requests(e);
     for (size_t i = 0; i < e->n_gpus; i++) {
         gpu_done(e->gpus[i]);
@@ -73,8 +77,9 @@ struct str engine_text(const struct engine *e, uint32_t id)
 int64_t engine_reach(const struct engine *e)
 {
     int64_t reach = 0;
-    for (size_t i = 0; i < e->settings->n; i++)
+    for (size_t i = 0; i < e->settings->n; i++) {
         reach = MAX(reach, e->settings->epochs[i].gpu_timeout_ns);
+    }
     return reach;
 }
 
@@ -101,8 +106,9 @@ static uint32_t group_id(struct engine *e, struct str model, struct str tenant)
     uint32_t m = name_id(e, model), t = name_id(e, tenant);
     int64_t key = (int64_t)((uint64_t)m << 32 | t);
     void *found = map_get(&e->group_by_pair, key);
-    if (found)
+    if (found) {
         return (uint32_t)((uintptr_t)found - 1);
+    }
     ARRAY_RESERVE(e->groups, e->n_groups, e->cap_groups);
     e->groups[e->n_groups++] = (struct group){.model = m, .tenant = t};
     map_put(&e->group_by_pair, key, (void *)(uintptr_t)e->n_groups);
@@ -113,8 +119,9 @@ static void insert_gpu(struct engine *e, struct gpu *g)
 {
     ARRAY_RESERVE(e->gpus, e->n_gpus, e->cap_gpus);
     size_t at = e->n_gpus++;
-    for (; at > 0 && gpu_key_cmp(&g->key, &e->gpus[at - 1]->key) < 0; at--)
+    for (; at > 0 && gpu_key_cmp(&g->key, &e->gpus[at - 1]->key) < 0; at--) {
         e->gpus[at] = e->gpus[at - 1];
+    }
     e->gpus[at] = g;
 }
 
@@ -130,8 +137,9 @@ static struct gpu *gpu_of(struct engine *e, struct str host, int32_t index, int3
     uint32_t host_id = intern_id(e->hosts, host);
     int64_t packed = pack_key(host_id, index, instance);
     struct gpu *g = map_get(&e->gpu_by_key, packed);
-    if (g)
+    if (g) {
         return g;
+    }
     g = x_zalloc(sizeof(*g));
     g->key = (struct gpu_key){intern_str(e->hosts, host_id), index, instance};
     g->packed = packed;
@@ -175,8 +183,9 @@ static void note_instants(struct engine *e, int64_t from, int64_t to)
 // Marks the windows of [from, to) that are computed already. True when there are any.
 static bool mark_dirty(struct engine *e, int64_t from, int64_t to)
 {
-    if (!e->advanced || from >= e->frontier || from >= to)
+    if (!e->advanced || from >= e->frontier || from >= to) {
         return false;
+    }
     ranges_add(&e->dirty, window_floor(e, MAX(from, 0)), MIN(e->frontier, window_ceil(e, to)));
     return true;
 }
@@ -199,10 +208,12 @@ static bool is_first(const struct gpu *g, const struct evidence *v)
 static bool tells_site(const struct engine *e, const struct gpu *g, const struct evidence *v)
 {
     int64_t gap = 0;
-    for (size_t i = 0; i < e->settings->n; i++)
+    for (size_t i = 0; i < e->settings->n; i++) {
         gap = MAX(gap, e->settings->epochs[i].max_gap_ns);
-    if (!v->sample || v->from - gap >= e->frontier)
+    }
+    if (!v->sample || v->from - gap >= e->frontier) {
         return false;
+    }
     bool sited = v->sample->site != NO_TEXT;
     return v->from == g->sited_after || (sited && v->from < g->sited_after);
 }
@@ -214,8 +225,9 @@ static bool tells_site(const struct engine *e, const struct gpu *g, const struct
 static bool reaches_back(struct engine *e, const struct gpu *g, const struct evidence *v)
 {
     int64_t reach = engine_reach(e);
-    if (v->from < e->frontier)
+    if (v->from < e->frontier) {
         return mark_dirty(e, v->from - reach, v->to + reach + 1);
+    }
     bool billed = g->after == e->frontier || g->before >= g->after - reach;
     bool near = g->before >= v->from - reach || (v->sample && billed);
     bool bills = near && v->from - reach < e->frontier && is_first(g, v);
@@ -225,21 +237,24 @@ static bool reaches_back(struct engine *e, const struct gpu *g, const struct evi
 static void note_sample(struct gpu *g, const struct sample *s)
 {
     g->sample_after = MIN(g->sample_after, s->ts);
-    if (s->ts == g->sited_after) // one of the two goes, and only sorting tells which
+    if (s->ts == g->sited_after) { // one of the two goes, and only sorting tells which
         g->sited_after = INT64_MAX;
-    else if (s->site != NO_TEXT)
+    } else if (s->site != NO_TEXT) {
         g->sited_after = MIN(g->sited_after, s->ts);
+    }
 }
 
 static void note_evidence(struct engine *e, struct gpu *g, const struct evidence *v)
 {
     note_instants(e, v->from, v->to);
-    if (v->to < e->frontier)
+    if (v->to < e->frontier) {
         g->before = MAX(g->before, v->to);
-    else
+    } else {
         g->after = MIN(g->after, MAX(v->from, e->frontier));
-    if (v->sample && v->from >= e->frontier)
+    }
+    if (v->sample && v->from >= e->frontier) {
         note_sample(g, v->sample);
+    }
 }
 
 static bool too_old(const struct engine *e, int64_t end)
@@ -260,8 +275,9 @@ static bool add_sample(struct engine *e, const struct record *r)
     };
     struct evidence v = {s->ts, s->ts, &sample};
     bool late = reaches_back(e, g, &v);
-    if (too_old(e, s->ts))
+    if (too_old(e, s->ts)) {
         return late;
+    }
     sample.id = (struct str){x_strndup(r->event_id.p, r->event_id.n), r->event_id.n};
     g->has_sites |= sample.site != NO_TEXT;
     note_evidence(e, g, &v);
@@ -290,10 +306,11 @@ static bool add_placed(struct engine *e, const struct usage_record *u, struct re
         struct evidence v = {q->start, q->end, NULL};
         late |= reaches_back(e, g, &v);
         note_evidence(e, g, &v);
-        if (!done)
+        if (!done) {
             gpu_add_use(g, (struct use){q->start, q->end, q, i});
-        else if (!too_old(e, q->end))
+        } else if (!too_old(e, q->end)) {
             gpu_add_busy(g, q->start, q->end);
+        }
     }
     q->late = late;
     if (done) {
@@ -301,8 +318,9 @@ static bool add_placed(struct engine *e, const struct usage_record *u, struct re
         return late;
     }
     e->oldest_pending = MIN(e->oldest_pending, q->start);
-    if (q->start < e->frontier)
+    if (q->start < e->frontier) {
         map_put(&e->crossing, q->seq, q);
+    }
     return late;
 }
 
@@ -361,10 +379,12 @@ static void note_pending(struct engine *e)
     e->oldest_pending = INT64_MAX;
     for (size_t i = 0; i < e->n_gpus; i++) {
         const struct gpu *g = e->gpus[i];
-        if (g->head_uses < g->n_uses)
+        if (g->head_uses < g->n_uses) {
             e->oldest_pending = MIN(e->oldest_pending, g->uses[g->head_uses].start);
-        for (size_t j = g->head_uses; j < g->n_uses && g->uses[j].start < e->frontier; j++)
+        }
+        for (size_t j = g->head_uses; j < g->n_uses && g->uses[j].start < e->frontier; j++) {
             map_put(&e->crossing, g->uses[j].request->seq, g->uses[j].request);
+        }
     }
 }
 
@@ -374,8 +394,9 @@ static void move_frontier(struct engine *e, int64_t to)
     int64_t before = to - engine_reach(e) - 1;
     for (size_t i = e->n_gpus; i-- > 0;) {
         gpu_forget(e->gpus[i], to, before);
-        if (gpu_empty(e->gpus[i]))
+        if (gpu_empty(e->gpus[i])) {
             drop_gpu(e, i);
+        }
     }
     forget_unplaced(e);
     note_pending(e);
@@ -395,11 +416,13 @@ static void compute_stretches(struct engine *e, int64_t from, int64_t to, bool f
 {
     while (from < to) {
         int64_t stop = stretch_end(e, from, to);
-        if (stop <= from)
+        if (stop <= from) {
             return;
+        }
         engine_compute(e, from, stop, settings_at(e->settings, from), final, sink);
-        if (final)
+        if (final) {
             move_frontier(e, stop);
+        }
         from = stop;
     }
 }
@@ -407,30 +430,36 @@ static void compute_stretches(struct engine *e, int64_t from, int64_t to, bool f
 void engine_advance(struct engine *e, int64_t until, const struct engine_sink *sink)
 {
     e->advanced = true;
-    if (until <= 0 || (e->oldest == INT64_MAX && e->frontier == INT64_MIN))
+    if (until <= 0 || (e->oldest == INT64_MAX && e->frontier == INT64_MIN)) {
         return;
+    }
     int64_t from = e->frontier != INT64_MIN ? e->frontier : window_floor(e, MAX(e->oldest, 0));
     int64_t to = window_floor(e, until);
-    if (to <= from)
+    if (to <= from) {
         return;
+    }
     compute_stretches(e, from, to, true, sink);
 }
 
 void engine_preview(struct engine *e, const struct engine_sink *sink)
 {
-    if (e->newest == INT64_MIN)
+    if (e->newest == INT64_MIN) {
         return;
-    for (size_t i = 0; i < e->n_gpus; i++)
-        for (size_t j = e->gpus[i]->head_uses; j < e->gpus[i]->n_uses; j++)
+    }
+    for (size_t i = 0; i < e->n_gpus; i++) {
+        for (size_t j = e->gpus[i]->head_uses; j < e->gpus[i]->n_uses; j++) {
             e->gpus[i]->uses[j].request->unpriced_ahead = false;
+        }
+    }
     int64_t from = e->frontier != INT64_MIN ? e->frontier : window_floor(e, MAX(e->oldest, 0));
     compute_stretches(e, from, window_ceil(e, e->newest + 1), false, sink);
 }
 
 int64_t engine_settled_until(const struct engine *e, int64_t watermark)
 {
-    if (watermark == INT64_MIN)
+    if (watermark == INT64_MIN) {
         return INT64_MIN;
+    }
     int64_t horizon = settings_at(e->settings, watermark)->horizon_ns;
     return watermark <= horizon ? INT64_MIN : window_floor(e, watermark - horizon);
 }
@@ -479,8 +508,9 @@ void engine_partials(const struct engine *e, void (*cost)(void *ctx, const struc
 bool engine_set_partial(struct engine *e, const struct usage_cost *c)
 {
     struct request *r = map_get(&e->crossing, c->seq);
-    if (!r)
+    if (!r) {
         return false;
+    }
     r->cost_in = c->cost_in_nusd;
     r->cost_out = c->cost_out_nusd;
     r->unpriced_ns = c->unpriced_ns;

@@ -26,8 +26,9 @@ static void sample_free(struct sample *s)
 
 void gpu_done(struct gpu *g)
 {
-    for (size_t i = 0; i < g->n_samples; i++)
+    for (size_t i = 0; i < g->n_samples; i++) {
         sample_free(&g->samples[i]);
+    }
     free(g->samples);
     free(g->uses);
     free(g->busy);
@@ -68,10 +69,11 @@ static void drop_simultaneous(struct gpu *g)
 {
     size_t kept = 0;
     for (size_t i = 0; i < g->n_samples; i++) {
-        if (kept > 0 && g->samples[kept - 1].ts == g->samples[i].ts)
+        if (kept > 0 && g->samples[kept - 1].ts == g->samples[i].ts) {
             sample_free(&g->samples[i]);
-        else
+        } else {
             g->samples[kept++] = g->samples[i];
+        }
     }
     g->n_samples = kept;
 }
@@ -79,8 +81,9 @@ static void drop_simultaneous(struct gpu *g)
 static void settle_samples(struct gpu *g)
 {
     size_t tail = g->n_samples - g->sorted_samples;
-    if (tail == 0)
+    if (tail == 0) {
         return;
+    }
     AUTO_FREE struct sample *scratch = x_array(g->n_samples, sizeof(*scratch));
     sort_samples(&g->samples[g->sorted_samples], tail, scratch);
     sort_samples_merge(g->samples, g->sorted_samples, g->n_samples, scratch);
@@ -91,14 +94,16 @@ static void settle_samples(struct gpu *g)
 static void settle_uses(struct gpu *g)
 {
     size_t tail = g->n_uses - g->sorted_uses;
-    if (tail == 0)
+    if (tail == 0) {
         return;
+    }
     AUTO_FREE struct use *scratch = x_array(g->n_uses, sizeof(*scratch));
     sort_uses(&g->uses[g->sorted_uses], tail, scratch);
     // Only the end of the sorted part can be behind the tail's beginning.
     size_t first = g->sorted_uses;
-    while (first > g->head_uses && use_less(&g->uses[g->sorted_uses], &g->uses[first - 1]))
+    while (first > g->head_uses && use_less(&g->uses[g->sorted_uses], &g->uses[first - 1])) {
         first--;
+    }
     sort_uses_merge(&g->uses[first], g->sorted_uses - first, g->n_uses - first, scratch);
     g->sorted_uses = g->n_uses;
 }
@@ -112,8 +117,9 @@ void gpu_sort(struct gpu *g)
 static void forget_samples(struct gpu *g, int64_t before)
 {
     size_t gone = 0;
-    while (gone < g->n_samples && g->samples[gone].ts <= before)
+    while (gone < g->n_samples && g->samples[gone].ts <= before) {
         sample_free(&g->samples[gone++]);
+    }
     ARRAY_DROP_FRONT(g->samples, g->n_samples, gone);
     g->sorted_samples = g->n_samples;
 }
@@ -121,15 +127,19 @@ static void forget_samples(struct gpu *g, int64_t before)
 // What ran up to the frontier is remembered as busy time; what runs on moves to the new head.
 static void forget_uses(struct gpu *g, int64_t frontier)
 {
-    for (size_t i = g->head_uses; i < g->at_use; i++)
-        if (g->uses[i].end <= frontier)
+    for (size_t i = g->head_uses; i < g->at_use; i++) {
+        if (g->uses[i].end <= frontier) {
             gpu_add_busy(g, g->uses[i].start, g->uses[i].end);
+        }
+    }
     size_t head = g->at_use;
-    for (size_t i = g->n_running; i-- > 0;)
+    for (size_t i = g->n_running; i-- > 0;) {
         g->uses[--head] = g->uses[g->running[i]];
+    }
     g->head_uses = head;
-    if (head < g->n_uses / 2)
+    if (head < g->n_uses / 2) {
         return;
+    }
     ARRAY_DROP_FRONT(g->uses, g->n_uses, head);
     g->head_uses = 0;
     g->sorted_uses = g->n_uses;
@@ -138,8 +148,9 @@ static void forget_uses(struct gpu *g, int64_t frontier)
 static void forget_busy(struct gpu *g, int64_t before)
 {
     size_t gone = 0;
-    while (gone < g->n_busy && g->busy[gone].to <= before)
+    while (gone < g->n_busy && g->busy[gone].to <= before) {
         gone++;
+    }
     ARRAY_DROP_FRONT(g->busy, g->n_busy, gone);
 }
 
@@ -154,12 +165,14 @@ static void note_neighbours(struct gpu *g, int64_t frontier)
             break;
         }
         g->sample_after = ts;
-        if (g->samples[i].site != NO_TEXT)
+        if (g->samples[i].site != NO_TEXT) {
             g->sited_after = ts;
+        }
     }
     g->after = g->sample_after;
-    if (g->head_uses < g->n_uses)
+    if (g->head_uses < g->n_uses) {
         g->after = MIN(g->after, MAX(g->uses[g->head_uses].start, frontier));
+    }
     if (g->before == frontier) { // the end of a request: evidence on both sides
         g->before = frontier - 1;
         g->after = frontier;

@@ -17,12 +17,15 @@ static bool entry_matches(const struct price_entry *e, struct str name, struct s
 // Whether a goes before b, both matching and both in force.
 static bool entry_beats(const struct price_entry *a, const struct price_entry *b)
 {
-    if (a->effective_from != b->effective_from)
+    if (a->effective_from != b->effective_from) {
         return a->effective_from > b->effective_from;
-    if (str_present(a->site) != str_present(b->site))
+    }
+    if (str_present(a->site) != str_present(b->site)) {
         return str_present(a->site);
-    if (is_glob(a->name) != is_glob(b->name))
+    }
+    if (is_glob(a->name) != is_glob(b->name)) {
         return is_glob(b->name);
+    }
     return a->id > b->id;
 }
 
@@ -32,10 +35,12 @@ const struct price_entry *price_at(const struct price_book *book, struct str nam
     const struct price_entry *best = NULL;
     for (size_t i = 0; i < book->n; i++) {
         const struct price_entry *e = &book->entries[i];
-        if (e->effective_from > t || !entry_matches(e, name, site))
+        if (e->effective_from > t || !entry_matches(e, name, site)) {
             continue;
-        if (!best || entry_beats(e, best))
+        }
+        if (!best || entry_beats(e, best)) {
             best = e;
+        }
     }
     return best;
 }
@@ -46,8 +51,9 @@ int64_t price_next_change(const struct price_book *book, struct str name, struct
     int64_t next = INT64_MAX;
     for (size_t i = 0; i < book->n; i++) {
         const struct price_entry *e = &book->entries[i];
-        if (e->effective_from > t && e->effective_from < next && entry_matches(e, name, site))
+        if (e->effective_from > t && e->effective_from < next && entry_matches(e, name, site)) {
             next = e->effective_from;
+        }
     }
     return next;
 }

@@ -37,8 +37,9 @@ struct provisional *provisional_new(void)
 
 void provisional_free(struct provisional *p)
 {
-    if (!p)
+    if (!p) {
         return;
+    }
     struct map_slot slot;
     size_t at = 0;
     while (map_next(&p->gpus, &at, &slot)) {
@@ -58,8 +59,9 @@ static struct seen_gpu *seen(struct provisional *p, struct str host, int32_t ind
     int64_t key =
         (int64_t)(id << 33 | (uint64_t)(uint32_t)index << 17 | (uint64_t)(uint32_t)(instance + 1));
     struct seen_gpu *g = map_get(&p->gpus, key);
-    if (g)
+    if (g) {
         return g;
+    }
     g = x_zalloc(sizeof(*g));
     g->price_nusd = PRICE_NONE;
     g->newest = INT64_MIN;
@@ -80,8 +82,9 @@ static struct str text(const struct provisional *p, uint32_t id)
 void provisional_sample(struct provisional *p, const struct gpu_sample *s)
 {
     struct seen_gpu *g = seen(p, s->gpu.host, s->gpu.index, s->gpu.instance);
-    if (g->sampled && s->ts < g->sample_ts)
+    if (g->sampled && s->ts < g->sample_ts) {
         return;
+    }
     g->sampled = true;
     g->sample_ts = s->ts;
     g->price_nusd = s->has & SAMPLE_PRICE ? s->price_nusd_hour : PRICE_NONE;
@@ -92,10 +95,12 @@ void provisional_sample(struct provisional *p, const struct gpu_sample *s)
 static int64_t price_of(const struct provisional *p, const struct seen_gpu *g,
                         const struct settings *settings, const struct price_book *prices, int64_t t)
 {
-    if (!g->sampled)
+    if (!g->sampled) {
         return settings->default_price_nusd;
-    if (g->price_nusd != PRICE_NONE)
+    }
+    if (g->price_nusd != PRICE_NONE) {
         return g->price_nusd;
+    }
     const struct price_entry *e = price_at(prices, text(p, g->name), text(p, g->site), t);
     return e ? e->price_nusd_hour : settings->default_price_nusd;
 }
@@ -106,10 +111,11 @@ static void ring_compact(struct seen_gpu *g)
 {
     size_t kept = 0;
     for (size_t i = g->head; i < g->head + g->n; i++) {
-        if (g->ring[i].ts > g->newest - PROVISIONAL_SPAN_NS)
+        if (g->ring[i].ts > g->newest - PROVISIONAL_SPAN_NS) {
             g->ring[kept++] = g->ring[i];
-        else
+        } else {
             g->tokens -= g->ring[i].tokens;
+        }
     }
     g->head = 0;
     g->n = kept;
@@ -168,10 +174,12 @@ void provisional_usage(struct provisional *p, const struct settings *settings,
         int64_t passed = tokens_passed(g, u->ts, tokens);
         int64_t price = price_of(p, g, settings, prices, u->ts);
         ret->priced &= price != PRICE_NONE;
-        if (ret->priced)
+        if (ret->priced) {
             add_gpu_cost(ret, u, price, passed);
+        }
     }
-    if (!ret->priced)
+    if (!ret->priced) {
         ret->cost_in_nusd = ret->cost_out_nusd = 0;
+    }
     ret->cost_nusd = ret->cost_in_nusd + ret->cost_out_nusd;
 }

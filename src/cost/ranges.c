@@ -17,18 +17,21 @@ static void splice(struct ranges *r, size_t at, size_t gone, int64_t from, int64
     size_t come = from < to;
     ARRAY_RESERVE(r->v, r->n + 1, r->cap);
     memmove(&r->v[at + come], &r->v[at + gone], (r->n - at - gone) * sizeof(r->v[0]));
-    if (come)
+    if (come) {
         r->v[at] = (struct time_range){from, to};
+    }
     r->n = r->n - gone + come;
 }
 
 void ranges_add(struct ranges *r, int64_t from, int64_t to)
 {
-    if (from >= to)
+    if (from >= to) {
         return;
+    }
     size_t at = r->n; // most additions are at the end
-    while (at > 0 && r->v[at - 1].to >= from)
+    while (at > 0 && r->v[at - 1].to >= from) {
         at--;
+    }
     size_t end = at;
     for (; end < r->n && r->v[end].from <= to; end++) {
         from = MIN(from, r->v[end].from);
@@ -39,8 +42,9 @@ void ranges_add(struct ranges *r, int64_t from, int64_t to)
 
 void ranges_remove(struct ranges *r, int64_t from, int64_t to)
 {
-    if (from >= to)
+    if (from >= to) {
         return;
+    }
     for (size_t i = 0; i < r->n;) {
         struct time_range old = r->v[i];
         if (old.to <= from || old.from >= to) {

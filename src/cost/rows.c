@@ -18,8 +18,9 @@ const char *row_kind_name(enum row_kind k)
 int row_kind_parse(struct str s, enum row_kind *ret)
 {
     for (size_t i = 0; i < ARRAY_LEN(kind_names); i++) {
-        if (!str_eq(s, str_of(kind_names[i])))
+        if (!str_eq(s, str_of(kind_names[i]))) {
             continue;
+        }
         *ret = (enum row_kind)i;
         return 0;
     }
@@ -56,12 +57,15 @@ static int cmp_i64(int64_t a, int64_t b)
 int window_row_cmp(const struct window_row *a, const struct window_row *b)
 {
     int c = cmp_i64(a->window_start, b->window_start);
-    if (c == 0)
+    if (c == 0) {
         c = gpu_key_cmp(&a->gpu, &b->gpu);
-    if (c == 0)
+    }
+    if (c == 0) {
         c = (int)a->kind - (int)b->kind;
-    if (c == 0)
+    }
+    if (c == 0) {
         c = str_cmp(a->model, b->model);
+    }
     return c ? c : str_cmp(a->tenant, b->tenant);
 }
 

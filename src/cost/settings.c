@@ -23,25 +23,34 @@ enum { WEIGHT_MAX = 65535, WEIGHT_PLACES = 4 };
 
 static const char *settings_fault(const struct settings *s)
 {
-    if (s->window_ns <= 0 || NS_PER_HOUR % s->window_ns != 0)
+    if (s->window_ns <= 0 || NS_PER_HOUR % s->window_ns != 0) {
         return "window: must divide one hour (60s, 5m, 1h, ...)";
-    if (s->max_gap_ns <= 0)
+    }
+    if (s->max_gap_ns <= 0) {
         return "max-gap: must be longer than 0";
-    if (s->gpu_timeout_ns < s->max_gap_ns)
+    }
+    if (s->gpu_timeout_ns < s->max_gap_ns) {
         return "gpu-timeout: must not be shorter than max-gap";
-    if (s->gpu_timeout_ns > NS_PER_DAY)
+    }
+    if (s->gpu_timeout_ns > NS_PER_DAY) {
         return "gpu-timeout: must not be longer than one day";
-    if (s->horizon_ns < s->gpu_timeout_ns)
+    }
+    if (s->horizon_ns < s->gpu_timeout_ns) {
         return "horizon: must not be shorter than gpu-timeout";
-    if (s->horizon_ns > 7 * NS_PER_DAY)
+    }
+    if (s->horizon_ns > 7 * NS_PER_DAY) {
         return "horizon: must not be longer than seven days";
-    if (s->default_price_nusd < PRICE_NONE || s->default_price_nusd > RECORD_PRICE_MAX)
+    }
+    if (s->default_price_nusd < PRICE_NONE || s->default_price_nusd > RECORD_PRICE_MAX) {
         return "price: must be between 0 and 1,000,000 USD per hour";
+    }
     if (s->weight_in < 1 || s->weight_in > WEIGHT_MAX || s->weight_out < 1 ||
-        s->weight_out > WEIGHT_MAX)
+        s->weight_out > WEIGHT_MAX) {
         return "weights: both must be above 0, with a ratio of at most 65535";
-    if (s->effective_from < 0 || s->effective_from % s->window_ns != 0)
+    }
+    if (s->effective_from < 0 || s->effective_from % s->window_ns != 0) {
         return "effective_from: must be a multiple of the window";
+    }
     return NULL;
 }
 
@@ -72,8 +81,9 @@ const char *method_name(enum cost_method m)
 int method_parse(struct str s, enum cost_method *ret)
 {
     for (size_t i = 0; i < ARRAY_LEN(method_names); i++) {
-        if (!str_eq(s, str_of(method_names[i])))
+        if (!str_eq(s, str_of(method_names[i]))) {
             continue;
+        }
         *ret = (enum cost_method)i;
         return 0;
     }
@@ -94,15 +104,19 @@ int weights_parse(struct str s, int32_t *ret_in, int32_t *ret_out)
 {
     struct str head = STR_NONE;
     int64_t in = 0, out = 0;
-    if (!str_split(&s, ':', &head) || !str_present(s))
+    if (!str_split(&s, ':', &head) || !str_present(s)) {
         return -EINVAL;
-    if (decimal_parse(head, WEIGHT_PLACES, &in) < 0 || decimal_parse(s, WEIGHT_PLACES, &out) < 0)
+    }
+    if (decimal_parse(head, WEIGHT_PLACES, &in) < 0 || decimal_parse(s, WEIGHT_PLACES, &out) < 0) {
         return -EINVAL;
-    if (in <= 0 || out <= 0)
+    }
+    if (in <= 0 || out <= 0) {
         return -EINVAL;
+    }
     int64_t divisor = greatest_common_divisor(in, out);
-    if (in / divisor > WEIGHT_MAX || out / divisor > WEIGHT_MAX)
+    if (in / divisor > WEIGHT_MAX || out / divisor > WEIGHT_MAX) {
         return -EINVAL;
+    }
     *ret_in = (int32_t)(in / divisor);
     *ret_out = (int32_t)(out / divisor);
     return 0;
@@ -111,7 +125,8 @@ int weights_parse(struct str s, int32_t *ret_in, int32_t *ret_out)
 const struct settings *settings_at(const struct settings_history *h, int64_t t)
 {
     const struct settings *best = &h->epochs[0];
-    for (size_t i = 1; i < h->n && h->epochs[i].effective_from <= t; i++)
+    for (size_t i = 1; i < h->n && h->epochs[i].effective_from <= t; i++) {
         best = &h->epochs[i];
+    }
     return best;
 }

@@ -45,8 +45,9 @@ static int bits(uint64_t v)
 static int divide(uint64_t amount, uint64_t divisor, u128 *ret)
 {
     *ret = 0;
-    if (amount == 0 || divisor == 0)
+    if (amount == 0 || divisor == 0) {
         return INT_MAX;
+    }
     int up = 64 - bits(amount), down = 64 - bits(divisor);
     uint64_t a = amount << up, d = divisor << down;
     u128 first = ((u128)a << MANTISSA_STEP) / d;
@@ -64,8 +65,9 @@ static int weigh(int32_t coefficient, int64_t tokens, int64_t length, uint32_t n
 static void weigh_slot(struct slot *slot, const struct request *r, const struct settings *s)
 {
     slot->exponent_in = slot->exponent_out = INT_MAX;
-    if (s->method == METHOD_EQUAL)
+    if (s->method == METHOD_EQUAL) {
         return;
+    }
     int64_t prefill = r->first < 0 ? r->end - r->start : r->first - r->start;
     int64_t decode = r->first < 0 ? r->end - r->start : r->end - r->first;
     slot->exponent_in =
@@ -132,26 +134,31 @@ static void add_slot(struct sweep *s, const struct use *u, int64_t from, int64_t
         .requests = u->part == 0 && r->end <= to ? r->requests : 0,
     };
     weigh_slot(slot, r, settings);
-    if (r->first > from && r->first > r->start && r->first <= to && r->first < r->end)
+    if (r->first > from && r->first > r->start && r->first <= to && r->first < r->end) {
         add_mark(s, r->first, index);
-    if (r->end <= to)
+    }
+    if (r->end <= to) {
         add_mark(s, r->end, index);
+    }
 }
 
 static double power_unit(const struct gpu *g, int64_t to)
 {
     double most = 1;
-    for (size_t i = g->at_piece; i < g->n_pieces && g->pieces[i].from < to; i++)
-        if (g->pieces[i].power_w > most) // not where it is unknown, NAN
+    for (size_t i = g->at_piece; i < g->n_pieces && g->pieces[i].from < to; i++) {
+        if (g->pieces[i].power_w > most) { // not where it is unknown, NAN
             most = g->pieces[i].power_w;
+        }
+    }
     return ldexp(1, MIN(ilogb(most) + 1, DBL_MAX_EXP - 1));
 }
 
 static void reserve_shares(struct sweep *s)
 {
     size_t needed = 2 * s->n_slots + s->n_rows + 2;
-    if (needed <= s->cap_shares)
+    if (needed <= s->cap_shares) {
         return;
+    }
     s->cap_shares = needed + needed / 2;
     s->shares = x_realloc_array(s->shares, s->cap_shares, sizeof(s->shares[0]));
     s->ranks = x_realloc_array(s->ranks, s->cap_shares, sizeof(s->ranks[0]));
@@ -162,9 +169,11 @@ static void reserve_shares(struct sweep *s)
 static void set_up(struct sweep *s, const struct gpu *g, int64_t from, int64_t to,
                    const struct settings *settings)
 {
-    for (size_t i = 0; i < s->n_rows; i++)
-        if (s->rows[i].kind == ROW_USAGE)
+    for (size_t i = 0; i < s->n_rows; i++) {
+        if (s->rows[i].kind == ROW_USAGE) {
             s->row_of_group[s->rows[i].group] = 0;
+        }
+    }
     s->n_slots = s->n_marks = s->n_members = s->n_rows = s->n_active = 0;
     s->weight_sum = 0;
     s->billed_ns = s->bill_nusd = 0;
@@ -172,13 +181,15 @@ static void set_up(struct sweep *s, const struct gpu *g, int64_t from, int64_t t
     s->idle_energy = 0;
     s->idle_has_energy = false;
     for (size_t i = 0; i < g->n_running; i++) {
-        if (i + PREFETCH < g->n_running)
+        if (i + PREFETCH < g->n_running) {
             request_prefetch(g->uses[g->running[i + PREFETCH]].request);
+        }
         add_slot(s, &g->uses[g->running[i]], from, to, settings);
     }
     for (size_t i = g->at_use; i < g->n_uses && g->uses[i].start < to; i++) {
-        if (i + PREFETCH < g->n_uses)
+        if (i + PREFETCH < g->n_uses) {
             request_prefetch(g->uses[i + PREFETCH].request);
+        }
         add_slot(s, &g->uses[i], from, to, settings);
     }
     unify_weights(s);
@@ -192,10 +203,11 @@ static void set_up(struct sweep *s, const struct gpu *g, int64_t from, int64_t t
 static void enter_phase(struct sweep *s, struct slot *slot, bool decoding)
 {
     slot->decoding = decoding;
-    if (slot->first < 0)
+    if (slot->first < 0) {
         slot->weight = slot->weight_in + slot->weight_out;
-    else
+    } else {
         slot->weight = decoding ? slot->weight_out : slot->weight_in;
+    }
     s->weight_sum += slot->weight;
     slot->since = s->now;
 }
@@ -259,16 +271,18 @@ static void open_span(struct sweep *s, int64_t at)
         struct slot *slot = &s->slots[s->members[i]];
         slot->in = slot->out = (struct dd){0, 0};
         slot->since = s->now;
-        if (slot->active)
+        if (slot->active) {
             s->members[kept++] = s->members[i];
+        }
     }
     s->n_members = kept;
 }
 
 static size_t add_share(struct sweep *s, size_t n, struct dd earned, struct dd rate)
 {
-    if (earned.hi <= 0)
+    if (earned.hi <= 0) {
         return n;
+    }
     s->shares[n].quota = dd_mul(earned, rate);
     return n + 1;
 }
@@ -282,9 +296,11 @@ static int64_t take_part(const struct sweep *s, size_t *at, struct dd earned)
 // The row for time without requests, made on demand; the index stays good for this window.
 static struct row_sum *quiet_row(struct sweep *s, enum row_kind kind)
 {
-    for (size_t i = 0; i < s->n_rows; i++)
-        if (s->rows[i].kind == kind)
+    for (size_t i = 0; i < s->n_rows; i++) {
+        if (s->rows[i].kind == kind) {
             return &s->rows[i];
+        }
+    }
     ARRAY_RESERVE(s->rows, s->n_rows, s->cap_rows);
     s->rows[s->n_rows] = (struct row_sum){.kind = kind};
     return &s->rows[s->n_rows++];
@@ -292,8 +308,9 @@ static struct row_sum *quiet_row(struct sweep *s, enum row_kind kind)
 
 static void book_quiet(struct sweep *s, enum row_kind kind, int64_t ns, int64_t part, bool priced)
 {
-    if (ns == 0)
+    if (ns == 0) {
         return;
+    }
     struct row_sum *row = quiet_row(s, kind);
     row->time = dd_add(row->time, dd_of_i64(ns));
     *(priced ? &row->cost_in : &row->unpriced_ns) += part;
@@ -330,8 +347,9 @@ static void close_span(struct sweep *s, int64_t at, int64_t price)
     size_t n = 0;
     for (size_t i = 0; i < s->n_members; i++) {
         struct slot *slot = &s->slots[s->members[i]];
-        if (slot->active)
+        if (slot->active) {
             collect(s, slot);
+        }
         n = add_share(s, n, slot->in, rate);
         n = add_share(s, n, slot->out, rate);
     }
@@ -356,15 +374,17 @@ static void close_span(struct sweep *s, int64_t at, int64_t price)
 static void pass_weighted(struct sweep *s, struct dd step, bool powered, double power_w)
 {
     fixed_add(&s->now.weighted, step);
-    if (powered)
+    if (powered) {
         fixed_add(&s->now.weighted_j, dd_mul(step, dd_of_double(power_w / s->power_unit)));
+    }
 }
 
 static void pass_equal(struct integrals *now, struct dd step, bool powered, double power_w)
 {
     now->equal = dd_add(now->equal, step);
-    if (powered)
+    if (powered) {
         now->equal_j = dd_add(now->equal_j, dd_mul(step, dd_of_double(power_w)));
+    }
 }
 
 // Lets dt pass within one piece, with nobody coming or going.
@@ -380,10 +400,11 @@ static void pass_time(struct sweep *s, const struct piece *p, int64_t dt)
         }
         return;
     }
-    if (s->weight_sum > 0)
+    if (s->weight_sum > 0) {
         pass_weighted(s, dd_ratio(time, dd_of_u128(s->weight_sum)), powered, p->power_w);
-    else
+    } else {
         pass_equal(&s->now, dd_ratio(time, dd_of_double((double)s->n_active)), powered, p->power_w);
+    }
     s->now.powered_ns += powered ? dt : 0;
 }
 
@@ -405,10 +426,12 @@ static int64_t mark_at(const struct sweep *s, const struct cursor *c)
 // Everything that happens at t; at the end of a piece, starts are left to the next one.
 static void pass_edges(struct sweep *s, struct cursor *c, int64_t t, int64_t piece_end)
 {
-    while (t < piece_end && slot_start(s, c) <= t)
+    while (t < piece_end && slot_start(s, c) <= t) {
         start_slot(s, (uint32_t)c->slot++, t);
-    while (mark_at(s, c) <= t)
+    }
+    while (mark_at(s, c) <= t) {
         pass_mark(s, s->marks[c->mark++]);
+    }
 }
 
 static void sweep_piece(struct sweep *s, struct cursor *c, const struct piece *p, int64_t from,
@@ -447,8 +470,9 @@ static void sum_slots(struct sweep *s)
 static void finish_quiet_rows(struct sweep *s)
 {
     for (size_t i = 0; i < s->n_rows; i++) {
-        if (s->rows[i].kind != ROW_IDLE)
+        if (s->rows[i].kind != ROW_IDLE) {
             continue;
+        }
         s->rows[i].energy = s->idle_energy;
         s->rows[i].has_energy = s->idle_has_energy;
     }
@@ -465,15 +489,17 @@ void sweep_window(struct sweep *s, const struct gpu *g, int64_t from, int64_t to
         int64_t begin = MAX(p->from, from), end = MIN(p->to, to);
         bool same_span = last && last->to == p->from && last->price_nusd == p->price_nusd;
         if (!same_span) {
-            if (last)
+            if (last) {
                 close_span(s, MIN(last->to, to), last->price_nusd);
+            }
             open_span(s, begin);
         }
         sweep_piece(s, &cursor, p, begin, end);
         last = p;
     }
-    if (last)
+    if (last) {
         close_span(s, MIN(last->to, to), last->price_nusd);
+    }
     sum_slots(s);
     finish_quiet_rows(s);
 }

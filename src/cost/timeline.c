@@ -37,8 +37,9 @@ static bool next_single(struct evidence *e, struct stretch *ret)
     int64_t busy = e->at_busy < g->n_busy ? g->busy[e->at_busy].from : INT64_MAX;
     int64_t use = e->at_use < g->n_uses ? g->uses[e->at_use].start : INT64_MAX;
     if (sample <= busy && sample <= use) {
-        if (sample == INT64_MAX)
+        if (sample == INT64_MAX) {
             return false;
+        }
         *ret = sample_stretch(e);
         e->at_sample++;
     } else if (busy <= use) {
@@ -54,8 +55,9 @@ static bool next_single(struct evidence *e, struct stretch *ret)
 static bool next_billed(struct evidence *e, int64_t gpu_timeout, int64_t enough,
                         struct stretch *ret)
 {
-    if (!next_single(e, ret))
+    if (!next_single(e, ret)) {
         return false;
+    }
     struct stretch s;
     struct evidence ahead = *e;
     while (ret->to < enough && next_single(&ahead, &s) && s.from - ret->to <= gpu_timeout) {
@@ -88,12 +90,15 @@ static void look_up(struct pricing *p, uint32_t name, uint32_t site, int64_t t)
 // The price that sample s gives at t; lowers *until to where that may change.
 static int64_t sample_price(struct pricing *p, const struct sample *s, int64_t t, int64_t *until)
 {
-    if (s->price_nusd != PRICE_NONE)
+    if (s->price_nusd != PRICE_NONE) {
         return s->price_nusd;
-    if (s->name == NO_TEXT || p->prices->n == 0)
+    }
+    if (s->name == NO_TEXT || p->prices->n == 0) {
         return p->settings->default_price_nusd;
-    if (p->name != s->name || p->site != s->site || t < p->from || t >= p->until)
+    }
+    if (p->name != s->name || p->site != s->site || t < p->from || t >= p->until) {
         look_up(p, s->name, s->site, t);
+    }
     *until = MIN(*until, p->until);
     return p->price;
 }
@@ -105,16 +110,19 @@ static int64_t price_in_force(struct pricing *p, const struct gpu *g, size_t nex
 {
     const struct sample *old = next > 0 ? &g->samples[next - 1] : NULL;
     const struct sample *coming = next < g->n_samples ? &g->samples[next] : NULL;
-    if (coming)
+    if (coming) {
         *until = MIN(*until, coming->ts);
+    }
     if (old && t - old->ts < p->settings->gpu_timeout_ns) {
         *until = MIN(*until, old->ts + p->settings->gpu_timeout_ns);
         return sample_price(p, old, t, until);
     }
-    if (coming && coming->ts - t <= p->settings->max_gap_ns)
+    if (coming && coming->ts - t <= p->settings->max_gap_ns) {
         return sample_price(p, coming, t, until);
-    if (coming)
+    }
+    if (coming) {
         *until = MIN(*until, coming->ts - p->settings->max_gap_ns);
+    }
     return p->settings->default_price_nusd;
 }
 
@@ -128,8 +136,9 @@ static void add_piece(struct gpu *g, struct piece piece)
 static void cut_billed(struct gpu *g, int64_t from, int64_t to, struct pricing *p, size_t *next)
 {
     for (int64_t t = from; t < to;) {
-        while (*next < g->n_samples && g->samples[*next].ts <= t)
+        while (*next < g->n_samples && g->samples[*next].ts <= t) {
             (*next)++;
+        }
         int64_t until = to;
         struct piece piece = {.from = t, .power_w = (double)NAN};
         piece.price_nusd = price_in_force(p, g, *next, t, &until);
@@ -153,9 +162,11 @@ void timeline_build(struct gpu *g, int64_t from, int64_t to, const struct settin
     size_t next = 0;
     g->n_pieces = 0;
     for (int64_t done = from; done < to; done = MAX(done, billed.to)) {
-        if (!next_billed(&evidence, s->gpu_timeout_ns, to, &billed))
+        if (!next_billed(&evidence, s->gpu_timeout_ns, to, &billed)) {
             return;
-        if (billed.to > from && billed.from < to)
+        }
+        if (billed.to > from && billed.from < to) {
             cut_billed(g, MAX(billed.from, from), MIN(billed.to, to), &pricing, &next);
+        }
     }
 }

@@ -5,8 +5,9 @@
 // The share of the part-th of `parts` GPUs.
 static int64_t gpu_share(int64_t n, uint32_t part, uint32_t parts)
 {
-    if (parts == 1)
+    if (parts == 1) {
         return n;
+    }
     return mul_div_floor(n, part + 1, parts) - mul_div_floor(n, part, parts);
 }
 
@@ -19,10 +20,12 @@ static int64_t spread(int64_t n, int64_t begin, int64_t end, int64_t request_end
         int64_t instant = begin == request_end ? begin - 1 : begin;
         return from <= instant && instant < to ? n : 0;
     }
-    if (from <= begin && end <= to)
+    if (from <= begin && end <= to) {
         return n;
-    if (to <= begin || end <= from)
+    }
+    if (to <= begin || end <= from) {
         return 0;
+    }
     int64_t length = end - begin;
     int64_t until = mul_div_floor(n, MIN(to, end) - begin, length);
     return until - mul_div_floor(n, MAX(from, begin) - begin, length);

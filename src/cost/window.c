@@ -46,16 +46,19 @@ DEFINE_SORT(sort_named, struct named_group, named_less);
 
 static void rank_groups(struct engine *e)
 {
-    if (e->n_ranked == e->n_groups)
+    if (e->n_ranked == e->n_groups) {
         return;
+    }
     AUTO_FREE struct named_group *named = x_array(e->n_groups, sizeof(*named));
     AUTO_FREE struct named_group *scratch = x_array(e->n_groups, sizeof(*scratch));
-    for (size_t i = 0; i < e->n_groups; i++)
+    for (size_t i = 0; i < e->n_groups; i++) {
         named[i] = (struct named_group){engine_text(e, e->groups[i].model),
                                         engine_text(e, e->groups[i].tenant), (uint32_t)i};
+    }
     sort_named(named, e->n_groups, scratch);
-    for (size_t i = 0; i < e->n_groups; i++)
+    for (size_t i = 0; i < e->n_groups; i++) {
         e->groups[named[i].index].rank = (uint32_t)i;
+    }
     e->n_ranked = e->n_groups;
 }
 
@@ -66,21 +69,28 @@ static void rank_groups(struct engine *e)
 static uint32_t site_in_window(const struct engine *e, const struct gpu *g, const struct window *w)
 {
     size_t after = g->has_sites ? g->n_samples : 0;
-    while (after > 0 && g->samples[after - 1].ts >= w->to)
+    while (after > 0 && g->samples[after - 1].ts >= w->to) {
         after--;
+    }
     if (g->has_sites) {
         int64_t oldest = w->from - w->settings->gpu_timeout_ns;
-        for (size_t i = after; i > 0 && g->samples[i - 1].ts > oldest; i--)
-            if (g->samples[i - 1].site != NO_TEXT)
+        for (size_t i = after; i > 0 && g->samples[i - 1].ts > oldest; i--) {
+            if (g->samples[i - 1].site != NO_TEXT) {
                 return g->samples[i - 1].site;
+            }
+        }
         int64_t newest = w->to - 1 + w->settings->max_gap_ns;
-        for (size_t i = after; i < g->n_samples && g->samples[i].ts <= newest; i++)
-            if (g->samples[i].site != NO_TEXT)
+        for (size_t i = after; i < g->n_samples && g->samples[i].ts <= newest; i++) {
+            if (g->samples[i].site != NO_TEXT) {
                 return g->samples[i].site;
+            }
+        }
     }
-    for (size_t i = 0; i < e->sweep.n_slots; i++)
-        if (e->sweep.slots[i].use->request->site != NO_TEXT)
+    for (size_t i = 0; i < e->sweep.n_slots; i++) {
+        if (e->sweep.slots[i].use->request->site != NO_TEXT) {
             return e->sweep.slots[i].use->request->site;
+        }
+    }
     return NO_TEXT;
 }
 
@@ -109,14 +119,18 @@ static void round_time(struct engine *e)
     }
     sort_ranked(order, n, order + n);
     size_t parties = 0;
-    for (size_t i = 0; i < n; i++)
-        if (order[i].row->time.hi > 0)
+    for (size_t i = 0; i < n; i++) {
+        if (order[i].row->time.hi > 0) {
             s->shares[parties++].quota = order[i].row->time;
+        }
+    }
     apportion(s->shares, parties, s->billed_ns, s->ranks);
     parties = 0;
-    for (size_t i = 0; i < n; i++)
-        if (order[i].row->time.hi > 0)
+    for (size_t i = 0; i < n; i++) {
+        if (order[i].row->time.hi > 0) {
             order[i].row->busy_ns = s->shares[parties++].part;
+        }
+    }
 }
 
 static struct window_row *new_row(struct engine *e, const struct window *w)
@@ -147,8 +161,9 @@ static void add_gpu_row(struct engine *e, const struct gpu *g, const struct wind
     row->gpu = g->key;
     row->site = engine_text(e, site);
     row->kind = sum->kind;
-    if (usage)
+    if (usage) {
         set_group(e, row, sum->group);
+    }
     row->cost_nusd = sum->cost_in + sum->cost_out;
     row->cost_in_nusd = usage ? sum->cost_in : 0;
     row->cost_out_nusd = sum->cost_out;
@@ -188,13 +203,15 @@ static void charge_requests(struct engine *e, const struct window *w, size_t fir
 {
     for (size_t i = 0; i < e->sweep.n_slots; i++) {
         const struct slot *slot = &e->sweep.slots[i];
-        if (i + PREFETCH < e->sweep.n_slots)
+        if (i + PREFETCH < e->sweep.n_slots) {
             request_prefetch(e->sweep.slots[i + PREFETCH].use->request);
+        }
         struct request *r = slot->use->request;
         charge(r, slot, w->final);
         e->any_unpriced |= r->unpriced_ns + r->unpriced_ahead > 0;
-        if (slot->use->part != 0 || slot->use->end > w->to)
+        if (slot->use->part != 0 || slot->use->end > w->to) {
             continue;
+        }
         ARRAY_RESERVE(e->ending, e->n_ending, e->cap_ending);
         e->ending[e->n_ending++] = (struct ending){r, first_row + slot->row};
     }
@@ -202,16 +219,18 @@ static void charge_requests(struct engine *e, const struct window *w, size_t fir
 
 static void compute_gpu(struct engine *e, struct gpu *g, const struct window *w)
 {
-    if (g->at_piece == g->n_pieces || g->pieces[g->at_piece].from >= w->to)
+    if (g->at_piece == g->n_pieces || g->pieces[g->at_piece].from >= w->to) {
         return;
+    }
     sweep_window(&e->sweep, g, w->from, w->to, w->settings);
     round_time(e);
     ARRAY_RESERVE(e->bills, e->n_bills, e->cap_bills);
     e->bills[e->n_bills++] = (struct gpu_bill){g, e->sweep.bill_nusd};
     uint32_t site = site_in_window(e, g, w);
     size_t first_row = e->n_rows;
-    for (size_t i = 0; i < e->sweep.n_rows; i++)
+    for (size_t i = 0; i < e->sweep.n_rows; i++) {
         add_gpu_row(e, g, w, &e->sweep.rows[i], site);
+    }
     charge_requests(e, w, first_row);
 }
 
@@ -221,9 +240,11 @@ static struct window_row *unplaced_row(struct engine *e, const struct window *w,
 {
     struct str model = engine_text(e, e->groups[group].model);
     struct str tenant = engine_text(e, e->groups[group].tenant);
-    for (size_t i = 0; i < e->n_rows && e->rows[i].kind == ROW_UNPLACED; i++)
-        if (str_eq(e->rows[i].model, model) && str_eq(e->rows[i].tenant, tenant))
+    for (size_t i = 0; i < e->n_rows && e->rows[i].kind == ROW_UNPLACED; i++) {
+        if (str_eq(e->rows[i].model, model) && str_eq(e->rows[i].tenant, tenant)) {
             return &e->rows[i];
+        }
+    }
     struct window_row *row = new_row(e, w);
     row->kind = ROW_UNPLACED;
     set_group(e, row, group);
@@ -274,8 +295,9 @@ static void count_unpriced(struct engine *e, bool final)
     for (size_t i = 0; i < e->n_ending && e->any_unpriced; i++) {
         const struct request *r = e->ending[i].request;
         bool unpriced = r->unpriced || (!final && r->unpriced_ahead);
-        if (e->ending[i].row != SIZE_MAX && unpriced)
+        if (e->ending[i].row != SIZE_MAX && unpriced) {
             e->rows[e->ending[i].row].unpriced_requests += r->requests;
+        }
     }
 }
 
@@ -283,25 +305,30 @@ static void hand_out_rows(struct engine *e, const struct window *w, const struct
 {
     AUTO_FREE struct window_row *scratch = x_array(e->n_rows, sizeof(*scratch));
     sort_rows(e->rows, e->n_rows, scratch);
-    if (sink->window_begin)
+    if (sink->window_begin) {
         sink->window_begin(sink->ctx, w->from, w->to);
-    for (size_t i = 0; i < e->n_bills && sink->bill; i++)
+    }
+    for (size_t i = 0; i < e->n_bills && sink->bill; i++) {
         sink->bill(sink->ctx, &e->bills[i].gpu->key, e->bills[i].nusd);
-    for (size_t i = 0; i < e->n_rows && sink->row; i++)
+    }
+    for (size_t i = 0; i < e->n_rows && sink->row; i++) {
         sink->row(sink->ctx, &e->rows[i]);
+    }
 }
 
 // The requests are final, and gone with this.
 static void hand_out_costs(struct engine *e, const struct window *w, const struct engine_sink *sink)
 {
     for (size_t i = 0; i < e->n_ending && sink->cost; i++) {
-        if (i + PREFETCH < e->n_ending)
+        if (i + PREFETCH < e->n_ending) {
             request_prefetch(e->ending[i + PREFETCH].request);
+        }
         struct usage_cost cost = cost_of(&e->ending[i], w);
         sink->cost(sink->ctx, &cost);
     }
-    for (size_t i = 0; i < e->n_ending; i++)
+    for (size_t i = 0; i < e->n_ending; i++) {
         free(e->ending[i].request);
+    }
 }
 
 static void compute_window(struct engine *e, const struct window *w, const struct engine_sink *sink)
@@ -309,14 +336,17 @@ static void compute_window(struct engine *e, const struct window *w, const struc
     e->n_rows = e->n_ending = e->n_bills = 0;
     e->any_unpriced = false;
     compute_unplaced(e, w);
-    for (size_t i = 0; i < e->n_gpus; i++)
+    for (size_t i = 0; i < e->n_gpus; i++) {
         compute_gpu(e, e->gpus[i], w);
-    if (e->n_rows == 0)
+    }
+    if (e->n_rows == 0) {
         return;
+    }
     count_unpriced(e, w->final);
     hand_out_rows(e, w, sink);
-    if (w->final)
+    if (w->final) {
         hand_out_costs(e, w, sink);
+    }
 }
 
 // ---- a stretch of windows ------------------------------------------------------------------
@@ -329,8 +359,9 @@ static void prepare_gpu(const struct engine *e, struct gpu *g, int64_t from, int
     g->at_piece = g->n_running = 0;
     g->at_use = g->head_uses;
     for (; g->at_use < g->n_uses && g->uses[g->at_use].start < from; g->at_use++) {
-        if (g->uses[g->at_use].end <= from)
+        if (g->uses[g->at_use].end <= from) {
             continue;
+        }
         ARRAY_RESERVE(g->running, g->n_running, g->cap_running);
         g->running[g->n_running++] = (uint32_t)g->at_use;
     }
@@ -339,16 +370,20 @@ static void prepare_gpu(const struct engine *e, struct gpu *g, int64_t from, int
 // Moves the GPU's cursors behind a window that ended at `to`.
 static void leave_window(struct gpu *g, int64_t to)
 {
-    while (g->at_piece < g->n_pieces && g->pieces[g->at_piece].to <= to)
+    while (g->at_piece < g->n_pieces && g->pieces[g->at_piece].to <= to) {
         g->at_piece++;
+    }
     size_t kept = 0;
-    for (size_t i = 0; i < g->n_running; i++)
-        if (g->uses[g->running[i]].end > to)
+    for (size_t i = 0; i < g->n_running; i++) {
+        if (g->uses[g->running[i]].end > to) {
             g->running[kept++] = g->running[i];
+        }
+    }
     g->n_running = kept;
     for (; g->at_use < g->n_uses && g->uses[g->at_use].start < to; g->at_use++) {
-        if (g->uses[g->at_use].end <= to)
+        if (g->uses[g->at_use].end <= to) {
             continue;
+        }
         ARRAY_RESERVE(g->running, g->n_running, g->cap_running);
         g->running[g->n_running++] = (uint32_t)g->at_use;
     }
@@ -360,24 +395,28 @@ static int64_t next_window(const struct engine *e, int64_t from, int64_t length)
     int64_t next = INT64_MAX;
     for (size_t i = 0; i < e->n_gpus; i++) {
         const struct gpu *g = e->gpus[i];
-        if (g->at_piece < g->n_pieces)
+        if (g->at_piece < g->n_pieces) {
             next = MIN(next, g->pieces[g->at_piece].from);
+        }
     }
-    if (e->at_unplaced < e->n_unplaced)
+    if (e->at_unplaced < e->n_unplaced) {
         next = MIN(next, e->unplaced[e->at_unplaced]->end - 1);
+    }
     return next == INT64_MAX ? INT64_MAX : MAX(from, time_floor(next, length));
 }
 
 static void prepare(struct engine *e, int64_t from, int64_t to, const struct settings *settings)
 {
     rank_groups(e);
-    for (size_t i = 0; i < e->n_gpus; i++)
+    for (size_t i = 0; i < e->n_gpus; i++) {
         prepare_gpu(e, e->gpus[i], from, to, settings);
+    }
     AUTO_FREE struct request **scratch = x_array(e->n_unplaced, sizeof(struct request *));
     sort_unplaced(e->unplaced, e->n_unplaced, scratch);
     e->at_unplaced = 0;
-    while (e->at_unplaced < e->n_unplaced && e->unplaced[e->at_unplaced]->end <= from)
+    while (e->at_unplaced < e->n_unplaced && e->unplaced[e->at_unplaced]->end <= from) {
         e->at_unplaced++;
+    }
 }
 
 void engine_compute(struct engine *e, int64_t from, int64_t to, const struct settings *settings,
@@ -388,12 +427,15 @@ void engine_compute(struct engine *e, int64_t from, int64_t to, const struct set
     for (int64_t at = next_window(e, from, length); at < to;
          at = next_window(e, at + length, length)) {
         struct window w = {at, at + length, settings, final};
-        for (size_t i = 0; i < e->n_gpus; i++)
+        for (size_t i = 0; i < e->n_gpus; i++) {
             leave_window(e->gpus[i], at);
+        }
         compute_window(e, &w, sink);
-        for (size_t i = 0; i < e->n_gpus; i++)
+        for (size_t i = 0; i < e->n_gpus; i++) {
             leave_window(e->gpus[i], at + length);
+        }
     }
-    for (size_t i = 0; i < e->n_gpus; i++)
+    for (size_t i = 0; i < e->n_gpus; i++) {
         leave_window(e->gpus[i], to);
+    }
 }

@@ -33,8 +33,9 @@ struct audit {
 static void report(struct audit *a, const struct difference *d)
 {
     a->result->rows_different++;
-    if (a->c->difference && a->reported++ < a->c->max_differences)
+    if (a->c->difference && a->reported++ < a->c->max_differences) {
         a->c->difference(a->c->ctx, d);
+    }
 }
 
 static void compare_rows(struct audit *a, const struct derive_window *w)
@@ -64,12 +65,14 @@ static void note_gpu(struct audit *a, const struct gpu_key *key)
     while (at < end) {
         size_t middle = at + (end - at) / 2;
         int c = gpu_key_cmp(key, &a->gpus[middle]);
-        if (c == 0)
+        if (c == 0) {
             return;
-        if (c < 0)
+        }
+        if (c < 0) {
             end = middle;
-        else
+        } else {
             at = middle + 1;
+        }
     }
     ARRAY_RESERVE(a->gpus, a->n_gpus, a->cap_gpus);
     memmove(&a->gpus[at + 1], &a->gpus[at], (a->n_gpus - at) * sizeof(a->gpus[0]));
@@ -98,8 +101,9 @@ static void add_up(struct audit *a, const struct window_row *row)
     r->requests += (uint64_t)row->requests;
     r->unpriced_requests += (uint64_t)row->unpriced_requests;
     r->unpriced_ns += row->unpriced_ns;
-    if (row->kind != ROW_UNPLACED)
+    if (row->kind != ROW_UNPLACED) {
         note_gpu(a, &row->gpu);
+    }
 }
 
 // ---- the visitor ---------------------------------------------------------------------------
@@ -109,19 +113,22 @@ static void on_window(void *ctx, const struct derive_window *w)
     struct audit *a = ctx;
     a->result->windows += w->n_derived > 0;
     a->result->bill_nusd += w->bill_nusd;
-    for (size_t i = 0; i < w->n_derived; i++)
+    for (size_t i = 0; i < w->n_derived; i++) {
         add_up(a, &w->derived[i]);
+    }
     compare_rows(a, w);
-    if (a->outbox)
+    if (a->outbox) {
         settle_window(a->outbox, w);
+    }
 }
 
 static void on_cost(void *ctx, const struct usage_cost *derived, const struct usage_cost *stored)
 {
     struct audit *a = ctx;
     a->records++;
-    if (derived->ts > a->settled)
+    if (derived->ts > a->settled) {
         return;
+    }
     if (stored->final && usage_cost_same(derived, stored)) {
         a->result->rows_equal++;
         return;
@@ -129,16 +136,18 @@ static void on_cost(void *ctx, const struct usage_cost *derived, const struct us
     report(a, &(struct difference){.stored_cost = stored->final ? stored : NULL,
                                    .derived_cost = derived,
                                    .level = "request"});
-    if (a->outbox)
+    if (a->outbox) {
         settle_cost(a->outbox, derived, stored);
+    }
 }
 
 static void on_progress(void *ctx, int64_t done)
 {
     struct audit *a = ctx;
     struct rederive_progress p = {MIN(done, a->to), a->from, a->to, a->records};
-    if (a->c->progress)
+    if (a->c->progress) {
         a->c->progress(a->c->ctx, &p);
+    }
 }
 
 // ---- hours and days ------------------------------------------------------------------------
@@ -223,8 +232,9 @@ static int each_row(struct audit *a, const struct window_query *q,
 static int add_to_sums(struct audit *a, const struct window_row *row, void *ctx)
 {
     (void)a;
-    if (row->final)
+    if (row->final) {
         sum_row(ctx, row);
+    }
     return 0;
 }
 
@@ -244,10 +254,11 @@ static int check_row(struct audit *a, const struct window_row *row, void *ctx)
     }
     struct window_row *sum = &check->sums->rows[i];
     sum->window_start = row->window_start; // found: what is left without is missing
-    if (same_sums(sum, row))
+    if (same_sums(sum, row)) {
         a->result->rows_equal++;
-    else
+    } else {
         report(a, &(struct difference){.stored = row, .derived = sum, .level = check->level});
+    }
     return 0;
 }
 
@@ -255,8 +266,9 @@ static void report_missing(struct audit *a, struct rollup_check *check, int64_t 
 {
     for (size_t i = 0; i < check->sums->n; i++) {
         struct window_row *sum = &check->sums->rows[i];
-        if (sum->window_start == start)
+        if (sum->window_start == start) {
             continue;
+        }
         sum->window_start = start;
         report(a, &(struct difference){.derived = sum, .level = check->level});
     }
@@ -271,12 +283,15 @@ static int audit_rollup(struct audit *a, enum window_level level, uint32_t shard
     struct window_query windows = {LEVEL_WINDOW, start, start + length, shard};
     struct window_query rolled = {level, start, start + 1, shard};
     int r = each_row(a, &windows, add_to_sums, &sums, err);
-    for (size_t i = 0; i < sums.n; i++)
+    for (size_t i = 0; i < sums.n; i++) {
         sums.rows[i].window_start = INT64_MIN;
-    if (r == 0)
+    }
+    if (r == 0) {
         r = each_row(a, &rolled, check_row, &check, err);
-    if (r == 0)
+    }
+    if (r == 0) {
         report_missing(a, &check, start);
+    }
     arena_done(&sums.texts);
     free(sums.rows);
     return r;
@@ -292,8 +307,9 @@ static int audit_rollups(struct audit *a, uint32_t shard, struct error *err)
     for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
         int64_t length = levels[i].length;
         int64_t at = time_ceil(a->from, length);
-        for (; at + length <= a->to && r == 0; at += length)
+        for (; at + length <= a->to && r == 0; at += length) {
             r = audit_rollup(a, levels[i].level, shard, at, length, err);
+        }
     }
     return r;
 }
@@ -313,11 +329,13 @@ static int write_slice(struct audit *a, struct error *err)
 static int audit_slice(struct audit *a, const struct derive_config *range, struct error *err)
 {
     struct derivation *keep = NULL;
-    if (a->outbox)
+    if (a->outbox) {
         a->outbox->shard = range->shard;
+    }
     int r = derive(range, &keep, err);
-    if (r == 0 && a->outbox)
+    if (r == 0 && a->outbox) {
         r = write_slice(a, err);
+    }
     derivation_free(keep);
     return r;
 }
@@ -326,8 +344,9 @@ static int audit_slice(struct audit *a, const struct derive_config *range, struc
 static int64_t longest_reach(const struct settings_history *h)
 {
     int64_t reach = 0;
-    for (size_t i = 0; i < h->n; i++)
+    for (size_t i = 0; i < h->n; i++) {
         reach = MAX(reach, h->epochs[i].gpu_timeout_ns + h->epochs[i].window_ns);
+    }
     return reach;
 }
 
@@ -344,15 +363,17 @@ static void cut_range(struct audit *a, const struct shard_state *state)
     first = MAX(first, a->info.windows_from);
     a->from = MAX(a->c->from, first);
     a->to = MIN(a->c->to, state->frontier);
-    if (a->from >= a->to)
+    if (a->from >= a->to) {
         return;
+    }
     int64_t length = settings_at(&a->settings, a->from)->window_ns;
     bool expired = a->info.raw_from != INT64_MIN || a->info.windows_from != INT64_MIN;
     a->from = expired ? time_ceil(a->from, length) : time_floor(a->from, length);
     a->to = time_ceil(a->to, settings_at(&a->settings, a->to - 1)->window_ns);
     a->to = MIN(a->to, state->frontier);
-    if (a->settled < a->to)
+    if (a->settled < a->to) {
         a->to = time_floor(a->settled, settings_at(&a->settings, a->settled)->window_ns);
+    }
 }
 
 // What is stored and not taken in by the engine yet may be late: it changes what is a reach before
@@ -371,8 +392,9 @@ static int find_unseen(struct audit *a, const struct shard_state *state, enum re
     while (r >= 0 && (r = store_records_next(cursor, &row, err)) > 0) {
         const struct record *record = &row.record;
         int64_t begin = kind == RECORD_USAGE ? usage_start(&record->usage) : record->sample.ts;
-        if (begin < state->frontier)
+        if (begin < state->frontier) {
             a->settled = MIN(a->settled, begin - longest_reach(&a->settings));
+        }
     }
     store_cursor_close(cursor);
     return r;
@@ -385,14 +407,18 @@ static int find_settled(struct audit *a, const struct shard_state *state, struct
     struct unsettled_range *ranges = NULL;
     size_t n = 0;
     a->settled = INT64_MAX;
-    if (a->outbox)
+    if (a->outbox) {
         return 0;
+    }
     int r = store_unsettled(a->store, &a->told, &ranges, &n, err);
-    for (size_t i = 0; i < n && r == 0; i++)
-        if (ranges[i].shard == state->shard)
+    for (size_t i = 0; i < n && r == 0; i++) {
+        if (ranges[i].shard == state->shard) {
             a->settled = MIN(a->settled, ranges[i].from);
-    if (r == 0)
+        }
+    }
+    if (r == 0) {
         r = find_unseen(a, state, RECORD_SAMPLE, state->samples_seen, err);
+    }
     return r < 0 ? r : find_unseen(a, state, RECORD_USAGE, state->usage_seen, err);
 }
 
@@ -400,13 +426,16 @@ static int audit_shard(struct audit *a, uint32_t shard, struct error *err)
 {
     struct shard_state state;
     int r = store_shard(a->store, shard, &state, err);
-    if (r == 0)
+    if (r == 0) {
         r = find_settled(a, &state, err);
-    if (r < 0)
+    }
+    if (r < 0) {
         return r;
+    }
     cut_range(a, &state);
-    if (state.frontier == INT64_MIN || a->from >= a->to)
+    if (state.frontier == INT64_MIN || a->from >= a->to) {
         return 0;
+    }
     a->result->from = MIN(a->result->from, a->from);
     a->result->to = MAX(a->result->to, a->to);
     struct derive_config range = {
@@ -431,16 +460,21 @@ static int audit_shard(struct audit *a, uint32_t shard, struct error *err)
 static int audit_all(struct audit *a, struct error *err)
 {
     int r = store_hold(a->store, err); // what is compared belongs together while others write
-    if (r == 0)
+    if (r == 0) {
         r = store_info(a->store, &a->info, err);
-    if (r == 0)
+    }
+    if (r == 0) {
         r = store_settings(a->store, &a->told, &a->settings, err);
-    if (r == 0)
+    }
+    if (r == 0) {
         r = store_prices(a->store, &a->told, &a->prices, err);
-    if (r < 0 || a->settings.n == 0 || a->info.last == INT64_MIN)
+    }
+    if (r < 0 || a->settings.n == 0 || a->info.last == INT64_MIN) {
         return r;
-    for (uint32_t i = 0; i < a->info.n_shards && r == 0; i++)
+    }
+    for (uint32_t i = 0; i < a->info.n_shards && r == 0; i++) {
         r = audit_shard(a, i, err);
+    }
     return r;
 }
 
@@ -450,11 +484,13 @@ static int audit(const struct rederive_config *c, enum store_access access, stru
     *ret = (struct rederive_result){.from = INT64_MAX, .to = INT64_MIN};
     struct audit a = {.c = c, .result = ret, .outbox = outbox};
     int r = store_open(c->store, access, &a.store, err);
-    if (r == 0)
+    if (r == 0) {
         r = audit_all(&a, err);
+    }
     ret->gpus = a.n_gpus;
-    if (ret->from > ret->to)
+    if (ret->from > ret->to) {
         ret->from = ret->to = 0;
+    }
     store_close(a.store);
     free(a.gpus);
     arena_done(&a.gpu_texts);

@@ -44,8 +44,9 @@ static int64_t window_length(const struct derivation *d, int64_t t)
 
 static void next_stored_window(struct derivation *d)
 {
-    if (d->failure)
+    if (d->failure) {
         return;
+    }
     int r = store_windows_next(d->windows, &d->next_stored, &d->err);
     d->has_stored = r > 0;
     d->failure = r < 0 ? r : 0;
@@ -100,8 +101,9 @@ static void visit_stored_before(struct derivation *d, int64_t start)
 
 static void close_window(struct derivation *d)
 {
-    if (!d->window_open)
+    if (!d->window_open) {
         return;
+    }
     d->window_open = false;
     visit_stored_before(d, d->window_start);
     visit_window(d, d->window_start, d->window_end, d->n_derived);
@@ -127,8 +129,9 @@ static void on_bill(void *ctx, const struct gpu_key *gpu, int64_t bill_nusd)
 static void on_row(void *ctx, const struct window_row *row)
 {
     struct derivation *d = ctx;
-    if (!d->window_open)
+    if (!d->window_open) {
         return;
+    }
     ARRAY_RESERVE(d->derived, d->n_derived, d->cap_derived);
     d->derived[d->n_derived++] = *row;
 }
@@ -137,15 +140,17 @@ static void on_cost(void *ctx, const struct usage_cost *cost)
 {
     struct derivation *d = ctx;
     AUTO_FREE struct usage_cost *stored = map_remove(&d->costs, cost->seq);
-    if (stored)
+    if (stored) {
         d->c->visitor.cost(d->c->visitor.ctx, cost, stored);
+    }
 }
 
 static void on_partial(void *ctx, const struct usage_cost *sums)
 {
     struct derivation *d = ctx;
-    if (map_get(&d->costs, sums->seq) && d->c->visitor.partial)
+    if (map_get(&d->costs, sums->seq) && d->c->visitor.partial) {
         d->c->visitor.partial(d->c->visitor.ctx, sums);
+    }
 }
 
 // ---- the stretch to compute ----------------------------------------------------------------
@@ -161,22 +166,25 @@ static int each_usage(struct derivation *d, int64_t from, int64_t to,
     struct store_cursor *cursor = NULL;
     int r = store_records(d->c->store, &q, &cursor, &d->err);
     struct stored_record row;
-    while (r >= 0 && (r = store_records_next(cursor, &row, &d->err)) > 0)
+    while (r >= 0 && (r = store_records_next(cursor, &row, &d->err)) > 0) {
         f(d, &row.record.usage);
+    }
     store_cursor_close(cursor);
     return r;
 }
 
 static void widen_left(struct derivation *d, const struct usage_record *u)
 {
-    if (u->ts > d->c->from)
+    if (u->ts > d->c->from) {
         d->hull_from = MIN(d->hull_from, usage_start(u));
+    }
 }
 
 static void widen_right(struct derivation *d, const struct usage_record *u)
 {
-    if (u->ts > d->c->to)
+    if (u->ts > d->c->to) {
         d->hull_to = MAX(d->hull_to, u->ts);
+    }
 }
 
 // Widened so that every request that touches [from, to) lies in it whole, up to the frontier.
@@ -186,11 +194,13 @@ static int find_hull(struct derivation *d)
     d->hull_from = c->from;
     d->hull_to = c->to;
     int r = each_usage(d, c->from - d->longest, c->from, widen_left);
-    if (r < 0)
+    if (r < 0) {
         return r;
+    }
     r = each_usage(d, c->to - d->longest, c->to, widen_right);
-    if (r < 0)
+    if (r < 0) {
         return r;
+    }
     d->hull_from = time_floor(MAX(d->hull_from, 0), window_length(d, MAX(d->hull_from, 0)));
     d->hull_to = MIN(c->frontier, time_ceil(d->hull_to, window_length(d, d->hull_to)));
     d->windows_to = c->to_request_ends ? d->hull_to : c->to;
@@ -213,10 +223,12 @@ static int open_cursors(struct derivation *d)
     struct window_query windows = {
         .level = LEVEL_WINDOW, .from = d->c->from, .to = d->windows_to, .shard = d->c->shard};
     int r = store_records(s, &samples, &d->samples, &d->err);
-    if (r == 0)
+    if (r == 0) {
         r = store_records(s, &usages, &d->usages, &d->err);
-    if (r == 0)
+    }
+    if (r == 0) {
         r = store_windows(s, &windows, &d->windows, &d->err);
+    }
     return r;
 }
 
@@ -239,11 +251,13 @@ static void remember_cost(struct derivation *d)
     const struct usage_record *u = &d->usage.record.usage;
     // One without a place is in the window that holds its last nanosecond alone.
     int64_t start = usage_placed(u) ? usage_start(u) : u->ts - 1;
-    if (start >= d->c->to || u->ts <= d->c->from)
+    if (start >= d->c->to || u->ts <= d->c->from) {
         return;
+    }
     struct usage_cost *stored = x_zalloc(sizeof(*stored));
-    if (d->usage.cost.final)
+    if (d->usage.cost.final) {
         *stored = d->usage.cost;
+    }
     stored->event_id = STR_NONE;
     map_put(&d->costs, d->usage.record.seq, stored);
 }
@@ -264,8 +278,9 @@ static void advance(struct derivation *d, int64_t until)
     struct engine_sink sink = {
         .window_begin = on_window, .bill = on_bill, .row = on_row, .cost = on_cost, .ctx = d};
     engine_advance(d->engine, MIN(until, d->hull_to), &sink);
-    if (d->c->visitor.progress)
+    if (d->c->visitor.progress) {
         d->c->visitor.progress(d->c->visitor.ctx, engine_frontier(d->engine));
+    }
 }
 
 // Records come by time (requests by their start), so a window can be computed as soon as they are a
@@ -290,22 +305,28 @@ static int feed_all(struct derivation *d)
 static int run(struct derivation *d)
 {
     int r = find_hull(d);
-    if (r < 0)
+    if (r < 0) {
         return r;
-    if (d->raw_from != INT64_MIN && d->hull_from - d->reach < d->raw_from)
+    }
+    if (d->raw_from != INT64_MIN && d->hull_from - d->reach < d->raw_from) {
         return error_set(&d->err, -ENODATA, "records that this depends on were expired");
+    }
     engine_start_at(d->engine, d->hull_from);
     r = open_cursors(d);
-    if (r == 0)
+    if (r == 0) {
         r = next_sample(d);
-    if (r == 0)
+    }
+    if (r == 0) {
         r = next_usage(d);
-    if (r < 0)
+    }
+    if (r < 0) {
         return r;
+    }
     next_stored_window(d);
     r = feed_all(d);
-    if (r < 0)
+    if (r < 0) {
         return r;
+    }
     advance(d, d->hull_to);
     close_window(d);
     visit_stored_before(d, d->windows_to);
@@ -319,8 +340,9 @@ int derive(const struct derive_config *c, struct derivation **ret, struct error 
     struct store_info info;
     d->c = c;
     d->engine = engine_new(c->settings, c->prices);
-    for (size_t i = 0; i < c->settings->n; i++)
+    for (size_t i = 0; i < c->settings->n; i++) {
         d->reach = MAX(d->reach, c->settings->epochs[i].gpu_timeout_ns);
+    }
     int r = store_info(c->store, &info, &d->err);
     if (r == 0) {
         d->longest = MAX(info.longest_usage_ns, USAGE_MIN_NS);
@@ -343,12 +365,14 @@ int derive(const struct derive_config *c, struct derivation **ret, struct error 
 
 void derivation_free(struct derivation *d)
 {
-    if (!d)
+    if (!d) {
         return;
+    }
     struct map_slot slot;
     size_t at = 0;
-    while (map_next(&d->costs, &at, &slot))
+    while (map_next(&d->costs, &at, &slot)) {
         free(slot.value);
+    }
     map_done(&d->costs);
     engine_free(d->engine);
     arena_done(&d->stored_texts);

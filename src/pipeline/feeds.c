@@ -25,10 +25,12 @@ static bool may_go(const struct meter *m, const struct source *s)
 {
     for (size_t i = 0; i < m->n_sources; i++) {
         const struct source *other = &m->sources[i];
-        if (other == s || !holds_others_up(m, other) || s->passed_ts == INT64_MIN)
+        if (other == s || !holds_others_up(m, other) || s->passed_ts == INT64_MIN) {
             continue;
-        if (other->passed_ts == INT64_MIN || other->passed_ts < s->passed_ts - AHEAD_NS)
+        }
+        if (other->passed_ts == INT64_MIN || other->passed_ts < s->passed_ts - AHEAD_NS) {
             return false;
+        }
     }
     return true;
 }
@@ -38,10 +40,12 @@ struct source *feeds_next(struct meter *m)
     struct source *best = NULL;
     for (size_t i = 0; i < m->n_sources; i++) {
         struct source *s = &m->sources[i];
-        if (s->n_waiting == 0 || (best && best->passed_ts <= s->passed_ts))
+        if (s->n_waiting == 0 || (best && best->passed_ts <= s->passed_ts)) {
             continue;
-        if (may_go(m, s))
+        }
+        if (may_go(m, s)) {
             best = s;
+        }
     }
     return best;
 }
@@ -49,8 +53,9 @@ struct source *feeds_next(struct meter *m)
 void feeds_note(struct meter *m, struct source *s, const struct parcel *p)
 {
     for (size_t kind = 0; kind < ARRAY_LEN(s->newest); kind++) {
-        if (p->newest_ts[kind] == INT64_MIN)
+        if (p->newest_ts[kind] == INT64_MIN) {
             continue;
+        }
         s->newest[kind] = MAX(s->newest[kind], p->newest_ts[kind]);
         s->fed[kind] = m->listened;
     }
@@ -70,15 +75,18 @@ int64_t feeds_watermark(const struct meter *m)
         const struct source *s = &m->sources[i];
         bool known = false;
         for (size_t kind = 0; kind < ARRAY_LEN(s->newest); kind++) {
-            if (s->newest[kind] == INT64_MIN)
+            if (s->newest[kind] == INT64_MIN) {
                 continue;
+            }
             known = true;
             newest = MAX(newest, s->newest[kind]);
-            if (speaks(m, s, s->fed[kind]))
+            if (speaks(m, s, s->fed[kind])) {
                 lowest = MIN(lowest, s->newest[kind]);
+            }
         }
-        if (!known && speaks(m, s, s->heard))
+        if (!known && speaks(m, s, s->heard)) {
             return INT64_MIN; // nobody knows yet where it begins
+        }
     }
     return lowest == INT64_MAX ? newest : lowest;
 }

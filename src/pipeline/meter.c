@@ -33,8 +33,9 @@ static int send_parcel(struct meter *m, struct parcel *p)
         return error_set(&m->err, r, "the writer's queue is closed");
     }
     m->in_flight++;
-    if (p->source)
+    if (p->source) {
         p->source->in_flight += p->batch.n_records > 0;
+    }
     m->last_sent = m->now;
     return 0;
 }
@@ -59,16 +60,19 @@ static void estimate(struct meter *m, struct parcel *p)
 static bool worth_a_commit(const struct meter *m)
 {
     if (m->config->commit_interval_ns == 0 || m->halting ||
-        m->now.ns - m->last_sent.ns >= meter_commit_interval(m))
+        m->now.ns - m->last_sent.ns >= meter_commit_interval(m)) {
         return true;
+    }
     size_t records = 0;
     for (size_t i = 0; i < m->n_sources; i++) {
         const struct source *s = &m->sources[i];
         if (s->n_waiting == SOURCE_PARCELS ||
-            (s->n_waiting > 0 && (s->ended || input_is_awaited(s->input))))
+            (s->n_waiting > 0 && (s->ended || input_is_awaited(s->input)))) {
             return true;
-        for (size_t j = 0; j < s->n_waiting; j++)
+        }
+        for (size_t j = 0; j < s->n_waiting; j++) {
             records += s->waiting[j]->batch.n_records;
+        }
     }
     return records >= TRICKLE_RECORDS;
 }
@@ -77,8 +81,9 @@ static bool worth_a_commit(const struct meter *m)
 static int pass_on(struct meter *m)
 {
     struct source *s;
-    if (!worth_a_commit(m))
+    if (!worth_a_commit(m)) {
         return 0;
+    }
     while (!m->holding && (s = feeds_next(m))) {
         struct parcel *p = s->waiting[0];
         s->n_waiting--;
@@ -88,8 +93,9 @@ static int pass_on(struct meter *m)
         s->passed_ts = MAX(s->passed_ts, p->newest_ts[RECORD_SAMPLE]);
         s->passed_ts = MAX(s->passed_ts, p->newest_ts[RECORD_USAGE]);
         int r = send_parcel(m, p);
-        if (r < 0)
+        if (r < 0) {
             return r;
+        }
     }
     return 0;
 }
@@ -110,8 +116,9 @@ static void take_in(struct meter *m, const struct store_record *entry)
     p->duplicates += entry->verdict == STORE_DUPLICATE;
     p->conflicts += entry->verdict == STORE_CONFLICT;
     p->expired += entry->verdict == STORE_EXPIRED;
-    if (entry->verdict != STORE_NEW)
+    if (entry->verdict != STORE_NEW) {
         return;
+    }
     m->preview_due = true;
     int64_t *seen = r->kind == RECORD_SAMPLE ? &s->state.samples_seen : &s->state.usage_seen;
     *seen = MAX(*seen, r->seq);
@@ -139,8 +146,9 @@ static void note_states(struct meter *m)
 
 static void advance_engines(struct meter *m, int64_t watermark)
 {
-    if (m->holding || watermark <= m->advanced_to)
+    if (m->holding || watermark <= m->advanced_to) {
         return;
+    }
     m->advanced_to = watermark;
     for (uint32_t i = 0; i < m->n_shards; i++) {
         struct engine *e = m->shards[i].engine;
@@ -155,16 +163,18 @@ static void add_states(struct meter *m)
 {
     note_states(m);
     struct outbox states = {0};
-    for (uint32_t i = 0; i < m->n_shards; i++)
+    for (uint32_t i = 0; i < m->n_shards; i++) {
         outbox_add_shard(&states, &m->shards[i].state, m->shards[i].engine);
+    }
     outbox_append(&m->outbox, &states);
     outbox_done(&states);
 }
 
 static void take_prices(struct meter *m, struct parcel *p)
 {
-    if (!p->reload_prices || p->prices.n == m->prices.n)
+    if (!p->reload_prices || p->prices.n == m->prices.n) {
         return;
+    }
     struct arena old = m->price_arena;
     m->price_arena = p->price_arena;
     p->price_arena = old;
@@ -195,8 +205,9 @@ static int give_back(struct meter *m, struct parcel *p)
 static int take_stored(struct meter *m, struct parcel *p)
 {
     m->in_flight--;
-    if (p->source)
+    if (p->source) {
         p->source->in_flight -= p->batch.n_records > 0;
+    }
     if (p->result < 0) {
         int r = p->result;
         m->err = p->err;
@@ -204,8 +215,9 @@ static int take_stored(struct meter *m, struct parcel *p)
         return r;
     }
     bool records = p->source && p->batch.n_records > 0;
-    for (size_t i = 0; i < p->batch.n_records; i++)
+    for (size_t i = 0; i < p->batch.n_records; i++) {
         take_in(m, &p->entries[i]);
+    }
     m->progress.dead_letters += p->batch.n_dead;
     if (records) {
         feeds_note(m, p->source, p);
@@ -220,16 +232,19 @@ static int take_read(struct meter *m, struct parcel *p)
 {
     struct source *s = p->source;
     bool empty = p->batch.n_records + p->batch.n_dead == 0;
-    if (empty && p->result > 0 && m->now.ns - m->last_wish.ns < WISHES_EVERY_NS)
+    if (empty && p->result > 0 && m->now.ns - m->last_wish.ns < WISHES_EVERY_NS) {
         return hand_back(m, p); // there is nothing in it, nor anything to ask the writer for
-    if (!empty)
+    }
+    if (!empty) {
         s->heard = m->listened;
+    }
     s->ended |= p->result <= 0;
     s->waiting[s->n_waiting++] = p;
     int failed = p->result < 0 && !m->halting ? p->result : 0;
     p->result = 0;
-    if (failed)
+    if (failed) {
         m->err = p->err;
+    }
     return failed;
 }
 
@@ -247,8 +262,9 @@ static bool finite_ended(const struct meter *m)
         bool finite = input_info(m->sources[i].input)->finite;
         bool ended = m->sources[i].ended && m->sources[i].n_waiting == 0;
         any_finite |= finite;
-        if (finite || !m->config->until_end)
+        if (finite || !m->config->until_end) {
             all &= ended;
+        }
     }
     return all && (any_finite || !m->config->until_end);
 }
@@ -284,8 +300,9 @@ static int take_some(struct meter *m)
 static int wait_for_writer(struct meter *m)
 {
     int r = 0;
-    while (m->in_flight > 0 && r == 0)
+    while (m->in_flight > 0 && r == 0) {
         r = take_some(m);
+    }
     return r;
 }
 
@@ -295,10 +312,12 @@ static int come_to_rest(struct meter *m)
 {
     m->holding = true;
     int r = wait_for_writer(m);
-    if (r == 0 && !outbox_empty(&m->outbox))
+    if (r == 0 && !outbox_empty(&m->outbox)) {
         r = send_outbox(m);
-    if (r == 0)
+    }
+    if (r == 0) {
         r = wait_for_writer(m);
+    }
     return r;
 }
 
@@ -306,8 +325,9 @@ static int settle(struct meter *m, int64_t for_ns)
 {
     int r = come_to_rest(m);
     note_states(m);
-    if (r == 0)
+    if (r == 0) {
         r = upkeep_settle(m, for_ns);
+    }
     m->holding = false;
     return r;
 }
@@ -316,8 +336,9 @@ static int keep_up(struct meter *m)
 {
     upkeep_preview(m);
     upkeep_progress(m, false);
-    if (upkeep_settle_due(m))
+    if (upkeep_settle_due(m)) {
         return settle(m, SETTLE_NS);
+    }
     bool due = m->now.ns - m->last_sent.ns >= meter_commit_interval(m) ||
                m->outbox.n_costs > OUTBOX_COSTS_MAX;
     return due && m->in_flight == 0 && !outbox_empty(&m->outbox) ? send_outbox(m) : 0;
@@ -327,12 +348,15 @@ static int loop(struct meter *m)
 {
     while (!m->stopping && !finite_ended(m)) {
         int r = take_some(m);
-        if (r == 0)
+        if (r == 0) {
             r = pass_on(m);
-        if (r == 0)
+        }
+        if (r == 0) {
             r = keep_up(m);
-        if (r < 0)
+        }
+        if (r < 0) {
             return r;
+        }
         m->stopping = meter_told_to_stop(m);
     }
     return 0;
@@ -342,16 +366,20 @@ static int loop(struct meter *m)
 static int drain(struct meter *m)
 {
     m->halting = true;
-    for (size_t i = 0; i < m->n_sources; i++)
+    for (size_t i = 0; i < m->n_sources; i++) {
         source_halt(&m->sources[i]);
+    }
     int r = 0;
     struct parcel *p;
-    while (r == 0 && (p = queue_pop(m->inbox, 0)))
+    while (r == 0 && (p = queue_pop(m->inbox, 0))) {
         r = take(m, p);
-    for (size_t i = 0; i < m->n_sources; i++)
+    }
+    for (size_t i = 0; i < m->n_sources; i++) {
         m->sources[i].ended = true; // so that none waits for another
-    if (r == 0)
+    }
+    if (r == 0) {
         r = pass_on(m);
+    }
     return r == 0 ? wait_for_writer(m) : r;
 }
 
@@ -370,10 +398,12 @@ static int expire_at_end(struct meter *m, int64_t newest)
 static int finish(struct meter *m)
 {
     int64_t newest = INT64_MIN;
-    for (uint32_t i = 0; i < m->n_shards; i++)
+    for (uint32_t i = 0; i < m->n_shards; i++) {
         newest = MAX(newest, engine_newest(m->shards[i].engine));
-    if (newest == INT64_MIN)
+    }
+    if (newest == INT64_MIN) {
         return 0;
+    }
     int64_t end = newest - 1 + settings_at(&m->settings, newest)->window_ns;
     for (uint32_t i = 0; i < m->n_shards; i++) {
         struct engine_sink sink = outbox_sink(&m->outbox);
@@ -393,20 +423,24 @@ static int run(struct meter *m)
         m->sources[i].heard = m->listened;
         r = source_start(&m->sources[i], &m->err);
     }
-    if (r < 0)
+    if (r < 0) {
         return r;
+    }
     add_states(m);
     upkeep_progress(m, true); // who listens knows that it runs
     r = loop(m);
     struct error first = m->err; // a failed input does not cost what the others have read
     m->progress.ending = r == 0 && !m->stopping;
     int left = drain(m);
-    if (left == 0)
+    if (left == 0) {
         left = m->progress.ending ? finish(m) : settle(m, SETTLE_STOPPING_NS);
-    if (left == 0)
+    }
+    if (left == 0) {
         left = come_to_rest(m);
-    if (r < 0 && left == 0)
+    }
+    if (r < 0 && left == 0) {
         m->err = first;
+    }
     return left < 0 ? left : r;
 }
 

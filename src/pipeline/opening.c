@@ -16,16 +16,18 @@ enum { INBOX_SPARE = 16 }; // parcels without a source are few: one for computed
 
 void meter_tell(const struct meter *m, const char *text)
 {
-    if (m->config->notice)
+    if (m->config->notice) {
         m->config->notice(m->config->ctx, text);
+    }
 }
 
 // New settings hold from the end of what is stored, on bounds that suit both window lengths.
 static int64_t settings_due(const struct store_info *info, const struct settings *old,
                             const struct settings *new)
 {
-    if (info->last == INT64_MIN)
+    if (info->last == INT64_MIN) {
         return 0;
+    }
     int64_t step = old->window_ns == new->window_ns ? new->window_ns : NS_PER_HOUR;
     return time_ceil(info->last + 1, step);
 }
@@ -34,14 +36,17 @@ static int add_settings(struct meter *m, const struct store_info *info, struct e
 {
     const struct settings *old = m->settings.n ? &m->settings.epochs[m->settings.n - 1] : NULL;
     struct settings new = m->config->settings;
-    if (old && (!m->config->settings_given || settings_same(old, &new)))
+    if (old && (!m->config->settings_given || settings_same(old, &new))) {
         return 0;
+    }
     new.effective_from = old ? settings_due(info, old, &new) : 0;
-    if (old && new.effective_from < old->effective_from)
+    if (old && new.effective_from < old->effective_from) {
         new.effective_from = old->effective_from;
+    }
     int r = store_add_settings(m->store, &new, clock_wall(m->config->env.clock), err);
-    if (r < 0)
+    if (r < 0) {
         return r;
+    }
     if (old && new.effective_from > 0) {
         struct buf b;
         buf_init(&b, 512);
@@ -57,8 +62,9 @@ static int add_settings(struct meter *m, const struct store_info *info, struct e
 static void tell_migration(const struct meter *m, const struct store_info *info)
 {
     char text[96];
-    if (info->migrated_from < 0)
+    if (info->migrated_from < 0) {
         return;
+    }
     snprintf(text, sizeof(text), "the store was brought from schema %d to schema %d",
              info->migrated_from, info->schema_version);
     meter_tell(m, text);
@@ -72,10 +78,12 @@ static int load_settings(struct meter *m, struct error *err)
         tell_migration(m, &info);
         r = store_settings(m->store, &m->told, &m->settings, err);
     }
-    if (r == 0)
+    if (r == 0) {
         r = add_settings(m, &info, err);
-    if (r == 0)
+    }
+    if (r == 0) {
         r = store_prices(m->store, &m->told, &m->prices, err);
+    }
     return r;
 }
 
@@ -90,19 +98,22 @@ static int load_shards(struct meter *m, struct error *err)
 {
     struct store_info info;
     int r = store_info(m->store, &info, err);
-    if (r == 0 && m->config->shards > 0 && m->config->shards != info.n_shards)
+    if (r == 0 && m->config->shards > 0 && m->config->shards != info.n_shards) {
         r = store_set_shards(m->store, m->config->shards, err);
-    if (r < 0)
+    }
+    if (r < 0) {
         return r;
+    }
     uint32_t n = m->config->shards > 0 ? m->config->shards : info.n_shards;
     m->shards = x_array(n, sizeof(m->shards[0]));
     for (; m->n_shards < n && r == 0; m->n_shards++) {
         struct shard *s = &m->shards[m->n_shards];
         *s = (struct shard){0};
         r = store_shard(m->store, m->n_shards, &s->state, err);
-        if (r == 0)
+        if (r == 0) {
             r = rebuild_engine(m->store, &m->settings, &m->prices, &s->state, count_late, m,
                                &s->engine, err);
+        }
     }
     return r;
 }
@@ -129,12 +140,15 @@ static int resume_source(struct meter *m, struct source *s, struct error *err)
     const struct input_info *info = input_info(s->input);
     struct input_position at;
     int r = store_position(m->store, str_of(info->name), &at, err);
-    if (r == -ENOENT)
+    if (r == -ENOENT) {
         return 0;
-    if (r < 0)
+    }
+    if (r < 0) {
         return r;
-    if (at.fingerprint == 0 && info->fingerprint == 0)
+    }
+    if (at.fingerprint == 0 && info->fingerprint == 0) {
         return 0; // a pipe, say: what it gives now is not what it gave then
+    }
     if (at.fingerprint != info->fingerprint) {
         AUTO_FREE char *text =
             x_asprintf("%s begins differently than it did: read from the start", info->name);
@@ -164,12 +178,15 @@ int meter_open(struct meter *m, const struct run_config *c, struct store *store,
     m->last_progress = m->last_preview = m->last_settled = m->last_wish = m->now;
     m->last_sent.ns = m->now.ns - meter_commit_interval(m); // the first record is stored at once
     int r = load_settings(m, err);
-    if (r == 0)
+    if (r == 0) {
         r = load_shards(m, err);
-    if (r == 0)
+    }
+    if (r == 0) {
         r = open_sources(m, err);
-    for (size_t i = 0; i < m->n_sources && r == 0; i++)
+    }
+    for (size_t i = 0; i < m->n_sources && r == 0; i++) {
         r = resume_source(m, &m->sources[i], err);
+    }
     return r;
 }
 
@@ -178,13 +195,16 @@ void meter_close(struct meter *m)
     writer_stop(m->writer);
     queue_close(m->inbox);
     struct parcel *p;
-    while ((p = queue_pop(m->inbox, 0)))
+    while ((p = queue_pop(m->inbox, 0))) {
         parcel_free(p->source ? NULL : p); // a source's parcels are the source's
-    for (size_t i = 0; i < m->n_sources; i++)
+    }
+    for (size_t i = 0; i < m->n_sources; i++) {
         source_close(&m->sources[i]);
+    }
     queue_free(m->inbox);
-    for (uint32_t i = 0; i < m->n_shards; i++)
+    for (uint32_t i = 0; i < m->n_shards; i++) {
         engine_free(m->shards[i].engine);
+    }
     free(m->shards);
     free(m->sources);
     free(m->states);

@@ -83,14 +83,18 @@ void outbox_add_shard(struct outbox *o, const struct shard_state *state, const s
 static void drop_shard(struct outbox *o, uint32_t shard)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < o->n_shards; i++)
-        if (o->shards[i].shard != shard)
+    for (size_t i = 0; i < o->n_shards; i++) {
+        if (o->shards[i].shard != shard) {
             o->shards[kept++] = o->shards[i];
+        }
+    }
     o->n_shards = kept;
     kept = 0;
-    for (size_t i = 0; i < o->n_unsettled; i++)
-        if (o->unsettled[i].shard != shard)
+    for (size_t i = 0; i < o->n_unsettled; i++) {
+        if (o->unsettled[i].shard != shard) {
             o->unsettled[kept++] = o->unsettled[i];
+        }
+    }
     o->n_unsettled = kept;
 }
 
@@ -101,8 +105,9 @@ static void append_windows(struct outbox *o, const struct outbox *from)
         const struct outbox_window *w = &from->windows[i];
         o->shard = w->shard;
         outbox_add_window(o, w->start, w->end);
-        for (size_t j = 0; j < w->n_rows; j++)
+        for (size_t j = 0; j < w->n_rows; j++) {
             outbox_add_row(o, &from->rows[row++]);
+        }
     }
 }
 
@@ -115,8 +120,9 @@ void outbox_append(struct outbox *o, struct outbox *from)
         return;
     }
     append_windows(o, from);
-    for (size_t i = 0; i < from->n_costs; i++)
+    for (size_t i = 0; i < from->n_costs; i++) {
         outbox_add_cost(o, &from->costs[i]);
+    }
     for (size_t i = 0; i < from->n_shards; i++) {
         drop_shard(o, from->shards[i].shard);
         ARRAY_RESERVE(o->shards, o->n_shards, o->cap_shards);

@@ -15,8 +15,9 @@ struct parcel *parcel_new(struct source *source)
 
 void parcel_free(struct parcel *p)
 {
-    if (!p)
+    if (!p) {
         return;
+    }
     batch_done(&p->batch);
     outbox_done(&p->outbox);
     arena_done(&p->price_arena);

@@ -21,8 +21,9 @@ static int each_record(struct rebuild *b, const struct record_query *q,
     struct store_cursor *cursor = NULL;
     struct stored_record row;
     int r = store_records(b->store, q, &cursor, b->err);
-    while (r >= 0 && (r = store_records_next(cursor, &row, b->err)) > 0)
+    while (r >= 0 && (r = store_records_next(cursor, &row, b->err)) > 0) {
         f(b, &row.record);
+    }
     store_cursor_close(cursor);
     return r;
 }
@@ -34,22 +35,25 @@ static bool seen(const struct rebuild *b, const struct record *r)
 
 static void feed_known(struct rebuild *b, const struct record *r)
 {
-    if (seen(b, r))
+    if (seen(b, r)) {
         (void)engine_add(b->engine, r);
+    }
 }
 
 static void feed_arrived(struct rebuild *b, const struct record *r)
 {
     int late = engine_add(b->engine, r);
-    if (b->arrived)
+    if (b->arrived) {
         b->arrived(b->ctx, r, late);
+    }
 }
 
 static int64_t longest_reach(const struct settings_history *h)
 {
     int64_t reach = 0;
-    for (size_t i = 0; i < h->n; i++)
+    for (size_t i = 0; i < h->n; i++) {
         reach = MAX(reach, h->epochs[i].gpu_timeout_ns);
+    }
     return reach;
 }
 
@@ -64,8 +68,9 @@ static int feed_past(struct rebuild *b, int64_t from, int64_t longest)
                              .to = INT64_MAX,
                              .shard = b->state->shard};
     int r = each_record(b, &q, feed_known);
-    if (r < 0)
+    if (r < 0) {
         return r;
+    }
     q.kind = RECORD_USAGE;
     q.from = all ? INT64_MIN : since - longest;
     return each_record(b, &q, feed_known);
@@ -79,8 +84,9 @@ static int feed_unseen(struct rebuild *b)
                              .to = INT64_MAX,
                              .shard = b->state->shard};
     int r = each_record(b, &q, feed_arrived);
-    if (r < 0)
+    if (r < 0) {
         return r;
+    }
     q.kind = RECORD_USAGE;
     q.from = b->state->usage_seen + 1;
     return each_record(b, &q, feed_arrived);
@@ -92,9 +98,11 @@ static int restore_ranges(struct rebuild *b)
     struct unsettled_range *ranges = NULL;
     size_t n = 0;
     int r = store_unsettled(b->store, &arena, &ranges, &n, b->err);
-    for (size_t i = 0; i < n && r == 0; i++)
-        if (ranges[i].shard == b->state->shard)
+    for (size_t i = 0; i < n && r == 0; i++) {
+        if (ranges[i].shard == b->state->shard) {
             engine_dirty_add(b->engine, ranges[i].from, ranges[i].to);
+        }
+    }
     arena_done(&arena);
     return r;
 }
@@ -110,8 +118,9 @@ static int run(struct rebuild *b)
     const struct engine_sink nowhere = {0};
     struct store_info info;
     int r = store_info(b->store, &info, b->err);
-    if (r < 0)
+    if (r < 0) {
         return r;
+    }
     int64_t frontier = b->state->frontier;
     int64_t from = MIN(frontier, b->state->oldest_pending);
     if (frontier != INT64_MIN) {
@@ -119,10 +128,12 @@ static int run(struct rebuild *b)
         from = engine_frontier(b->engine);
     }
     r = feed_past(b, from, MAX(info.longest_usage_ns, USAGE_MIN_NS));
-    if (r < 0)
+    if (r < 0) {
         return r;
-    if (frontier != INT64_MIN)
+    }
+    if (frontier != INT64_MIN) {
         engine_advance(b->engine, frontier, &nowhere);
+    }
     r = restore_ranges(b);
     return r < 0 ? r : feed_unseen(b);
 }
@@ -138,8 +149,9 @@ static void on_arrival(void *ctx, const struct record *r, int late)
 {
     struct arrival *a = ctx;
     track_seen(a->state, r);
-    if (a->arrived)
+    if (a->arrived) {
         a->arrived(a->ctx, r, late);
+    }
 }
 
 int rebuild_engine(struct store *store, const struct settings_history *settings,

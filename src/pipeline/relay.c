@@ -48,12 +48,14 @@ static void count(struct relay *r, const struct parcel *p)
 static void tell(struct relay *r, bool last)
 {
     struct mono now = clock_mono(r->config->env.clock);
-    if (!r->config->progress || (!last && now.ns - r->last_progress.ns < NS_PER_S))
+    if (!r->config->progress || (!last && now.ns - r->last_progress.ns < NS_PER_S)) {
         return;
+    }
     r->last_progress = now;
     r->progress.input_total = -1;
-    for (size_t i = 0; i < r->n_sources; i++)
+    for (size_t i = 0; i < r->n_sources; i++) {
         source_state(&r->sources[i], &r->states[i]);
+    }
     r->progress.sources = r->states;
     r->progress.n_sources = r->n_sources;
     r->config->progress(r->config->ctx, &r->progress);
@@ -73,10 +75,12 @@ static int pass(struct relay *r, struct parcel *p, struct error *err)
     p->source->came += p->batch.n_records + p->batch.n_dead;
     count(r, p);
     r->n_ended += result <= 0;
-    if (!r->halting && queue_push(p->source->free_parcels, p) < 0)
+    if (!r->halting && queue_push(p->source->free_parcels, p) < 0) {
         return error_set(err, -EPIPE, "an input's queue is closed");
-    if (result < 0)
+    }
+    if (result < 0) {
         *err = failure;
+    }
     return result < 0 ? result : 0;
 }
 
@@ -91,8 +95,9 @@ static int loop(struct relay *r, struct error *err)
     int result = 0;
     while (result == 0 && r->n_ended < r->n_sources && !told_to_stop(r)) {
         struct parcel *p = queue_pop(r->inbox, 50 * NS_PER_MS);
-        if (p)
+        if (p) {
             result = pass(r, p, err);
+        }
         tell(r, false);
     }
     return result;
@@ -102,8 +107,9 @@ static int loop(struct relay *r, struct error *err)
 static int drain(struct relay *r, struct error *err)
 {
     r->halting = true;
-    for (size_t i = 0; i < r->n_sources; i++)
+    for (size_t i = 0; i < r->n_sources; i++) {
         source_halt(&r->sources[i]);
+    }
     int result = 0;
     struct parcel *p;
     while (result == 0 && (p = queue_pop(r->inbox, 0))) {
@@ -127,8 +133,9 @@ static int start(struct relay *r, struct error *err)
         }
         r->n_sources++;
         result = source_start(s, err);
-        if (result < 0)
+        if (result < 0) {
             return result;
+        }
     }
     return 0;
 }
@@ -138,8 +145,9 @@ static int run(struct relay *r, struct error *err)
     struct error first = {0};
     int result = loop(r, &first);
     int drained = r->failed ? 0 : drain(r, err);
-    if (result < 0)
+    if (result < 0) {
         *err = first;
+    }
     return result < 0 ? result : drained;
 }
 
@@ -148,20 +156,26 @@ int relay_run(const struct run_config *c, struct run_progress *ret, struct error
     struct relay r = {.config = c, .inbox = queue_new(c->n_inputs * SOURCE_PARCELS)};
     r.progress.newest = r.progress.frontier = INT64_MIN;
     int result = sink_open(c->output, &r.sink, err);
-    if (result == 0)
+    if (result == 0) {
         result = start(&r, err);
-    if (result == 0 && c->env.http)
+    }
+    if (result == 0 && c->env.http) {
         result = http_server_start(c->env.http, err);
-    if (result == 0)
+    }
+    if (result == 0) {
         result = run(&r, err);
-    if (c->env.http)
+    }
+    if (c->env.http) {
         http_server_stop(c->env.http, 0); // nothing more is passed on
+    }
     tell(&r, true);
     queue_close(r.inbox);
-    for (size_t i = 0; i < r.n_sources; i++)
+    for (size_t i = 0; i < r.n_sources; i++) {
         source_close(&r.sources[i]);
-    while (queue_pop(r.inbox, 0)) // a source's parcels were freed with it
+    }
+    while (queue_pop(r.inbox, 0)) { // a source's parcels were freed with it
         continue;
+    }
     queue_free(r.inbox);
     sink_close(r.sink);
     free(r.sources);

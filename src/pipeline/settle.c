@@ -7,12 +7,14 @@ enum { SLICE_RECORDS = 200000 };
 int64_t settle_slice(const struct store_info *info, const struct settings *s)
 {
     int64_t records = info->samples + info->usages;
-    if (records <= SLICE_RECORDS || info->last <= info->first)
+    if (records <= SLICE_RECORDS || info->last <= info->first) {
         return NS_PER_DAY;
+    }
     double span = (double)(info->last - info->first);
     double slice = span * SLICE_RECORDS / (double)records;
-    if (slice >= (double)NS_PER_DAY)
+    if (slice >= (double)NS_PER_DAY) {
         return NS_PER_DAY;
+    }
     return MAX(s->window_ns, time_floor((int64_t)slice, s->window_ns));
 }
 
@@ -29,16 +31,18 @@ size_t rows_different(const struct derive_window *w, size_t *ret_equal)
         i += c <= 0;
         j += c >= 0;
     }
-    if (ret_equal)
+    if (ret_equal) {
         *ret_equal = equal;
+    }
     return different;
 }
 
 static int32_t newest_revision(const struct derive_window *w)
 {
     int32_t newest = 1; // the window was final, if only by having no rows
-    for (size_t i = 0; i < w->n_stored; i++)
+    for (size_t i = 0; i < w->n_stored; i++) {
         newest = MAX(newest, w->stored[i].revision);
+    }
     return newest;
 }
 
@@ -47,15 +51,17 @@ static const struct window_row *stored_row(const struct derive_window *w,
                                            const struct window_row *key, size_t *at)
 {
     int c = 1;
-    while (*at < w->n_stored && (c = window_row_cmp(key, &w->stored[*at])) > 0)
+    while (*at < w->n_stored && (c = window_row_cmp(key, &w->stored[*at])) > 0) {
         (*at)++;
+    }
     return *at < w->n_stored && c == 0 ? &w->stored[*at] : NULL;
 }
 
 void settle_window(struct outbox *o, const struct derive_window *w)
 {
-    if (rows_different(w, NULL) == 0)
+    if (rows_different(w, NULL) == 0) {
         return;
+    }
     int32_t revision = newest_revision(w) + 1;
     size_t at = 0;
     outbox_add_window(o, w->start, w->end);
@@ -71,8 +77,9 @@ void settle_window(struct outbox *o, const struct derive_window *w)
 void settle_cost(struct outbox *o, const struct usage_cost *derived,
                  const struct usage_cost *stored)
 {
-    if (stored->final && usage_cost_same(derived, stored))
+    if (stored->final && usage_cost_same(derived, stored)) {
         return;
+    }
     struct usage_cost cost = *derived;
     cost.late = !stored->final || stored->late; // without a final cost by now, it came late
     cost.revision = stored->final ? stored->revision + 1 : 1;
@@ -97,8 +104,9 @@ static void on_cost(void *ctx, const struct usage_cost *derived, const struct us
 static void on_partial(void *ctx, const struct usage_cost *sums)
 {
     struct settlement *s = ctx;
-    if (s->live)
+    if (s->live) {
         (void)engine_set_partial(s->live, sums);
+    }
 }
 
 int settle_range(const struct derive_config *range, struct engine *live, struct outbox *o,

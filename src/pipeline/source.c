@@ -14,14 +14,17 @@ int source_open(struct source *s, const char *uri, const struct input_env *env, 
     *s = (struct source){.inbox = inbox, .clock = env->clock, .passed_ts = INT64_MIN};
     s->newest[0] = s->newest[1] = INT64_MIN;
     int r = uri_parse(&s->uri_arena, str_of(uri), &s->uri, err);
-    if (r < 0)
+    if (r < 0) {
         return r;
+    }
     r = input_open(&s->uri, env, &s->input, err);
-    if (r < 0)
+    if (r < 0) {
         return r;
+    }
     s->free_parcels = queue_new(SOURCE_PARCELS);
-    for (size_t i = 0; i < SOURCE_PARCELS; i++)
+    for (size_t i = 0; i < SOURCE_PARCELS; i++) {
         s->parcels[i] = parcel_new(s);
+    }
     return 0;
 }
 
@@ -56,13 +59,15 @@ static void *source_main(void *ctx)
     int result = INPUT_MORE;
     while (result == INPUT_MORE) {
         struct parcel *p = queue_pop(s->free_parcels, -1);
-        if (!p)
+        if (!p) {
             return NULL; // closed: the meter is going
+        }
         parcel_clear(p);
         result = p->result = input_next(s->input, &p->batch, &p->err);
         refuse_future(s, &p->batch);
-        if (queue_push(s->inbox, p) < 0)
+        if (queue_push(s->inbox, p) < 0) {
             return NULL;
+        }
     }
     return NULL;
 }
@@ -71,8 +76,9 @@ int source_start(struct source *s, struct error *err)
 {
     for (size_t i = 0; i < SOURCE_PARCELS; i++) {
         int r = queue_push(s->free_parcels, s->parcels[i]);
-        if (r < 0)
+        if (r < 0) {
             return error_set(err, r, "cannot hand a parcel to an input");
+        }
     }
     pthread_t *thread = x_alloc(sizeof(*thread));
     int r = pthread_create(thread, NULL, source_main, s);
@@ -88,8 +94,9 @@ void source_halt(struct source *s)
 {
     if (s->free_parcels) {
         queue_close(s->free_parcels);
-        while (queue_pop(s->free_parcels, 0))
+        while (queue_pop(s->free_parcels, 0)) {
             continue; // empty ones: without them it reads nothing more
+        }
     }
     if (s->thread) {
         pthread_join(*(pthread_t *)s->thread, NULL);
@@ -101,8 +108,9 @@ void source_close(struct source *s)
 {
     source_halt(s);
     queue_free(s->free_parcels);
-    for (size_t i = 0; i < SOURCE_PARCELS; i++)
+    for (size_t i = 0; i < SOURCE_PARCELS; i++) {
         parcel_free(s->parcels[i]);
+    }
     input_close(s->input);
     arena_done(&s->uri_arena);
     *s = (struct source){0};

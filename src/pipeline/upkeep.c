@@ -23,9 +23,11 @@ static struct mono now(const struct meter *m)
 static bool any_dirty(const struct meter *m)
 {
     const struct time_range *ranges;
-    for (uint32_t i = 0; i < m->n_shards; i++)
-        if (engine_dirty(m->shards[i].engine, &ranges) > 0)
+    for (uint32_t i = 0; i < m->n_shards; i++) {
+        if (engine_dirty(m->shards[i].engine, &ranges) > 0) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -53,8 +55,9 @@ static void give_slice_up(struct meter *m, struct time_range slice)
     buf_cstr(&b, " to ");
     time_format_iso(&b, slice.to);
     buf_cstr(&b, " change no cost: records around them were expired");
-    if (m->config->notice)
+    if (m->config->notice) {
         m->config->notice(m->config->ctx, b.p);
+    }
     buf_done(&b);
 }
 
@@ -93,11 +96,13 @@ static int settle_shard(struct meter *m, struct shard *shard, int64_t slice, str
     while (engine_dirty(shard->engine, &ranges) > 0) {
         struct time_range next = {ranges[0].from, MIN(ranges[0].to, ranges[0].from + slice)};
         int r = settle_slice_of(m, shard, next);
-        if (r < 0)
+        if (r < 0) {
             return r;
+        }
         upkeep_progress(m, false);
-        if (now(m).ns >= deadline.ns || (!m->stopping && meter_told_to_stop(m)))
+        if (now(m).ns >= deadline.ns || (!m->stopping && meter_told_to_stop(m))) {
             return 0; // the rest stays noted as unsettled
+        }
     }
     return 0;
 }
@@ -108,12 +113,14 @@ int upkeep_settle(struct meter *m, int64_t for_ns)
     struct mono deadline = {for_ns < INT64_MAX - begin.ns ? begin.ns + for_ns : INT64_MAX};
     struct store_info info;
     int r = store_info(m->store, &info, &m->err);
-    if (r < 0)
+    if (r < 0) {
         return r;
+    }
     int64_t slice = settle_slice(&info, &m->settings.epochs[m->settings.n - 1]);
     slice = time_ceil(slice, NS_PER_HOUR); // whole windows, whatever their length was then
-    for (uint32_t i = 0; i < m->n_shards && r == 0; i++)
+    for (uint32_t i = 0; i < m->n_shards && r == 0; i++) {
         r = settle_shard(m, &m->shards[i], slice, deadline);
+    }
     m->last_settled = now(m);
     m->settle_cost = m->last_settled.ns - begin.ns;
     return r;
@@ -124,8 +131,9 @@ int upkeep_settle(struct meter *m, int64_t for_ns)
 void upkeep_preview(struct meter *m)
 {
     int64_t wait = MAX(PREVIEW_EVERY_NS, m->preview_cost * PREVIEW_SHARE);
-    if (!m->preview_due || m->now.ns - m->last_preview.ns < wait)
+    if (!m->preview_due || m->now.ns - m->last_preview.ns < wait) {
         return;
+    }
     m->preview_due = false;
     struct mono begin = now(m);
     for (uint32_t i = 0; i < m->n_shards; i++) {
@@ -145,8 +153,9 @@ static void count_inputs(struct meter *m)
     p->input_done = p->input_total = 0;
     for (size_t i = 0; i < m->n_sources; i++) {
         const struct input_info *info = input_info(m->sources[i].input);
-        if (!info->finite)
+        if (!info->finite) {
             continue;
+        }
         p->input_done += m->sources[i].done;
         p->input_total = info->total < 0 || p->input_total < 0 ? -1 : p->input_total + info->total;
     }
@@ -154,8 +163,9 @@ static void count_inputs(struct meter *m)
 
 static void tell_sources(struct meter *m)
 {
-    for (size_t i = 0; i < m->n_sources; i++)
+    for (size_t i = 0; i < m->n_sources; i++) {
         source_state(&m->sources[i], &m->states[i]);
+    }
     m->progress.sources = m->states;
     m->progress.n_sources = m->n_sources;
 }
@@ -171,24 +181,29 @@ static void count_time(struct meter *m)
         const struct time_range *ranges;
         size_t n = engine_dirty(e, &ranges);
         p->newest = MAX(p->newest, engine_newest(e));
-        if (engine_newest(e) != INT64_MIN)
+        if (engine_newest(e) != INT64_MIN) {
             p->frontier = MIN(p->frontier, engine_frontier(e));
-        for (size_t j = 0; j < n; j++)
+        }
+        for (size_t j = 0; j < n; j++) {
             p->settling += ranges[j].to - ranges[j].from;
+        }
     }
-    if (p->frontier == INT64_MAX)
+    if (p->frontier == INT64_MAX) {
         p->frontier = INT64_MIN;
+    }
 }
 
 void upkeep_progress(struct meter *m, bool at_once)
 {
     struct mono at = now(m);
-    if (!at_once && at.ns - m->last_progress.ns < PROGRESS_EVERY_NS)
+    if (!at_once && at.ns - m->last_progress.ns < PROGRESS_EVERY_NS) {
         return;
+    }
     m->last_progress = at;
     count_inputs(m);
     count_time(m);
     tell_sources(m);
-    if (m->config->progress)
+    if (m->config->progress) {
         m->config->progress(m->config->ctx, &m->progress);
+    }
 }
