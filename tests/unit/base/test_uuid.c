@@ -20,8 +20,10 @@ static void test_layout(void **state)
     struct str id = next(&g, T, text);
     assert_str(((struct str){id.p, 18}), "01a20846-fe7b-774f");
     assert_true(id.p[18] == '-' && id.p[23] == '-');
-    assert_true(strchr("89ab", id.p[19]) != NULL);
-    assert_i64((int64_t)strspn(id.p + 24, "0123456789abcdef") >= 12, 1);
+    assert_true(memchr("89ab", id.p[19], 4) != NULL);
+    for (size_t i = 24; i < id.n; i++) {
+        assert_true(memchr("0123456789abcdef", id.p[i], 16) != NULL);
+    }
 }
 
 static void test_grows_whatever_the_clock_does(void **state)
