@@ -1,9 +1,7 @@
 // http: from the POST to the answer, with the test in the place of the pipeline.
 #include <errno.h>
 
-#include "harness.h"
-#include "http/server.h"
-#include "http_client.h"
+#include "sent.h"
 
 #define RECORD(id)                                                                                 \
     "{\"event_id\":\"" id                                                                          \
@@ -14,71 +12,30 @@
     "4,"                                                                                           \
     "\"latency_ms\":10}"
 
-struct fixture {
-    struct harness h;
-    struct http_server *server;
-    struct input *in;
-    struct buf notes;
-    int64_t position;
-};
-
-static void set_up(struct fixture *f, const char *options)
+static int send_to(const struct sent *f, const char *headers, const char *body)
 {
-    struct error err;
-    struct http_config c = {.address = "127.0.0.1:0"};
-    *f = (struct fixture){0};
-    harness_init(&f->h);
-    f->h.clock.wall = INT64_C(1795694400000000000); // 2026-11-26T12:00:00Z
-    assert_ok(http_server_new(&c, &f->server, &err), &err);
-    f->h.env.http = f->server;
-    f->in = harness_open(&f->h, "http:%s", options);
-    assert_ok(http_server_start(f->server, &err), &err);
-    buf_init(&f->notes, 1 << 20);
-}
-
-static void tear_down(struct fixture *f)
-{
-    http_server_stop(f->server, 0);
-    input_close(f->in);
-    http_server_free(f->server);
-    buf_done(&f->notes);
-    harness_done(&f->h);
-}
-
-static int send_to(const struct fixture *f, const char *headers, const char *body)
-{
-    return client_send(http_server_port(f->server, 0), "/v1/events", headers, str_of(body));
+    return client_send(sent_port(f), "/v1/events", headers, str_of(body));
 }
 
 // Reads until `position` records and dead letters have come.
-static void read_up_to(struct fixture *f, int64_t position)
+static void read_up_to(struct sent *f, int64_t position)
 {
-    struct batch b;
-    struct error err;
-    batch_init(&b);
     for (int i = 0; f->position < position; i++) {
         assert_true(i < CLIENT_DEADLINE_MS);
-        batch_clear(&b);
-        assert_i64(input_next(f->in, &b, &err), INPUT_MORE);
-        harness_note(&f->notes, &b);
-        f->position = b.position;
+        sent_read_batch(f);
     }
-    batch_done(&b);
 }
 
 // Reads on until what is read and stored is answered.
-static void read_until_answer(struct fixture *f, int fd)
+static void read_until_answer(struct sent *f, int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
+    int64_t position = f->position;
     for (int i = 0; poll(&p, 1, 0) == 0; i++) {
         assert_true(i < CLIENT_DEADLINE_MS);
-        struct batch b;
-        struct error err;
-        batch_init(&b);
-        assert_i64(input_next(f->in, &b, &err), INPUT_MORE);
-        assert_i64((int64_t)(b.n_records + b.n_dead), 0);
-        batch_done(&b);
+        sent_read_batch(f);
     }
+    assert_i64(f->position, position);
 }
 
 static void assert_answer(int fd, int status, const char *body)
@@ -98,8 +55,8 @@ static void assert_no_answer(int fd)
 static void test_acknowledged_when_stored(void **state)
 {
     (void)state;
-    struct fixture f;
-    set_up(&f, "");
+    struct sent f;
+    sent_open(&f, "http", "");
     int first = send_to(&f, "", RECORD("a") "\n" RECORD("b") "\n");
     read_up_to(&f, 2);
     int second = send_to(&f, "", RECORD("c"));
@@ -112,14 +69,14 @@ static void test_acknowledged_when_stored(void **state)
     input_stored(f.in, 3);
     assert_answer(second, 200, "{\"accepted\":1,\"rejected\":0,\"errors\":[]}\n");
     assert_i64((int64_t)harness_count(&f.notes, " ! "), 0);
-    tear_down(&f);
+    sent_close(&f);
 }
 
 static void test_bad_records(void **state)
 {
     (void)state;
-    struct fixture f;
-    set_up(&f, "");
+    struct sent f;
+    sent_open(&f, "http", "");
     int some = send_to(&f, "", RECORD("a") "\n{\"x\":1}\n" RECORD("b"));
     read_up_to(&f, 3);
     int all = send_to(&f, "", "no json");
@@ -132,14 +89,14 @@ static void test_bad_records(void **state)
     assert_i64(client_status(bad), 400);
     assert_non_null(strstr(bad, "not JSON"));
     assert_i64((int64_t)harness_count(&f.notes, " ! "), 2);
-    tear_down(&f);
+    sent_close(&f);
 }
 
 static void test_too_far_ahead(void **state)
 {
     (void)state;
-    struct fixture f;
-    set_up(&f, "");
+    struct sent f;
+    sent_open(&f, "http", "");
     harness_advance(&f.h, -2 * NS_PER_HOUR);
     int fd = send_to(&f, "", RECORD("a"));
     read_up_to(&f, 1);
@@ -147,26 +104,26 @@ static void test_too_far_ahead(void **state)
     AUTO_FREE char *answer = client_hear(fd);
     assert_i64(client_status(answer), 400);
     assert_non_null(strstr(answer, "ahead of the clock"));
-    tear_down(&f);
+    sent_close(&f);
 }
 
 static void test_nothing_in_it(void **state)
 {
     (void)state;
-    struct fixture f;
-    set_up(&f, "");
+    struct sent f;
+    sent_open(&f, "http", "");
     int fd = send_to(&f, "", "\n");
     read_until_answer(&f, fd);
     assert_answer(fd, 200, "{\"accepted\":0,\"rejected\":0,\"errors\":[]}\n");
-    tear_down(&f);
+    sent_close(&f);
 }
 
 // The same request again makes the same ids; without a key each is new.
 static void test_ids(void **state)
 {
     (void)state;
-    struct fixture f;
-    set_up(&f, "");
+    struct sent f;
+    sent_open(&f, "http", "");
     const char *key = "Idempotency-Key: k1\r\n", *two = WITHOUT_ID "\n" WITHOUT_ID "\n";
     int fds[] = {send_to(&f, key, two), -1, -1};
     read_up_to(&f, 2);
@@ -180,7 +137,7 @@ static void test_ids(void **state)
     }
     assert_i64((int64_t)harness_count(&f.notes, "k1:000001"), 2);
     assert_i64((int64_t)harness_count(&f.notes, "k1:000002"), 2);
-    tear_down(&f);
+    sent_close(&f);
 }
 
 // The end of an array, and white space behind the last line, are no part of a record.
@@ -189,8 +146,8 @@ static void test_ends_of_bodies(void **state)
     (void)state;
     static const char *const bodies[] = {"[" RECORD("a") "," RECORD("b") "]\n",
                                          "[ " RECORD("a") " , {\"x\":1} ]", RECORD("a") "\n \n"};
-    struct fixture f;
-    set_up(&f, "");
+    struct sent f;
+    sent_open(&f, "http", "");
     for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
         int64_t records = i < 2 ? 2 : 1;
         int fd = send_to(&f, "Content-Type: application/json\r\n", bodies[i]);
@@ -201,7 +158,7 @@ static void test_ends_of_bodies(void **state)
     }
     assert_i64(harness_count(&f.notes, " a {"), 3);
     assert_i64(harness_count(&f.notes, " ! "), 1);
-    tear_down(&f);
+    sent_close(&f);
 }
 
 // A body of more records than a batch holds is acknowledged when the last of them is stored.
@@ -209,9 +166,9 @@ static void test_long_body(void **state)
 {
     (void)state;
     enum { N = 2 * BATCH_RECORDS + 10 };
-    struct fixture f;
+    struct sent f;
     struct buf body;
-    set_up(&f, "");
+    sent_open(&f, "http", "");
     buf_init(&body, 8 << 20);
     for (int i = 0; i < N; i++) {
         buf_cstr(&body, WITHOUT_ID "\n");
@@ -225,14 +182,14 @@ static void test_long_body(void **state)
     AUTO_FREE char *want = x_asprintf("{\"accepted\":%d,", N);
     assert_non_null(strstr(answer, want));
     buf_done(&body);
-    tear_down(&f);
+    sent_close(&f);
 }
 
 static void test_placed_by_options(void **state)
 {
     (void)state;
-    struct fixture f;
-    set_up(&f, "?host=gpu-09&gpus=0-1&tenant=search");
+    struct sent f;
+    sent_open(&f, "http", "?host=gpu-09&gpus=0-1&tenant=search");
     int fd = send_to(&f, "", RECORD("a"));
     read_up_to(&f, 1);
     input_stored(f.in, 1);
@@ -240,7 +197,7 @@ static void test_placed_by_options(void **state)
     assert_i64((int64_t)harness_count(&f.notes, "\"host\":\"gpu-09\""), 1);
     assert_i64((int64_t)harness_count(&f.notes, "\"gpu_indices\":[0,1]"), 1);
     assert_i64((int64_t)harness_count(&f.notes, "\"tenant\":\"search\""), 1);
-    tear_down(&f);
+    sent_close(&f);
 }
 
 #define LOG(id, cache_hit)                                                                         \
@@ -252,9 +209,9 @@ static void test_placed_by_options(void **state)
 static void test_other_shapes(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct sent f;
     struct buf body;
-    set_up(&f, "");
+    sent_open(&f, "http", "");
     buf_init(&body, 4 << 20);
     buf_cstr(&body, "[" LOG("a", "null") "\"]}," LOG("b", "true") "\"]}," LOG("c", "false"));
     while (body.n < 2 << 20) {
@@ -272,15 +229,15 @@ static void test_other_shapes(void **state)
                1);
     assert_i64(harness_count(&f.notes, " c {\"ts\":"), 1);
     buf_done(&body);
-    tear_down(&f);
+    sent_close(&f);
 }
 
 // Who sends a known shape is told what it lacks; who does not, what is wrong with the record.
 static void test_refused_shapes(void **state)
 {
     (void)state;
-    struct fixture f;
-    set_up(&f, "");
+    struct sent f;
+    sent_open(&f, "http", "");
     int shaped = send_to(&f, "",
                          "{\"object\":\"chat.completion\",\"id\":\"x\",\"created\":1,"
                          "\"model\":\"m\",\"usage\":{\"prompt_tokens\":1,"
@@ -296,14 +253,14 @@ static void test_refused_shapes(void **state)
     assert_answer(other, 400,
                   "{\"accepted\":0,\"rejected\":1,\"errors\":[{\"record\":1,\"reason\":\"ts: "
                   "missing\"}]}\n");
-    tear_down(&f);
+    sent_close(&f);
 }
 
 static void test_model_by_option(void **state)
 {
     (void)state;
-    struct fixture f;
-    set_up(&f, "?model=llama");
+    struct sent f;
+    sent_open(&f, "http", "?model=llama");
     int fd = send_to(&f, "",
                      "{\"ts\":\"2026-11-26T12:00:00Z\",\"prompt_tokens\":3,"
                      "\"completion_tokens\":4,\"latency_ms\":10}");
@@ -311,15 +268,15 @@ static void test_model_by_option(void **state)
     input_stored(f.in, 1);
     free(client_hear(fd));
     assert_i64(harness_count(&f.notes, "\"model\":\"llama\""), 1);
-    tear_down(&f);
+    sent_close(&f);
 }
 
 // What was not stored when the run ended is not acknowledged.
 static void test_stopped_before(void **state)
 {
     (void)state;
-    struct fixture f;
-    set_up(&f, "");
+    struct sent f;
+    sent_open(&f, "http", "");
     int read = send_to(&f, "", RECORD("a"));
     read_up_to(&f, 1);
     int unread = send_to(&f, "", RECORD("b"));
@@ -328,7 +285,7 @@ static void test_stopped_before(void **state)
     assert_i64(client_status(first), 503);
     AUTO_FREE char *second = client_hear(unread);
     assert_true(client_status(second) == 503 || *second == '\0');
-    tear_down(&f);
+    sent_close(&f);
 }
 
 static void test_needs_a_server(void **state)

@@ -1,88 +1,37 @@
 // otlp: from the POST to the answer, with the test in the place of the pipeline.
 #include <errno.h>
 
-#include "harness.h"
 #include "hex.h"
-#include "http/server.h"
-#include "http_client.h"
+#include "sent.h"
 
 #define JSON "Content-Type: application/json\r\n"
 #define PROTO "Content-Type: application/x-protobuf\r\n"
 
-struct fixture {
-    struct harness h;
-    struct http_server *server;
-    struct input *in;
-    struct buf notes, dead;
-    int64_t position;
-};
-
-static void set_up(struct fixture *f, const char *options)
+static int send_to(const struct sent *f, const char *headers, struct str body)
 {
-    struct error err;
-    struct http_config c = {.address = "127.0.0.1:0"};
-    *f = (struct fixture){0};
-    harness_init(&f->h);
-    f->h.clock.wall = INT64_C(1795694410000000000); // 2026-11-26T12:00:10Z
-    assert_ok(http_server_new(&c, &f->server, &err), &err);
-    f->h.env.http = f->server;
-    f->in = harness_open(&f->h, "otlp:%s", options);
-    assert_ok(http_server_start(f->server, &err), &err);
-    buf_init(&f->notes, 1 << 22);
-    buf_init(&f->dead, 1 << 22);
-}
-
-static void tear_down(struct fixture *f)
-{
-    http_server_stop(f->server, 0);
-    input_close(f->in);
-    http_server_free(f->server);
-    buf_done(&f->notes);
-    buf_done(&f->dead);
-    harness_done(&f->h);
-}
-
-static int send_to(const struct fixture *f, const char *headers, struct str body)
-{
-    return client_send(http_server_port(f->server, 0), "/v1/traces", headers, body);
-}
-
-static void read_batch(struct fixture *f)
-{
-    struct batch b;
-    struct error err;
-    batch_init(&b);
-    assert_i64(input_next(f->in, &b, &err), INPUT_MORE);
-    assert_true(b.n_records + b.n_dead <= BATCH_RECORDS);
-    harness_note(&f->notes, &b);
-    for (size_t i = 0; i < b.n_dead; i++) {
-        buf_str(&f->dead, b.dead[i].payload);
-        buf_char(&f->dead, '\n');
-    }
-    f->position = b.position;
-    batch_done(&b);
+    return client_send(sent_port(f), "/v1/traces", headers, body);
 }
 
 // Reads until `position` records and dead letters have come, or there is an answer.
-static void read_up_to(struct fixture *f, int64_t position, int fd)
+static void read_up_to(struct sent *f, int64_t position, int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
     for (int i = 0; f->position < position && poll(&p, 1, 0) == 0; i++) {
         assert_true(i < CLIENT_DEADLINE_MS);
-        read_batch(f);
+        sent_read_batch(f);
     }
     assert_i64(f->position, position);
 }
 
 // Sends, reads, stores, and hears the answer.
-static char *exchange(struct fixture *f, const char *headers, struct str body, int64_t records)
+static char *exchange(struct sent *f, const char *headers, struct str body, int64_t records)
 {
     int fd = send_to(f, headers, body);
     struct pollfd p = {.fd = fd, .events = POLLIN};
     int64_t position = f->position + records;
     for (int i = 0; f->position < position || (records == 0 && poll(&p, 1, 0) == 0); i++) {
         assert_true(i < CLIENT_DEADLINE_MS);
-        read_batch(f);
+        sent_read_batch(f);
     }
     assert_i64(f->position, position);
     input_stored(f->in, position);
@@ -104,8 +53,8 @@ static char *exchange(struct fixture *f, const char *headers, struct str body, i
 static void test_json(void **state)
 {
     (void)state;
-    struct fixture f;
-    set_up(&f, "?host=gpu-09&gpus=0-1&tenant=search");
+    struct sent f;
+    sent_open(&f, "otlp", "?host=gpu-09&gpus=0-1&tenant=search");
     int fd = send_to(&f, JSON, STR(REQUEST(SPAN("01", "", CALL) "," SPAN("02", "", ""))));
     read_up_to(&f, 1, fd);
     char c;
@@ -123,7 +72,7 @@ static void test_json(void **state)
                "\"request_id\":\"0102030405060708090a0b0c0d0e0f10-0000000000000001\","
                "\"prompt_tokens\":3,\"completion_tokens\":4,\"latency_ms\":2000,"
                "\"event_id\":\"0102030405060708090a0b0c0d0e0f10-0000000000000001\"}\n");
-    tear_down(&f);
+    sent_close(&f);
 }
 
 // A span of two attributes and a model, byte by byte.
@@ -139,9 +88,9 @@ static const char call_proto[] = "0a 96 01  12 93 01  12 90 01"
 static void test_proto(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct sent f;
     struct buf body, packed;
-    set_up(&f, "");
+    sent_open(&f, "otlp", "");
     buf_init(&body, 1024);
     buf_init(&packed, 1024);
     hex_put(&body, call_proto);
@@ -158,15 +107,15 @@ static void test_proto(void **state)
                2);
     buf_done(&body);
     buf_done(&packed);
-    tear_down(&f);
+    sent_close(&f);
 }
 
 static void test_partial_success(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct sent f;
     struct buf body;
-    set_up(&f, "");
+    sent_open(&f, "otlp", "");
     AUTO_FREE char *answer =
         exchange(&f, JSON, STR(REQUEST(SPAN("01", "", CALL) "," SPAN("02", "", NAMELESS))), 2);
     assert_i64(client_status(answer), 200);
@@ -188,14 +137,14 @@ static void test_partial_success(void **state)
     assert_int_equal(client_body(proto)[3], 1);
     assert_non_null(strstr(client_body(proto), "completion_tokens: missing"));
     buf_done(&body);
-    tear_down(&f);
+    sent_close(&f);
 }
 
 static void test_broken_bodies(void **state)
 {
     (void)state;
-    struct fixture f;
-    set_up(&f, "");
+    struct sent f;
+    sent_open(&f, "otlp", "");
     AUTO_FREE char *json = exchange(&f, JSON, STR(REQUEST(SPAN("01", "", CALL)) "x"), 1);
     assert_i64(client_status(json), 400);
     assert_string_equal(client_body(json), "{\"code\":3,\"message\":\"not an "
@@ -209,28 +158,28 @@ static void test_broken_bodies(void **state)
     AUTO_FREE char *text = client_post(http_server_port(f.server, 0), "/v1/traces",
                                        "Content-Type: text/plain\r\n", STR("{}"));
     assert_i64(client_status(text), 415);
-    tear_down(&f);
+    sent_close(&f);
 }
 
 static void test_nothing_in_it(void **state)
 {
     (void)state;
-    struct fixture f;
-    set_up(&f, "");
+    struct sent f;
+    sent_open(&f, "otlp", "");
     AUTO_FREE char *json = exchange(&f, JSON, STR("{}"), 0);
     assert_i64(client_status(json), 200);
     assert_string_equal(client_body(json), "{}");
     AUTO_FREE char *other = exchange(&f, JSON, STR(REQUEST(SPAN("01", "", ""))), 0);
     assert_non_null(strstr(other, "Gtap-Spans: accepted=0, passed-over=1, rejected=0\r\n"));
-    tear_down(&f);
+    sent_close(&f);
 }
 
 // A gateway's span around a client's: one call, also when it comes with a later request.
 static void test_nested(void **state)
 {
     (void)state;
-    struct fixture f;
-    set_up(&f, "");
+    struct sent f;
+    sent_open(&f, "otlp", "");
     AUTO_FREE char *both =
         exchange(&f, JSON,
                  STR(REQUEST(SPAN("01", "", CALL) "," SPAN("03", "0000000000000002", CALL) "," SPAN(
@@ -242,7 +191,7 @@ static void test_nested(void **state)
     AUTO_FREE char *outer = exchange(&f, JSON, STR(REQUEST(SPAN("11", "", CALL))), 0);
     assert_i64(client_status(inner), 200);
     assert_non_null(strstr(outer, "Gtap-Spans: accepted=0, passed-over=1, rejected=0\r\n"));
-    tear_down(&f);
+    sent_close(&f);
 }
 
 // More spans than a batch holds are answered when the last of them is stored.
@@ -250,9 +199,9 @@ static void test_many(void **state)
 {
     (void)state;
     enum { N = 2 * BATCH_RECORDS + 10 };
-    struct fixture f;
+    struct sent f;
     struct buf body;
-    set_up(&f, "");
+    sent_open(&f, "otlp", "");
     buf_init(&body, 8 << 20);
     buf_cstr(&body, "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[");
     for (int i = 0; i < N; i++) {
@@ -274,16 +223,16 @@ static void test_many(void **state)
     AUTO_FREE char *want = x_asprintf("Gtap-Spans: accepted=%d,", N);
     assert_non_null(strstr(answer, want));
     buf_done(&body);
-    tear_down(&f);
+    sent_close(&f);
 }
 
 static void test_too_many(void **state)
 {
     (void)state;
     enum { N = 100001 };
-    struct fixture f;
+    struct sent f;
     struct buf body;
-    set_up(&f, "");
+    sent_open(&f, "otlp", "");
     buf_init(&body, 1 << 20);
     buf_cstr(&body, "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{}");
     for (int i = 1; i < N; i++) {
@@ -294,57 +243,57 @@ static void test_too_many(void **state)
     assert_i64(client_status(answer), 400);
     assert_non_null(strstr(answer, "more than 100000 spans in one request"));
     buf_done(&body);
-    tear_down(&f);
+    sent_close(&f);
 }
 
 static void test_too_far_ahead(void **state)
 {
     (void)state;
-    struct fixture f;
-    set_up(&f, "");
+    struct sent f;
+    sent_open(&f, "otlp", "");
     harness_advance(&f.h, -2 * NS_PER_HOUR);
     AUTO_FREE char *answer = exchange(&f, JSON, STR(REQUEST(SPAN("01", "", CALL))), 1);
     assert_i64(client_status(answer), 200);
     assert_non_null(strstr(answer, "ahead of the clock"));
-    tear_down(&f);
+    sent_close(&f);
 }
 
 static void test_stopped_before(void **state)
 {
     (void)state;
-    struct fixture f;
-    set_up(&f, "");
+    struct sent f;
+    sent_open(&f, "otlp", "");
     int fd = send_to(&f, JSON, STR(REQUEST(SPAN("01", "", CALL))));
     read_up_to(&f, 1, fd);
     http_server_stop(f.server, 0);
     AUTO_FREE char *answer = client_hear(fd);
     assert_i64(client_status(answer), 503);
-    tear_down(&f);
+    sent_close(&f);
 }
 
 static void test_opening(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct sent f;
     struct harness h;
     struct input *in = NULL;
     struct error err;
-    set_up(&f, "?model=llama&only=server&tenant_attribute=app.team");
+    sent_open(&f, "otlp", "?model=llama&only=server&tenant_attribute=app.team");
     assert_string_equal(input_info(f.in)->name, "otlp:");
     AUTO_FREE char *client = exchange(&f, JSON, STR(REQUEST(SPAN("01", "", CALL))), 0);
     assert_non_null(strstr(client, "passed-over=1"));
-    tear_down(&f);
+    sent_close(&f);
     harness_init(&h);
     assert_i64(harness_try(&h, "otlp:", &in, &err), -EINVAL);
     harness_done(&h);
-    set_up(&f, "?model=llama");
+    sent_open(&f, "otlp", "?model=llama");
     assert_i64(harness_try(&f.h, "otlp:?only=some", &in, &err), -EINVAL);
     assert_string_equal(err.msg, "option only= must be server or client");
     assert_i64(harness_try(&f.h, "otlp:", &in, &err), -EEXIST);
     AUTO_FREE char *named = exchange(&f, JSON, STR(REQUEST(SPAN("01", "", NAMELESS))), 1);
     assert_i64(client_status(named), 200);
     assert_i64(harness_count(&f.notes, "\"model\":\"llama\""), 1);
-    tear_down(&f);
+    sent_close(&f);
 }
 
 int main(void)
