@@ -54,7 +54,7 @@ class FullDisk(Case):
         for left in (0, 1 << 16, 1 << 18, 1 << 20, 1 << 21, 1 << 21, 3 << 20, 1 << 22, 1 << 22):
             space.run("rm", "-f", ballast)
             room = f"$(( $(stat -f -c %a*%S {disk}) - {left} ))"
-            space.run("sh", "-c", f"fallocate -l {room} {ballast} || true")
+            space.run("sh", "-c", f"[ {room} -le 0 ] || fallocate -l {room} {ballast}")
             done = space.gtap(*command)
             if done.returncode == 0:
                 break
