@@ -6,8 +6,5 @@ cd "$(dirname "$0")/.."
 
 tools/install-deps.sh build bench
 make --no-print-directory all
-if ! ninja -C build -t query bench/decode >/dev/null 2>&1; then # configured without jansson
-    meson setup --reconfigure build >/dev/null
-fi
 ninja -C build --quiet bench-programs
 exec python3 bench/run.py "$@"
