@@ -29,7 +29,7 @@ int api_new(const struct api_config *c, struct http_server *server, struct api *
     a->progress.newest = a->progress.frontier = INT64_MIN;
     buf_init(&a->costs, API_PAGE_MAX);
     pthread_mutex_init(&a->lock, NULL);
-    pthread_mutex_init(&a->store_lock, NULL);
+    pthread_mutex_init(&a->costs_lock, NULL);
     int r = http_server_add(server, NULL, routes, ARRAY_LEN(routes), a, err);
     if (r < 0) {
         api_free(a);
@@ -55,10 +55,9 @@ void api_free(struct api *a)
         return;
     }
     drop_sources(a);
-    store_close(a->store);
     buf_done(&a->costs);
     pthread_mutex_destroy(&a->lock);
-    pthread_mutex_destroy(&a->store_lock);
+    pthread_mutex_destroy(&a->costs_lock);
     free(a);
 }
 
@@ -104,15 +103,7 @@ void api_progress(struct api *a, const struct run_progress *p)
     pthread_mutex_unlock(&a->lock);
 }
 
-int api_lock_store(struct api *a, struct store **ret, struct error *err)
+int api_open_store(const struct api *a, struct store **ret, struct error *err)
 {
-    pthread_mutex_lock(&a->store_lock);
-    int r = a->store ? 0 : store_open(a->config.store, STORE_READ, &a->store, err);
-    *ret = a->store;
-    return r;
-}
-
-void api_unlock_store(struct api *a)
-{
-    pthread_mutex_unlock(&a->store_lock);
+    return store_open(a->config.store, STORE_READ, ret, err);
 }

@@ -30,8 +30,7 @@ struct api {
     int64_t fds;       // open ones, at `fds_at`
     struct mono fds_at;
 
-    pthread_mutex_t store_lock; // of what follows: one handle, one thread at a time
-    struct store *store;        // opened when first needed, and when it has come into being
+    pthread_mutex_t costs_lock; // of what follows
     struct buf costs;           // of /metrics, as they were at `costs_at`
     struct mono costs_at;
     int64_t costs_took; // ns to find out; 0: never done
@@ -42,6 +41,6 @@ void api_ready(void *ctx, struct http_exchange *x);    // health.c
 void api_metrics(void *ctx, struct http_exchange *x);  // metrics.c
 void api_gpu_info(void *ctx, struct http_exchange *x); // gpu_info.c
 
-// The store, locked: api_unlock_store() when done with it, also after a failure. -ENOENT: none yet.
-int api_lock_store(struct api *a, struct store **ret, struct error *err) GTAP_CHECK;
-void api_unlock_store(struct api *a);
+// The store, for one answer: store_close() it then. A reader that outlived the run's own handle
+// would leave the store's log behind. -ENOENT: none yet.
+int api_open_store(const struct api *a, struct store **ret, struct error *err) GTAP_CHECK;

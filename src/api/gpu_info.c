@@ -20,17 +20,17 @@ void api_gpu_info(void *ctx, struct http_exchange *x)
     struct api *a = ctx;
     struct arena arena = {0};
     struct gpu_info *gpus = NULL;
-    struct store *store;
+    struct store *store = NULL;
     struct error err;
     struct buf b;
     size_t n = 0;
-    int r = api_lock_store(a, &store, &err);
+    int r = api_open_store(a, &store, &err);
     r = r < 0 ? r : store_gpus(store, &arena, &gpus, &n, &err);
     buf_init(&b, PAGE_BYTES_MAX);
     if (r == 0) {
         put_gpus(&b, gpus, n);
     }
-    api_unlock_store(a);
+    store_close(store);
     if (r == 0) {
         http_answer(x, 200, "application/json", NULL, buf_view(&b));
     } else {

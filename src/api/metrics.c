@@ -176,27 +176,37 @@ static void read_costs(struct prom *p, struct store *store, int64_t frontier)
     arena_done(&arena);
 }
 
+// Nothing where there is no store to read yet.
+static void renew_costs(struct api *a, int64_t frontier, struct mono now)
+{
+    struct error err;
+    struct store *store = NULL;
+    struct prom costs = {.b = &a->costs};
+    if (api_open_store(a, &store, &err) < 0) {
+        return;
+    }
+    buf_clear(&a->costs);
+    read_costs(&costs, store, frontier);
+    store_close(store);
+    a->costs_at = clock_mono(a->config.clock);
+    a->costs_took = MAX(a->costs_at.ns - now.ns, INT64_C(1));
+}
+
 // However often the page is asked for, the store is read a small part of the time. All of it are
 // gauges, which both formats write alike.
 static void put_costs(struct prom *p, struct api *a, int64_t frontier)
 {
-    struct error err;
-    struct store *store;
     if (frontier == INT64_MIN) {
         return;
     }
-    int r = api_lock_store(a, &store, &err);
+    pthread_mutex_lock(&a->costs_lock);
     struct mono now = clock_mono(a->config.clock);
     int64_t wait = MAX(COST_EVERY_NS, a->costs_took * COST_SHARE);
-    if (r == 0 && (a->costs_took == 0 || now.ns - a->costs_at.ns >= wait)) {
-        struct prom costs = {.b = &a->costs};
-        buf_clear(&a->costs);
-        read_costs(&costs, store, frontier);
-        a->costs_at = clock_mono(a->config.clock);
-        a->costs_took = MAX(a->costs_at.ns - now.ns, INT64_C(1));
+    if (a->costs_took == 0 || now.ns - a->costs_at.ns >= wait) {
+        renew_costs(a, frontier, now);
     }
     buf_str(p->b, buf_view(&a->costs));
-    api_unlock_store(a);
+    pthread_mutex_unlock(&a->costs_lock);
 }
 
 // ---- the process ---------------------------------------------------------------------------

@@ -139,6 +139,14 @@ class Page(Metered):
         for gpu in gpus:
             self.assertEqual(gpu["power_w"], newest[gpu["gpu_index"]]["power_w"])
 
+    def test_leaves_no_log(self):
+        """Who was answered from the store does not outlive the run's own handle."""
+        for path in ("/gpu/info", "/metrics"):
+            self.assertEqual(self.served.get(path)[0], 200)
+        self.stop(self.served)
+        self.assertEqual([name for name in os.listdir(self.gtap.folder)
+                          if name.endswith(("-wal", "-shm"))], [])
+
 
 class Scraped(Metered):
     """By Debian's Prometheus."""
