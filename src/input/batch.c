@@ -13,6 +13,9 @@ void batch_clear(struct batch *b)
     arena_reset(&b->arena);
     b->n_records = 0;
     b->n_dead = 0;
+    b->change = SHARDS_SAME;
+    b->shards = NULL;
+    b->n_shards = 0;
 }
 
 void batch_done(struct batch *b)

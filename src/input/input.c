@@ -100,6 +100,30 @@ bool input_is_awaited(const struct input *in)
     return in->driver->stored != NULL;
 }
 
+bool input_is_current(const struct input *in)
+{
+    return !in->driver->current || in->driver->current(in);
+}
+
+unsigned input_behind(const struct input *in, uint32_t shard)
+{
+    return in->driver->behind ? in->driver->behind(in, shard) : 0;
+}
+
+void input_metrics(const struct input *in, struct metric_list *to)
+{
+    if (in->driver->metrics) {
+        in->driver->metrics(in, to);
+    }
+}
+
+void input_idle(struct input *in)
+{
+    if (in->driver->idle) {
+        in->driver->idle(in);
+    }
+}
+
 void input_report(struct input *in, const struct error *err)
 {
     int64_t now = clock_wall(in->env->clock);

@@ -18,6 +18,18 @@
 struct input;
 struct http_server;
 struct fetch_ops;
+struct kafka_settings;
+
+// What happens to the shards that an input owns for a time (a Kafka consumer's partitions). A batch
+// that says so holds no records and takes a position of its own; what came before it is about the
+// shards as they were. input_stored() with its position is the answer that it has been dealt with:
+// shards taken have their engines, those that are left have everything stored and have none.
+enum batch_change {
+    SHARDS_SAME,
+    SHARDS_TAKEN, // these are owned now, beside those owned before
+    SHARDS_LEFT,  // these are not, once this was answered
+    SHARDS_LOST,  // these are not any more: somebody else may have them already
+};
 
 // What next() fills: owned by the caller, emptied by it before each call.
 struct batch {
@@ -29,6 +41,9 @@ struct batch {
     size_t n_dead, cap_dead;
     int64_t position; // records + dead letters delivered by this input so far, this batch included
     int64_t offset;   // bytes consumed so far; -1 where that means nothing
+    enum batch_change change;
+    uint32_t *shards; // of the change; in the arena
+    size_t n_shards;
 };
 
 enum { BATCH_RECORDS = 2048 }; // a batch is full at about this many records or 1 MiB
@@ -47,7 +62,8 @@ struct input_env {
     const char *(*getenv)(const char *name); // RATE, BATCH, SLEEP_SEC, GPU_SEED, HOSTNAME, ...
     struct http_server
         *http; // inputs that are sent to add their routes here in open(); may be NULL
-    const struct fetch_ops *fetch; // how pages are fetched (input/fetch.h); NULL: by libcurl
+    const struct fetch_ops *fetch;      // how pages are fetched (input/fetch.h); NULL: by libcurl
+    const struct kafka_settings *kafka; // of kafka: URIs (kafka/settings.h); NULL: the URI's alone
 };
 
 enum input_result {
@@ -63,6 +79,10 @@ struct input_info {
     uint64_t fingerprint; // of its beginning; 0: none
     int64_t total;        // bytes or records to come in all, for progress; -1 unknown
     bool total_is_bytes;
+    // > 0: its records come with their shard, below this; it owns shards only for a time, and says
+    // which (enum batch_change). Such an input is the only one of a run.
+    uint32_t n_shards;
+    bool keeps_position; // itself, elsewhere: no position of it is stored
     // For people: "8,819 requests of an Azure trace on 8 simulated GPUs". What a live input finds
     // out later is in input_about().
     char about[INPUT_ABOUT_MAX];
@@ -97,6 +117,22 @@ void input_health(const struct input *in, struct input_health *ret); // thread-s
 
 // What it is, as far as it is known by now; info.about until it says more. Thread-safe.
 void input_about(const struct input *in, char ret[INPUT_ABOUT_MAX]);
+
+// ---- inputs that own shards (info.n_shards > 0); thread-safe ---------------------------------
+
+// False: the process stood still for so long that others may own its shards by now. Nothing is to
+// be made final until it is true again.
+bool input_is_current(const struct input *in);
+// The kinds (bits of 1 << enum record_kind) of which more waits to be read for this shard, so that
+// what has come says nothing about how late it is.
+unsigned input_behind(const struct input *in, uint32_t shard);
+
+// Measurements of its own, for /metrics; thread-safe. See base/metric.h.
+struct metric_list;
+void input_metrics(const struct input *in, struct metric_list *to);
+
+// On the input's thread, at least every 100 ms while there is no batch for input_next() to fill.
+void input_idle(struct input *in);
 
 // Waits for something to come (a live input at most about 200 ms, fewer when env->stop_fd becomes
 // readable) and adds it to *b. Bad records become dead letters; only a broken input is an error.

@@ -13,7 +13,7 @@ struct dead_letter refusal_letter(const struct store_write *w, const struct stor
 // Whether the verdict puts a record into the dead letters.
 static inline bool verdict_refuses(enum store_verdict v)
 {
-    return v == STORE_CONFLICT || v == STORE_EXPIRED;
+    return v == STORE_CONFLICT || v == STORE_EXPIRED || v == STORE_REFUSED;
 }
 
 // Whether it begins before `open_from` (output/retain.h).

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/time.h"
@@ -43,16 +44,29 @@ static int unknown_driver(struct str scheme, struct error *err)
     return error_set(err, -EINVAL, STR_FMT ": is not a store; known: %s", STR_ARG(scheme), known);
 }
 
+// The driver of a URI that only it can read.
+static const struct store_ops *whole_uri_driver(const char *text)
+{
+    const char *colon = strchr(text, ':');
+    const struct store_ops *ops =
+        colon ? driver_of((struct str){text, (size_t)(colon - text)}) : NULL;
+    return ops && ops->whole_uri ? ops : NULL;
+}
+
 static int open_uri(struct arena *a, const char *text, enum store_access access, struct store **ret,
                     struct error *err)
 {
     static const char *const no_options[] = {NULL};
     struct uri uri;
+    const struct store_ops *ops = whole_uri_driver(text);
+    if (ops) {
+        return ops->open(str_of(text), access, ret, err);
+    }
     int r = uri_parse(a, str_of(text), &uri, err);
     if (r < 0) {
         return r;
     }
-    const struct store_ops *ops = driver_of(uri.scheme);
+    ops = driver_of(uri.scheme);
     if (ops == NULL) {
         return unknown_driver(uri.scheme, err);
     }
@@ -144,6 +158,25 @@ int store_commit(struct store *s, struct store_write *w, struct error *err)
     int r = needs(s, STORE_WRITE, err);
     r = r == 0 && fault ? bad(s, err, fault) : r;
     return r < 0 ? r : s->ops->commit(s, w, err);
+}
+
+int store_take_shard(struct store *s, uint32_t shard, enum shard_claim claim,
+                     struct shard_hold *ret, struct error *err)
+{
+    int r = needs(s, STORE_WRITE, err);
+    if (r < 0) {
+        return r;
+    }
+    if (s->ops->take_shard) {
+        return s->ops->take_shard(s, shard, claim, ret, err);
+    }
+    *ret = (struct shard_hold){.kept = true};
+    return s->ops->shard(s, shard, &ret->state, err);
+}
+
+int store_alive(struct store *s, struct error *err)
+{
+    return s->ops->alive ? s->ops->alive(s, err) : 0;
 }
 
 int store_set_shards(struct store *s, uint32_t n, struct error *err)

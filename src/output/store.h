@@ -1,12 +1,14 @@
 // A store keeps everything that is true: raw records, the rows computed from them, and how far
-// every input got. Three implementations (memory, SQLite, later MongoDB) pass one conformance
-// suite, tests/unit/output.
+// every input got. Three implementations (memory, SQLite, MongoDB) pass one conformance suite,
+// tests/unit/output.
 //
 // Raw records are evidence: written once, never changed. Computed rows are replaced whole, by
-// key. One store_commit() is one transaction: after a crash either all of it is there or nothing.
+// key. One store_commit() is one transaction, or, in a store that has none, a sequence of writes
+// that a crash may cut short anywhere and that is right when it is repeated: records first, the
+// states of shards last, so that a state never claims what is not there.
 //
-// A handle belongs to one thread at a time. Any number of processes may read while one writes;
-// each reader sees committed transactions only.
+// A handle belongs to one thread at a time. Any number of processes may read while others write.
+// Memory and SQLite have one writer; MongoDB has one a shard: see store_take_shard().
 #pragma once
 
 #include "base/error.h"
@@ -21,10 +23,12 @@ struct store;
 enum store_access {
     STORE_READ,  // reports, export, verify. -ENOENT when there is no such store
     STORE_ADMIN, // prices and settings: short writes beside a running writer; creates
-    STORE_WRITE, // records and computed rows: one process at a time, others get -EBUSY; creates
+    STORE_WRITE, // records and computed rows: one process at a time, others get -EBUSY, where the
+                 // store has one writer; creates
 };
 
-// text: "sqlite:PATH", "memory:" or "memory:NAME" (shared by name within the process; for tests).
+// text: "sqlite:PATH", "mongodb://HOST/DATABASE", "memory:" or "memory:NAME" (shared by name within
+// the process; for tests).
 // Messages say what is the matter and what to do: not there, not ours (application id), newer
 // schema, corrupt, read-only, in use by process N. An older schema is migrated when opened to
 // write, refused with that advice when opened to read.
@@ -41,15 +45,20 @@ enum store_verdict {
                      // letters, put there by the store itself
     STORE_EXPIRED,   // of time whose records were expired, so that nobody can tell any more what it
                      // costs; in the dead letters too, and what is computed of that time stays
+    STORE_REFUSED,   // the store cannot hold this one (a rule of the database, its size): in the
+                     // dead letters too, where there is room; `reason` says why
 };
 
-// One record to be stored. cost: its provisional cost (usage; NULL: unknown).
+// One record to be stored. record.seq: set by the commit; 0 before the first attempt, and left as
+// it is when the same write is tried again. Of a duplicate it is the stored one's where several
+// processes write, else 0. provisional: its provisional cost (usage; NULL: unknown).
 struct store_record {
     struct record *record;
     const struct usage_cost *provisional;
     const char *payload; // as received, for the dead letter of a conflict; NULL: re-encoded
     size_t payload_n;
     enum store_verdict verdict; // out
+    struct str reason;          // out, with STORE_REFUSED: valid until the next commit
 };
 
 // All rows of one window of one shard: replaces what was there under (window_start, shard). When
@@ -76,14 +85,43 @@ struct store_write {
     size_t n_costs;
     const struct shard_state *shards;
     size_t n_shards;
+    // Out, room for n_shards, or NULL: lost[i] is set when shards[i] was not written, nor its
+    // windows and costs from now on, since another process has taken the shard.
+    bool *lost;
     const struct unsettled_range *unsettled; // replaces all ranges of the shards named in `shards`
     size_t n_unsettled;
 };
 
 // Applies all of *w in one transaction; on return it is durable. Within one write, records are
 // applied in order, so a duplicate inside the batch is found too. On failure nothing of it is
-// stored, verdicts are undefined, and err says what to do; a full disk is -ENOSPC.
+// stored (without transactions: perhaps some), verdicts are undefined, and err says what to do; a
+// full disk is -ENOSPC. With err->retryable (a server is away, a primary has stepped down) the same
+// write is to be tried again: what was stored by the first attempt is not taken for a duplicate.
 int store_commit(struct store *s, struct store_write *w, struct error *err) GTAP_CHECK;
+
+// ---- owners ----------------------------------------------------------------------------------
+//
+// Where several processes write one store, each shard has one owner, who alone may write its
+// windows, costs and states; raw records may come from anyone, since they are the same whoever
+// writes them. Whoever takes a shard shuts the former owner out of it (by a number in the state of
+// the shard that only grows), whether that has noticed or not. In a store with one writer that
+// writer owns all, and this only reads the state.
+
+enum shard_claim {
+    SHARD_EXCLUSIVE, // -EBUSY (retryable) while another live process has it; says which
+    SHARD_TAKEOVER,  // whoever has it: something else, Kafka's group, has decided that it is ours
+};
+
+struct shard_hold {
+    struct shard_state state; // as the former owner left it
+    bool kept; // nobody else has had it since this handle took it last: what is known of it holds
+    int64_t own_seq[2]; // by enum record_kind: seqs from here on are given by this owner
+};
+int store_take_shard(struct store *s, uint32_t shard, enum shard_claim claim,
+                     struct shard_hold *ret, struct error *err) GTAP_CHECK;
+
+// "I am still here", for SHARD_EXCLUSIVE of others: about every 2 s while shards are held.
+int store_alive(struct store *s, struct error *err) GTAP_CHECK;
 
 // The number of shards, fixed once records are stored: -EBUSY when n differs from what is stored
 // and there are records. A new store has 1.

@@ -22,10 +22,15 @@ struct store_cursor {
 
 struct store_ops {
     const char *scheme;
+    bool whole_uri; // open() gets the whole URI as it was given, options included
     // path: what follows "scheme:". On success *ret has its ops set.
     int (*open)(struct str path, enum store_access access, struct store **ret, struct error *err);
     void (*close)(struct store *s);
     int (*commit)(struct store *s, struct store_write *w, struct error *err);
+    // NULL for both: there is one writer, which owns all shards.
+    int (*take_shard)(struct store *s, uint32_t shard, enum shard_claim claim,
+                      struct shard_hold *ret, struct error *err);
+    int (*alive)(struct store *s, struct error *err);
     int (*set_shards)(struct store *s, uint32_t n, struct error *err);
     int (*add_settings)(struct store *s, const struct settings *e, int64_t added_at,
                         struct error *err);
