@@ -17,17 +17,17 @@ static bool is_sent_to(const char *uri)
     return false;
 }
 
-static bool serves(const struct serving_options *o, const struct text_list *inputs)
+static bool serves(const struct serving_options *o, const char *const *inputs, size_t n)
 {
     bool any = o->listen != NULL;
-    for (size_t i = 0; i < inputs->n; i++) {
-        any |= is_sent_to(inputs->items[i]);
+    for (size_t i = 0; i < n; i++) {
+        any |= is_sent_to(inputs[i]);
     }
     return any;
 }
 
 int serving_open(struct serving *s, struct cli *cli, const struct serving_options *o,
-                 const struct text_list *inputs, const char *output)
+                 const char *const *inputs, size_t n_inputs, const char *output)
 {
     struct error err;
     struct http_config http = {
@@ -40,7 +40,7 @@ int serving_open(struct serving *s, struct cli *cli, const struct serving_option
     struct api_config api = {.store = output, .version = GTAP_VERSION, .clock = cli->clock};
     *s = (struct serving){.cli = cli};
     int r = http_server_new(&http, &s->server, &err);
-    if (r == 0 && serves(o, inputs)) {
+    if (r == 0 && serves(o, inputs, n_inputs)) {
         r = api_new(&api, s->server, &s->api, &err);
     }
     notifier_init(&s->notifier, cli->getenv);

@@ -24,8 +24,46 @@ struct serving {
 
 // 0, or the exit status after saying why not.
 int serving_open(struct serving *s, struct cli *cli, const struct serving_options *o,
-                 const struct text_list *inputs, const char *output);
+                 const char *const *inputs, size_t n_inputs, const char *output);
 void serving_close(struct serving *s); // the run is over
 
 // As the run goes on: what is served is kept current, files are read again after a SIGHUP.
 void serving_progress(struct serving *s, const struct run_progress *p, const char *status);
+
+// clang-format off
+#define OPTIONS_SERVING(T, what)                                                                   \
+    {.name = "listen",                                                                             \
+     .type = OPTION_TEXT,                                                                          \
+     .offset = offsetof(T, serving.listen),                                                        \
+     .value = "ADDRESS:PORT",                                                                      \
+     .help = what,                                                                                 \
+     .key = "listen"},                                                                             \
+    {.name = "api-token-file",                                                                     \
+     .type = OPTION_TEXT,                                                                          \
+     .offset = offsetof(T, serving.token_file),                                                    \
+     .value = "FILE",                                                                              \
+     .help = "ask those who send records in for the bearer token in this file; without one only "  \
+             "this host may",                                                                      \
+     .key = "api-token-file",                                                                      \
+     .env = "GTAP_API_TOKEN_FILE"},                                                                \
+    {.name = "tls-cert",                                                                           \
+     .type = OPTION_TEXT,                                                                          \
+     .offset = offsetof(T, serving.cert_file),                                                     \
+     .value = "FILE",                                                                              \
+     .help = "serve TLS with this certificate chain (PEM)",                                        \
+     .key = "tls-cert"},                                                                           \
+    {.name = "tls-key",                                                                            \
+     .type = OPTION_TEXT,                                                                          \
+     .offset = offsetof(T, serving.key_file),                                                      \
+     .value = "FILE",                                                                              \
+     .help = "and its key",                                                                        \
+     .key = "tls-key"},                                                                            \
+    {.name = "request-rate",                                                                       \
+     .type = OPTION_INT,                                                                           \
+     .offset = offsetof(T, serving.requests_per_s),                                                \
+     .value = "N",                                                                                 \
+     .help = "POSTs a second that one address may make; 0: no limit",                              \
+     .fallback = "0",                                                                              \
+     .key = "request-rate",                                                                        \
+     .most = 1000000}
+// clang-format on
