@@ -5,7 +5,7 @@ set -euo pipefail
 
 build=(
     gcc g++ libc6-dev make meson ninja-build pkg-config
-    libcurl4-openssl-dev libgnutls28-dev libmicrohttpd-dev libjansson-dev
+    libcurl4-openssl-dev libgnutls28-dev libmicrohttpd-dev libjansson-dev librdkafka-dev
     libsimdjson-dev libsqlite3-dev libzstd-dev zlib1g-dev libinih-dev libxxhash-dev
 )
 test=(

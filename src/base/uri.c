@@ -262,9 +262,16 @@ int uri_option_money(const struct uri *u, const char *key, int64_t *ret_nusd, st
     return 0;
 }
 
+static bool is_named(struct str key, struct str known)
+{
+    bool prefix = str_ends(known, STR("*"));
+    known.n -= prefix;
+    return prefix ? str_starts(key, known) && key.n > known.n : str_eq(key, known);
+}
+
 static bool is_known(struct str key, const char *const *known)
 {
-    while (*known && !str_eq(key, str_of(*known))) {
+    while (*known && !is_named(key, str_of(*known))) {
         known++;
     }
     return *known != NULL;

@@ -40,5 +40,6 @@ int uri_option_duration(const struct uri *u, const char *key, int64_t *ret, stru
 int uri_option_money(const struct uri *u, const char *key, int64_t *ret_nusd,
                      struct error *err) GTAP_CHECK; // "2.5" USD, non-negative
 
-// -EINVAL naming the first option that is not in the NULL-terminated list, and the list.
+// -EINVAL naming the first option that is not in the NULL-terminated list, and the list. One that
+// ends in '*' stands for all options that begin with the rest.
 int uri_options_known(const struct uri *u, const char *const *known, struct error *err) GTAP_CHECK;

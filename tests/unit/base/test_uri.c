@@ -268,6 +268,12 @@ static void test_known_options(void **state)
     assert_str(str_of(err.msg), "'x:p': unknown option 'c'; known are: a, b");
     assert_i64(uri_options_known(&u, none, &err), -EINVAL);
     assert_str(str_of(err.msg), "'x:p': unknown option 'b'; known are: none");
+    static const char *const prefix[] = {"p.*", NULL};
+    u = parsed("x:p?p.a=1&p.b.c=2");
+    assert_ok(uri_options_known(&u, prefix, &err), &err);
+    u = parsed("x:p?p.=1");
+    assert_i64(uri_options_known(&u, prefix, &err), -EINVAL);
+    assert_str(str_of(err.msg), "'x:p': unknown option 'p.'; known are: p.*");
 }
 
 int main(void)
