@@ -1,0 +1,590 @@
+#include "server.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+
+enum { WIRE_VERSION = 21 }; // MongoDB 7.0
+
+struct code {
+    int code;
+    const char *name;
+    bool retryable; // the server marks it so when the write has a transaction number
+};
+
+static const struct code codes[] = {
+    {2, "BadValue", false},
+    {6, "HostUnreachable", true},
+    {7, "HostNotFound", true},
+    {9, "FailedToParse", false},
+    {13, "Unauthorized", false},
+    {14, "TypeMismatch", false},
+    {18, "AuthenticationFailed", false},
+    {26, "NamespaceNotFound", false},
+    {28, "PathNotViable", false},
+    {43, "CursorNotFound", false},
+    {50, "MaxTimeMSExpired", false},
+    {59, "CommandNotFound", false},
+    {64, "WriteConcernFailed", false},
+    {66, "ImmutableField", false},
+    {89, "NetworkTimeout", true},
+    {91, "ShutdownInProgress", true},
+    {112, "WriteConflict", false},
+    {121, "DocumentValidationFailure", false},
+    {189, "PrimarySteppedDown", true},
+    {262, "ExceededTimeLimit", true},
+    {8000, "AtlasError", false},
+    {10107, "NotWritablePrimary", true},
+    {10334, "BSONObjectTooLarge", false},
+    {11000, "DuplicateKey", false},
+    {11600, "InterruptedAtShutdown", true},
+    {11602, "InterruptedDueToReplStateChange", true},
+    {13435, "NotPrimaryNoSecondaryOk", true},
+    {13436, "NotPrimaryOrSecondary", true},
+    {14031, "OutOfDiskSpace", false},
+};
+
+static struct code find_code(int code)
+{
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+        if (codes[i].code == code) {
+            return codes[i];
+        }
+    }
+    return (struct code){code, NULL, false};
+}
+
+void reply_ok(struct buf *to)
+{
+    put_double(to, "ok", 1);
+}
+
+void reply_error(struct buf *to, int code, const char *why)
+{
+    char made[32];
+    struct code c = find_code(code);
+    snprintf(made, sizeof(made), "Location%d", code);
+    put_double(to, "ok", 0);
+    put_str(to, "errmsg", str_of(why));
+    put_i32(to, "code", code);
+    put_str(to, "codeName", str_of(c.name ? c.name : made));
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+struct str server_ns(struct server *s, const struct request *r)
+{
+    buf_clear(&s->ns);
+    buf_str(&s->ns, r->db);
+    if (str_present(r->coll)) {
+        buf_char(&s->ns, '.');
+        buf_str(&s->ns, r->coll);
+    }
+    return buf_view(&s->ns);
+}
+
+// ---- about the server ----------------------------------------------------------------------
+
+static void reply_set(const struct server *s, struct buf *to)
+{
+    put_str(to, "setName", str_of(s->set_name));
+    put_i32(to, "setVersion", 1);
+    put_bool(to, "secondary", !s->primary);
+    size_t hosts = put_open(to, BSON_ARRAY, "hosts");
+    put_str(to, "0", str_of(s->address));
+    put_close(to, hosts);
+    put_str(to, "me", str_of(s->address));
+    if (s->primary) {
+        put_str(to, "primary", str_of(s->address));
+    }
+}
+
+static void run_hello(struct server *s, const struct request *r, struct buf *to)
+{
+    bool writable = s->primary || !s->set_name;
+    put_bool(to, "helloOk", true);
+    put_bool(to, "isWritablePrimary", writable);
+    put_bool(to, r->legacy ? "ismaster" : "isMaster", writable);
+    if (s->set_name) {
+        reply_set(s, to);
+        put_i32(to, "logicalSessionTimeoutMinutes", 30);
+    }
+    put_i32(to, "maxBsonObjectSize", DOC_MAX);
+    put_i32(to, "maxMessageSizeBytes", MESSAGE_MAX);
+    put_i32(to, "maxWriteBatchSize", 100000);
+    put_date(to, "localTime", now_ms());
+    put_i32(to, "minWireVersion", 0);
+    put_i32(to, "maxWireVersion", WIRE_VERSION);
+    put_bool(to, "readOnly", false);
+    reply_ok(to);
+}
+
+static void run_nothing(struct server *s, const struct request *r, struct buf *to)
+{
+    (void)s;
+    (void)r;
+    reply_ok(to);
+}
+
+static void run_build_info(struct server *s, const struct request *r, struct buf *to)
+{
+    (void)s;
+    (void)r;
+    put_str(to, "version", STR("7.0.0"));
+    put_str(to, "gitVersion", STR("fake_mongod"));
+    size_t versions = put_open(to, BSON_ARRAY, "versionArray");
+    static const int32_t parts[] = {7, 0, 0, 0};
+    static const char *const keys[] = {"0", "1", "2", "3"};
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        put_i32(to, keys[i], parts[i]);
+    }
+    put_close(to, versions);
+    put_i32(to, "maxBsonObjectSize", DOC_MAX);
+    reply_ok(to);
+}
+
+// ---- collections and indexes ---------------------------------------------------------------
+
+static void run_drop(struct server *s, const struct request *r, struct buf *to)
+{
+    struct coll *c = docs_find(&s->docs, server_ns(s, r));
+    if (!c) {
+        reply_error(to, 26, "ns not found");
+        return;
+    }
+    docs_drop(&s->docs, c);
+    reply_ok(to);
+}
+
+static bool in_db(const struct coll *c, struct str db)
+{
+    struct str head, rest = str_of(c->ns);
+    str_split(&rest, '.', &head);
+    return str_eq(head, db);
+}
+
+static void run_drop_database(struct server *s, const struct request *r, struct buf *to)
+{
+    struct coll *next = s->docs.colls;
+    while (next) {
+        struct coll *c = next;
+        next = c->next;
+        if (in_db(c, r->db)) {
+            docs_drop(&s->docs, c);
+        }
+    }
+    put_str(to, "dropped", r->db);
+    reply_ok(to);
+}
+
+static void run_create(struct server *s, const struct request *r, struct buf *to)
+{
+    docs_coll(&s->docs, server_ns(s, r));
+    reply_ok(to);
+}
+
+static int32_t count_indexes(const struct coll *c)
+{
+    int32_t n = 1; // that of _id
+    for (const struct index *i = c->indexes; i; i = i->next) {
+        n++;
+    }
+    return n;
+}
+
+static void run_create_indexes(struct server *s, const struct request *r, struct buf *to)
+{
+    struct coll *c = docs_coll(&s->docs, server_ns(s, r));
+    int32_t before = count_indexes(c);
+    struct batch b = request_batch(r, "indexes");
+    struct doc spec;
+    while (batch_next(&b, &spec)) {
+        struct str name = value_str(doc_get(spec, "name"));
+        if (!str_present(name) || !value_doc(doc_get(spec, "key")).p) {
+            reply_error(to, 9, "an index needs a name and a key");
+            return;
+        }
+        coll_add_index(c, name, spec);
+    }
+    put_i32(to, "numIndexesBefore", before);
+    put_i32(to, "numIndexesAfter", count_indexes(c));
+    put_bool(to, "createdCollectionAutomatically", false);
+    reply_ok(to);
+}
+
+static void put_id_index(struct buf *to)
+{
+    size_t spec = put_begin(to);
+    put_i32(to, "v", 2);
+    size_t key = put_open(to, BSON_DOC, "key");
+    put_i32(to, "_id", 1);
+    put_close(to, key);
+    put_str(to, "name", STR("_id_"));
+    put_close(to, spec);
+}
+
+static void run_list_indexes(struct server *s, const struct request *r, struct buf *to)
+{
+    const struct coll *c = docs_find(&s->docs, server_ns(s, r));
+    if (!c) {
+        reply_error(to, 26, "ns does not exist");
+        return;
+    }
+    struct list l = {0};
+    buf_clear(&s->scratch);
+    put_id_index(&s->scratch);
+    ARRAY_RESERVE(l.v, l.n, l.cap);
+    l.v[l.n++] = doc_of(&s->scratch, 0);
+    for (const struct index *i = c->indexes; i; i = i->next) {
+        ARRAY_RESERVE(l.v, l.n, l.cap);
+        l.v[l.n++] = doc_at(i->spec, read_u32(i->spec));
+    }
+    reply_cursor(s, r, &l, (int64_t)l.n, true, to);
+    reply_ok(to);
+    free(l.v);
+}
+
+static void run_list_collections(struct server *s, const struct request *r, struct buf *to)
+{
+    struct list l = {0};
+    buf_clear(&s->scratch);
+    for (const struct coll *c = s->docs.colls; c; c = c->next) {
+        struct str db, name = str_of(c->ns);
+        str_split(&name, '.', &db);
+        if (str_eq(db, r->db)) {
+            size_t mark = put_begin(&s->scratch);
+            put_str(&s->scratch, "name", name);
+            put_str(&s->scratch, "type", STR("collection"));
+            put_close(&s->scratch, mark);
+        }
+    }
+    const uint8_t *p = (const uint8_t *)s->scratch.p, *end = p + s->scratch.n;
+    struct doc d;
+    for (; (d = doc_at(p, (size_t)(end - p))).p; p += d.n) {
+        ARRAY_RESERVE(l.v, l.n, l.cap);
+        l.v[l.n++] = d;
+    }
+    reply_cursor(s, r, &l, (int64_t)l.n, true, to);
+    reply_ok(to);
+    free(l.v);
+}
+
+// ---- writes --------------------------------------------------------------------------------
+
+void outcome_error(struct outcome *out, size_t i, int code, const char *why)
+{
+    char key[24];
+    snprintf(key, sizeof(key), "%zu", out->n_errors++);
+    size_t mark = put_open(&out->errors, BSON_DOC, key);
+    put_i32(&out->errors, "index", (int32_t)i);
+    put_i32(&out->errors, "code", code);
+    put_str(&out->errors, "errmsg", str_of(why));
+    put_close(&out->errors, mark);
+}
+
+static void put_elements(struct buf *to, const char *key, const struct buf *elements)
+{
+    size_t mark = put_open(to, BSON_ARRAY, key);
+    buf_str(to, buf_view(elements));
+    put_close(to, mark);
+}
+
+static void reply_write(struct buf *to, const struct outcome *out, bool is_update)
+{
+    put_i32(to, "n", out->n);
+    if (is_update) {
+        put_i32(to, "nModified", out->modified);
+    }
+    if (out->n_upserted > 0) {
+        put_elements(to, "upserted", &out->upserted);
+    }
+    if (out->n_errors > 0) {
+        put_elements(to, "writeErrors", &out->errors);
+    }
+}
+
+static void put_concern_error(struct buf *to)
+{
+    size_t mark = put_open(to, BSON_DOC, "writeConcernError");
+    put_i32(to, "code", 64);
+    put_str(to, "codeName", STR("WriteConcernFailed"));
+    put_str(to, "errmsg", STR("waiting for replication timed out"));
+    size_t info = put_open(to, BSON_DOC, "errInfo");
+    put_bool(to, "wtimeout", true);
+    put_close(to, info);
+    put_close(to, mark);
+}
+
+static void run_write(struct server *s, const struct request *r, const struct fault *fault,
+                      bool refusing, write_fn *fn, struct buf *to)
+{
+    struct outcome out = {.refusing = refusing,
+                          .rolled_back = fault && fault->kind == FAULT_ROLLED_BACK};
+    buf_init(&out.errors, MESSAGE_MAX);
+    buf_init(&out.upserted, MESSAGE_MAX);
+    fn(s, r, &out);
+    reply_write(to, &out, fn == write_update);
+    buf_done(&out.errors);
+    buf_done(&out.upserted);
+}
+
+// ---- sessions ------------------------------------------------------------------------------
+
+// Where a write with a transaction number is remembered; NULL for any other.
+static struct session *find_session(struct server *s, const struct request *r, int64_t *ret_number)
+{
+    struct value id = doc_get(value_doc(doc_get(r->body, "lsid")), "id");
+    struct value number = doc_get(r->body, "txnNumber");
+    if (id.type != BSON_BINARY || id.n != 21 || !value_i64(number, ret_number)) {
+        return NULL;
+    }
+    const uint8_t *uuid = id.p + 5;
+    struct session *x = &s->sessions[hash_bytes(uuid, 16, 0) % SESSIONS];
+    if (memcmp(x->id, uuid, sizeof(x->id)) != 0) {
+        memcpy(x->id, uuid, sizeof(x->id));
+        x->number = 0;
+    }
+    return x;
+}
+
+static void remember(struct session *x, int64_t number, struct doc answer)
+{
+    x->number = number;
+    x->answer = x_realloc_array(x->answer, answer.n, 1);
+    x->n = answer.n;
+    memcpy(x->answer, answer.p, answer.n);
+}
+
+// ---- all of them ---------------------------------------------------------------------------
+
+struct command {
+    const char *name;
+    command_fn *run; // or
+    write_fn *write; // one that reports by an outcome
+    bool needs_primary, reads;
+};
+
+static const struct command commands[COMMANDS_MAX] = {
+    {"hello", run_hello, NULL, false, false},
+    {"ping", run_nothing, NULL, false, false},
+    {"buildInfo", run_build_info, NULL, false, false},
+    {"endSessions", run_nothing, NULL, false, false},
+    {"insert", NULL, write_insert, true, false},
+    {"update", NULL, write_update, true, false},
+    {"delete", NULL, write_delete, true, false},
+    {"findAndModify", run_find_and_modify, NULL, true, false},
+    {"find", run_find, NULL, false, true},
+    {"getMore", run_get_more, NULL, false, false},
+    {"killCursors", run_kill_cursors, NULL, false, false},
+    {"count", run_count, NULL, false, true},
+    {"aggregate", run_aggregate, NULL, false, true},
+    {"create", run_create, NULL, true, false},
+    {"createIndexes", run_create_indexes, NULL, true, false},
+    {"listIndexes", run_list_indexes, NULL, false, true},
+    {"listCollections", run_list_collections, NULL, false, true},
+    {"drop", run_drop, NULL, true, false},
+    {"dropDatabase", run_drop_database, NULL, true, false},
+};
+
+static const struct command *find_command(struct str name)
+{
+    for (size_t i = 0; i < COMMANDS_MAX && commands[i].name; i++) {
+        if (str_eq(name, str_of(commands[i].name))) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+// The error that the state of the server makes of it, 0: none.
+static int state_error(const struct server *s, const struct command *c, const struct request *r)
+{
+    if (s->primary || !s->set_name) {
+        return 0;
+    }
+    if (c->needs_primary) {
+        return 10107;
+    }
+    struct doc preference = value_doc(doc_get(r->body, "$readPreference"));
+    struct str mode = value_str(doc_get(preference, "mode"));
+    bool anywhere = str_present(mode) && !str_eq(mode, STR("primary"));
+    return c->reads && !anywhere ? 13435 : 0;
+}
+
+static void put_error(const struct request *r, int code, const char *why, struct buf *to)
+{
+    reply_error(to, code, why);
+    if (find_code(code).retryable && doc_get(r->body, "txnNumber").type != BSON_NONE) {
+        size_t labels = put_open(to, BSON_ARRAY, "errorLabels");
+        put_str(to, "0", STR("RetryableWriteError"));
+        put_close(to, labels);
+    }
+}
+
+static void run_command(struct server *s, const struct command *c, const struct request *r,
+                        const struct fault *fault, bool refusing, struct buf *to)
+{
+    if (!c->write) {
+        c->run(s, r, to);
+        return;
+    }
+    run_write(s, r, fault, refusing, c->write, to);
+    if (fault && (fault->kind == FAULT_WRITE_CONCERN || fault->kind == FAULT_ROLLED_BACK)) {
+        put_concern_error(to);
+    }
+    reply_ok(to);
+}
+
+// Once for each transaction number.
+static void run_once(struct server *s, const struct command *c, const struct request *r,
+                     const struct fault *fault, bool refusing, struct buf *to)
+{
+    int64_t number = 0;
+    struct session *x = c->needs_primary ? find_session(s, r, &number) : NULL;
+    if (x && x->number == number && number > 0) {
+        s->count.repeated++;
+        buf_add(to, x->answer, x->n);
+        return;
+    }
+    size_t mark = put_begin(to);
+    run_command(s, c, r, fault, refusing, to);
+    put_close(to, mark);
+    bool remembered = !fault || fault->kind != FAULT_ROLLED_BACK;
+    if (x && remembered && buf_ok(to)) {
+        remember(x, number, doc_of(to, mark));
+    }
+}
+
+static void run_refused(const struct request *r, int code, const char *why, struct buf *to)
+{
+    size_t mark = put_begin(to);
+    put_error(r, code, why, to);
+    put_close(to, mark);
+}
+
+void server_run(struct server *s, const struct request *r, const struct fault *fault, bool refusing,
+                struct buf *to)
+{
+    const struct command *c = find_command(r->name);
+    if (!c) {
+        run_refused(r, 59, "no such command", to);
+        return;
+    }
+    s->count.commands[c - commands]++;
+    bool stepping_down = fault && fault->kind == FAULT_NOT_PRIMARY;
+    s->primary = s->primary && !stepping_down;
+    int code = stepping_down                         ? 10107
+               : fault && fault->kind == FAULT_ERROR ? (int)fault->code
+                                                     : state_error(s, c, r);
+    if (code != 0) {
+        run_refused(r, code, code == 10107 ? "not primary" : "as the test wants it", to);
+    } else {
+        run_once(s, c, r, fault, refusing, to);
+    }
+}
+
+// ---- life ----------------------------------------------------------------------------------
+
+void server_init(struct server *s, enum memory memory, uint64_t bytes_max)
+{
+    *s = (struct server){.docs = {.memory = memory, .bytes_max = bytes_max}, .primary = true};
+    s->sessions = x_array(SESSIONS, sizeof(*s->sessions));
+    buf_init(&s->scratch, REPLY_MAX);
+    buf_init(&s->ns, 4096);
+}
+
+void server_reset(struct server *s)
+{
+    docs_done(&s->docs);
+    faults_clear(&s->faults);
+    while (s->cursors) {
+        struct cursor *gone = s->cursors;
+        s->cursors = gone->next;
+        buf_done(&gone->docs);
+        free(gone->ns);
+        free(gone);
+    }
+    s->count = (struct counters){.open = s->count.open};
+    s->primary = true;
+}
+
+void server_done(struct server *s)
+{
+    server_reset(s);
+    for (size_t i = 0; i < SESSIONS; i++) {
+        free(s->sessions[i].answer);
+    }
+    free(s->sessions);
+    buf_done(&s->scratch);
+    buf_done(&s->ns);
+}
+
+static void put_collections(const struct server *s, struct buf *to)
+{
+    size_t mark = put_open(to, BSON_DOC, "collections");
+    for (const struct coll *c = s->docs.colls; c; c = c->next) {
+        put_i64(to, c->ns, (int64_t)c->count);
+    }
+    put_close(to, mark);
+}
+
+static void put_commands(const struct server *s, struct buf *to)
+{
+    size_t mark = put_open(to, BSON_DOC, "commands");
+    for (size_t i = 0; i < COMMANDS_MAX && commands[i].name; i++) {
+        put_i64(to, commands[i].name, (int64_t)s->count.commands[i]);
+    }
+    put_close(to, mark);
+}
+
+static void put_faults(const struct server *s, struct buf *to)
+{
+    size_t mark = put_open(to, BSON_DOC, "faults");
+    for (const struct fault *f = s->faults.first; f; f = f->next) {
+        char id[16];
+        snprintf(id, sizeof(id), "%d", f->id);
+        put_i64(to, id, (int64_t)f->hits);
+    }
+    put_close(to, mark);
+}
+
+void server_stats(const struct server *s, struct buf *to)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = {
+        {"inserted", s->count.inserted},
+        {"duplicates", s->count.duplicates},
+        {"matched", s->count.matched},
+        {"modified", s->count.modified},
+        {"upserted", s->count.upserted},
+        {"deleted", s->count.deleted},
+        {"refused", s->count.refused},
+        {"repeated", s->count.repeated},
+        {"connections", s->count.connections},
+        {"open", s->count.open},
+        {"bytes", s->docs.bytes},
+    };
+    uint64_t documents = 0;
+    for (const struct coll *c = s->docs.colls; c; c = c->next) {
+        documents += c->count;
+    }
+    size_t mark = put_begin(to);
+    put_i64(to, "documents", (int64_t)documents);
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        put_i64(to, numbers[i].name, (int64_t)numbers[i].value);
+    }
+    put_bool(to, "primary", s->primary);
+    put_collections(s, to);
+    put_commands(s, to);
+    put_faults(s, to);
+    put_close(to, mark);
+}
