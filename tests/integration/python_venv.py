@@ -1,5 +1,8 @@
 """Virtual environments with pinned packages for the tests, under the build folders."""
 
+import fcntl
+import glob
+import importlib
 import os
 import re
 import subprocess
@@ -33,7 +36,22 @@ def _run(command, seconds):
 
 def python_with(name, packages):
     """The interpreter of an environment with these packages, made when it is not there yet."""
-    folder = os.path.abspath(os.path.join(ROOT, name))
+    os.makedirs(ROOT, exist_ok=True)
+    with open(os.path.join(ROOT, f"{name}.lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run beside each other
+        return _made(os.path.abspath(os.path.join(ROOT, name)), packages)
+
+
+def import_from(name, packages, module):
+    """A module of such an environment, in this very process."""
+    folder = os.path.dirname(os.path.dirname(python_with(name, packages)))
+    for site in glob.glob(os.path.join(folder, "lib", "python3*", "site-packages")):
+        if site not in sys.path:
+            sys.path.append(site)
+    return importlib.import_module(module)
+
+
+def _made(folder, packages):
     python, stamp = os.path.join(folder, "bin", "python"), os.path.join(folder, "packages.txt")
     wanted = "\n".join([UV, *packages])
     if os.path.exists(stamp):
