@@ -19,7 +19,9 @@ struct dead_letter refusal_letter(const struct store_write *w, const struct stor
     static const char *const reasons[] = {
         [STORE_CONFLICT] = "conflict: another record with this event_id is stored, and stays",
         [STORE_EXPIRED] = "too late: the records of its time were expired",
+        [STORE_REFUSED] = "the store does not take it",
     };
+    bool told = sr->verdict == STORE_REFUSED && str_present(sr->reason);
     struct str text = {sr->payload, sr->payload_n};
     buf_init(payload, 2 * (size_t)RECORD_BYTES_MAX);
     if (sr->payload == NULL) {
@@ -31,7 +33,7 @@ struct dead_letter refusal_letter(const struct store_write *w, const struct stor
         .at = now,
         .origin = origin_of(w),
         .position = sr->record->position,
-        .reason = str_of(reasons[sr->verdict]),
+        .reason = told ? sr->reason : str_of(reasons[sr->verdict]),
         .payload = text,
     };
 }

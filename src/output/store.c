@@ -174,6 +174,11 @@ int store_take_shard(struct store *s, uint32_t shard, enum shard_claim claim,
     return s->ops->shard(s, shard, &ret->state, err);
 }
 
+bool store_is_shared(const struct store *s)
+{
+    return s->ops->take_shard != NULL;
+}
+
 int store_alive(struct store *s, struct error *err)
 {
     return s->ops->alive ? s->ops->alive(s, err) : 0;

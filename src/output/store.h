@@ -120,6 +120,7 @@ struct shard_hold {
 int store_take_shard(struct store *s, uint32_t shard, enum shard_claim claim,
                      struct shard_hold *ret, struct error *err) GTAP_CHECK;
 
+bool store_is_shared(const struct store *s); // whether it is such a store
 // "I am still here", for SHARD_EXCLUSIVE of others: about every 2 s while shards are held.
 int store_alive(struct store *s, struct error *err) GTAP_CHECK;
 
