@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/map.h"
 #include "base/time.h"
+#include "pipeline/claim.h"
 #include "pipeline/rederive.h"
 #include "pipeline/settle.h"
 
@@ -323,7 +324,7 @@ static int write_slice(struct audit *a, struct error *err)
     outbox_fill(a->outbox, windows, &write);
     int r = write.n_windows + write.n_costs > 0 ? store_commit(a->store, &write, err) : 0;
     outbox_clear(a->outbox);
-    return r;
+    return r < 0 ? r : store_alive(a->store, err);
 }
 
 static int audit_slice(struct audit *a, const struct derive_config *range, struct error *err)
@@ -422,10 +423,29 @@ static int find_settled(struct audit *a, const struct shard_state *state, struct
     return r < 0 ? r : find_unseen(a, state, RECORD_USAGE, state->usage_seen, err);
 }
 
+// Whoever writes owns what he writes.
+static int find_state(struct audit *a, uint32_t shard, struct shard_state *ret, struct error *err)
+{
+    if (!a->outbox) {
+        return store_shard(a->store, shard, ret, err);
+    }
+    const struct run_config config = {.env = {.clock = &clock_system, .stop_fd = -1}};
+    struct patience patience;
+    patience_init(&patience, &config);
+    struct claimant c = {.store = a->store, .patience = &patience};
+    struct shard_hold hold;
+    int r = claim_shard(&c, shard, &hold, err);
+    patience_done(&patience);
+    if (r == 0) {
+        *ret = hold.state;
+    }
+    return r;
+}
+
 static int audit_shard(struct audit *a, uint32_t shard, struct error *err)
 {
     struct shard_state state;
-    int r = store_shard(a->store, shard, &state, err);
+    int r = find_state(a, shard, &state, err);
     if (r == 0) {
         r = find_settled(a, &state, err);
     }

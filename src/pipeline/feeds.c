@@ -3,6 +3,11 @@
 // and those that were silent for 3 s of the time in which they were listened to. Sources that run
 // ahead in event time wait for the others, so that reading two files side by side makes nothing
 // late.
+//
+// Of an input that owns shards for a time, each shard is a world of its own: its feeds are its two
+// kinds. One counts while records of it are on their way, while more of it waits to be read, and
+// for 3 s after it was fed, or after the shard was taken. A shard all of whose feeds are silent
+// follows the lowest watermark of those that are not: its hosts stopped, time goes on.
 
 #include "pipeline/meter.h"
 
@@ -68,8 +73,24 @@ static bool speaks(const struct meter *m, const struct source *s, struct mono si
     return s->n_waiting + s->in_flight > 0 || (!s->ended && !silent(m, since));
 }
 
+// The time that no shard with records is before.
+static int64_t least_watermark(const struct meter *m)
+{
+    int64_t least = INT64_MAX;
+    for (uint32_t i = 0; i < m->n_shards; i++) {
+        const struct shard *s = &m->shards[i];
+        if (s->engine && engine_newest(s->engine) != INT64_MIN) {
+            least = MIN(least, s->watermark);
+        }
+    }
+    return least == INT64_MAX ? INT64_MIN : least;
+}
+
 int64_t feeds_watermark(const struct meter *m)
 {
+    if (m->owner) {
+        return least_watermark(m);
+    }
     int64_t lowest = INT64_MAX, newest = INT64_MIN;
     for (size_t i = 0; i < m->n_sources; i++) {
         const struct source *s = &m->sources[i];
@@ -89,4 +110,73 @@ int64_t feeds_watermark(const struct meter *m)
         }
     }
     return lowest == INT64_MAX ? newest : lowest;
+}
+
+// ---- shards that are owned for a time ------------------------------------------------------
+
+void feeds_read(struct meter *m, const struct parcel *p)
+{
+    for (size_t i = 0; i < p->batch.n_records; i++) {
+        const struct record *r = &p->batch.records[i];
+        m->shards[r->shard].coming[r->kind]++;
+    }
+}
+
+void feeds_stored(struct meter *m, const struct parcel *p)
+{
+    for (size_t i = 0; i < p->batch.n_records; i++) {
+        const struct record *r = &p->batch.records[i];
+        struct shard *s = &m->shards[r->shard];
+        s->coming[r->kind]--;
+        s->newest[r->kind] = MAX(s->newest[r->kind], record_ts(r));
+        s->fed[r->kind] = m->listened;
+    }
+}
+
+void feeds_begin(const struct meter *m, struct shard *s)
+{
+    for (size_t kind = 0; kind < ARRAY_LEN(s->newest); kind++) {
+        s->newest[kind] = INT64_MIN;
+        s->fed[kind] = m->listened;
+    }
+    s->watermark = s->advanced_to = INT64_MIN;
+}
+
+// False: all its feeds are silent. INT64_MIN: one of them has not said yet where it begins.
+static bool own_watermark(const struct meter *m, uint32_t shard, int64_t *ret)
+{
+    const struct shard *s = &m->shards[shard];
+    unsigned behind = input_behind(m->owner->input, shard);
+    bool any = false;
+    *ret = INT64_MAX;
+    for (unsigned kind = 0; kind < ARRAY_LEN(s->newest); kind++) {
+        if (s->coming[kind] > 0 || (behind >> kind & 1) || !silent(m, s->fed[kind])) {
+            any = true;
+            *ret = MIN(*ret, s->newest[kind]);
+        }
+    }
+    return any;
+}
+
+void feeds_find_watermarks(struct meter *m)
+{
+    int64_t lowest = INT64_MAX;
+    for (uint32_t i = 0; i < m->n_shards; i++) {
+        struct shard *s = &m->shards[i];
+        if (!s->engine) {
+            continue;
+        }
+        if (own_watermark(m, i, &s->watermark)) {
+            lowest = MIN(lowest, s->watermark);
+        } else {
+            s->watermark = INT64_MAX; // to be found out below
+        }
+    }
+    for (uint32_t i = 0; i < m->n_shards; i++) {
+        struct shard *s = &m->shards[i];
+        if (s->engine && s->watermark == INT64_MAX) {
+            int64_t newest = engine_newest(s->engine);
+            s->watermark = lowest == INT64_MAX ? newest : MAX(newest, lowest);
+        }
+    }
 }

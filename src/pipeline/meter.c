@@ -1,7 +1,6 @@
 #include "pipeline/meter.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +11,7 @@
 enum { OUTBOX_COSTS_MAX = 8192, TRICKLE_RECORDS = 1024 };
 #define TICK_NS (200 * NS_PER_MS)
 #define LISTENED_MAX_NS TICK_NS // what one wait counts for, at most
-#define WISHES_EVERY_NS (2 * NS_PER_S)
+#define ALIVE_EVERY_NS (2 * NS_PER_S)
 #define SETTLE_NS NS_PER_S                 // at a time, while records come
 #define SETTLE_STOPPING_NS (10 * NS_PER_S) // at a stop: those who wait for it wait 25 s
 
@@ -20,8 +19,10 @@ enum { OUTBOX_COSTS_MAX = 8192, TRICKLE_RECORDS = 1024 };
 
 static int send_parcel(struct meter *m, struct parcel *p)
 {
+    p->preview = m->outbox.preview_rows > 0;
+    m->preview_out |= p->preview;
     outbox_append(&p->outbox, &m->outbox);
-    if (m->now.ns - m->last_wish.ns >= WISHES_EVERY_NS) {
+    if (m->now.ns - m->last_wish.ns >= METER_WISHES_NS) {
         m->last_wish = m->now;
         p->reload_prices = true;
         p->expire_newest = feeds_watermark(m);
@@ -33,6 +34,7 @@ static int send_parcel(struct meter *m, struct parcel *p)
         return error_set(&m->err, r, "the writer's queue is closed");
     }
     m->in_flight++;
+    m->sent++;
     if (p->source) {
         p->source->in_flight += p->batch.n_records > 0;
     }
@@ -44,7 +46,9 @@ static void estimate(struct meter *m, struct parcel *p)
 {
     for (size_t i = 0; i < p->batch.n_records; i++) {
         struct record *r = &p->batch.records[i];
-        r->shard = record_shard(record_host(r), m->n_shards);
+        if (!m->owner) {
+            r->shard = record_shard(record_host(r), m->n_shards);
+        }
         if (r->kind == RECORD_SAMPLE) {
             provisional_sample(m->provisional, &r->sample);
             continue;
@@ -71,33 +75,13 @@ static bool worth_a_commit(const struct meter *m)
             return true;
         }
         for (size_t j = 0; j < s->n_waiting; j++) {
+            if (s->waiting[j]->batch.change != SHARDS_SAME) {
+                return true;
+            }
             records += s->waiting[j]->batch.n_records;
         }
     }
     return records >= TRICKLE_RECORDS;
-}
-
-// Passes on what is waiting, in the order of event time.
-static int pass_on(struct meter *m)
-{
-    struct source *s;
-    if (!worth_a_commit(m)) {
-        return 0;
-    }
-    while (!m->holding && (s = feeds_next(m))) {
-        struct parcel *p = s->waiting[0];
-        s->n_waiting--;
-        memmove(&s->waiting[0], &s->waiting[1], s->n_waiting * sizeof(s->waiting[0]));
-        parcel_make_entries(p);
-        estimate(m, p);
-        s->passed_ts = MAX(s->passed_ts, p->newest_ts[RECORD_SAMPLE]);
-        s->passed_ts = MAX(s->passed_ts, p->newest_ts[RECORD_USAGE]);
-        int r = send_parcel(m, p);
-        if (r < 0) {
-            return r;
-        }
-    }
-    return 0;
 }
 
 // A parcel of its own for computed rows, when no records come that could carry them.
@@ -106,154 +90,7 @@ static int send_outbox(struct meter *m)
     return send_parcel(m, parcel_new(NULL));
 }
 
-// ---- taking parcels back -------------------------------------------------------------------
-
-static void take_in(struct meter *m, const struct store_record *entry)
-{
-    const struct record *r = entry->record;
-    struct shard *s = &m->shards[r->shard];
-    struct run_progress *p = &m->progress;
-    p->duplicates += entry->verdict == STORE_DUPLICATE;
-    p->conflicts += entry->verdict == STORE_CONFLICT;
-    p->expired += entry->verdict == STORE_EXPIRED;
-    if (entry->verdict != STORE_NEW) {
-        return;
-    }
-    m->preview_due = true;
-    int64_t *seen = r->kind == RECORD_SAMPLE ? &s->state.samples_seen : &s->state.usage_seen;
-    *seen = MAX(*seen, r->seq);
-    p->records++;
-    p->late += engine_add(s->engine, r) == ENGINE_LATE;
-    if (r->kind == RECORD_SAMPLE) {
-        p->samples++;
-        return;
-    }
-    p->usages++;
-    p->tokens += (uint64_t)(r->usage.prompt_tokens + r->usage.completion_tokens);
-    p->unplaced += !usage_placed(&r->usage);
-}
-
-static void note_states(struct meter *m)
-{
-    for (uint32_t i = 0; i < m->n_shards; i++) {
-        struct shard *s = &m->shards[i];
-        s->state.shard = i;
-        s->state.frontier = engine_frontier(s->engine);
-        s->state.newest = engine_newest(s->engine);
-        s->state.oldest_pending = engine_oldest_pending(s->engine);
-    }
-}
-
-static void advance_engines(struct meter *m, int64_t watermark)
-{
-    if (m->holding || watermark <= m->advanced_to) {
-        return;
-    }
-    m->advanced_to = watermark;
-    for (uint32_t i = 0; i < m->n_shards; i++) {
-        struct engine *e = m->shards[i].engine;
-        struct engine_sink sink = outbox_sink(&m->outbox);
-        m->outbox.shard = i;
-        engine_advance(e, engine_settled_until(e, watermark), &sink);
-    }
-}
-
-// The states go with every commit that follows records: they say how far the engines have read.
-static void add_states(struct meter *m)
-{
-    note_states(m);
-    struct outbox states = {0};
-    for (uint32_t i = 0; i < m->n_shards; i++) {
-        outbox_add_shard(&states, &m->shards[i].state, m->shards[i].engine);
-    }
-    outbox_append(&m->outbox, &states);
-    outbox_done(&states);
-}
-
-static void take_prices(struct meter *m, struct parcel *p)
-{
-    if (!p->reload_prices || p->prices.n == m->prices.n) {
-        return;
-    }
-    struct arena old = m->price_arena;
-    m->price_arena = p->price_arena;
-    p->price_arena = old;
-    m->prices = p->prices;
-    m->preview_due = true;
-    meter_tell(m, "the price book has changed: the new prices hold for what is not final yet");
-}
-
-static int hand_back(struct meter *m, struct parcel *p)
-{
-    int r = m->halting ? 0 : queue_push(p->source->free_parcels, p);
-    return r < 0 ? error_set(&m->err, r, "an input's queue is closed") : 0;
-}
-
-static int give_back(struct meter *m, struct parcel *p)
-{
-    if (!p->source) {
-        parcel_free(p);
-        return 0;
-    }
-    input_stored(p->source->input, p->batch.position);
-    p->source->came += p->batch.n_records + p->batch.n_dead;
-    p->source->done =
-        input_info(p->source->input)->total_is_bytes ? p->batch.offset : p->batch.position;
-    return hand_back(m, p);
-}
-
-static int take_stored(struct meter *m, struct parcel *p)
-{
-    m->in_flight--;
-    if (p->source) {
-        p->source->in_flight -= p->batch.n_records > 0;
-    }
-    if (p->result < 0) {
-        int r = p->result;
-        m->err = p->err;
-        parcel_free(p->source ? NULL : p); // a source frees its own
-        return r;
-    }
-    bool records = p->source && p->batch.n_records > 0;
-    for (size_t i = 0; i < p->batch.n_records; i++) {
-        take_in(m, &p->entries[i]);
-    }
-    m->progress.dead_letters += p->batch.n_dead;
-    if (records) {
-        feeds_note(m, p->source, p);
-        advance_engines(m, feeds_watermark(m));
-        add_states(m);
-    }
-    take_prices(m, p);
-    return give_back(m, p);
-}
-
-static int take_read(struct meter *m, struct parcel *p)
-{
-    struct source *s = p->source;
-    bool empty = p->batch.n_records + p->batch.n_dead == 0;
-    if (empty && p->result > 0 && m->now.ns - m->last_wish.ns < WISHES_EVERY_NS) {
-        return hand_back(m, p); // there is nothing in it, nor anything to ask the writer for
-    }
-    if (!empty) {
-        s->heard = m->listened;
-    }
-    s->ended |= p->result <= 0;
-    s->waiting[s->n_waiting++] = p;
-    int failed = p->result < 0 && !m->halting ? p->result : 0;
-    p->result = 0;
-    if (failed) {
-        m->err = p->err;
-    }
-    return failed;
-}
-
-static int take(struct meter *m, struct parcel *p)
-{
-    return p->stored ? take_stored(m, p) : take_read(m, p);
-}
-
-// ---- the loop ------------------------------------------------------------------------------
+// ---- whether there is more, and time -------------------------------------------------------
 
 static bool finite_ended(const struct meter *m)
 {
@@ -269,10 +106,34 @@ static bool finite_ended(const struct meter *m)
     return all && (any_finite || !m->config->until_end);
 }
 
-bool meter_told_to_stop(const struct meter *m)
+bool meter_told_to_stop(struct meter *m)
 {
-    struct pollfd fd = {.fd = m->config->env.stop_fd, .events = POLLIN};
-    return fd.fd >= 0 && poll(&fd, 1, 0) > 0;
+    return patience_told_to_stop(&m->patience);
+}
+
+static void while_waiting(void *ctx)
+{
+    upkeep_progress(ctx, false);
+}
+
+bool meter_again(struct meter *m)
+{
+    return patience_again(&m->patience, &m->attempts, &m->err, while_waiting, m);
+}
+
+void meter_well(struct meter *m)
+{
+    patience_well(&m->patience, &m->attempts);
+}
+
+void meter_alive(struct meter *m)
+{
+    struct mono now = clock_mono(m->config->env.clock);
+    struct error err;
+    if (store_is_shared(m->store) && now.ns - m->last_alive.ns >= ALIVE_EVERY_NS) {
+        m->last_alive = now;
+        patience_note(&m->patience, store_alive(m->store, &err) < 0 ? &err : NULL);
+    }
 }
 
 // What a source was silent for, it was silent for while somebody listened: a long commit or
@@ -287,11 +148,13 @@ static void pass_time(struct meter *m)
 // Takes in what has come; waits for something at most until the next thing is due.
 static int take_some(struct meter *m)
 {
+    gauges_spent(&m->gauges, STAGE_METER, &m->since);
     struct parcel *p = queue_pop(m->inbox, TICK_NS);
+    gauges_spent(&m->gauges, STAGE_WAIT, &m->since);
     pass_time(m);
     int r = 0;
     while (p && r == 0) {
-        r = take(m, p);
+        r = intake_take(m, p);
         p = r == 0 ? queue_pop(m->inbox, 0) : NULL;
     }
     return r;
@@ -302,12 +165,13 @@ static int wait_for_writer(struct meter *m)
     int r = 0;
     while (m->in_flight > 0 && r == 0) {
         r = take_some(m);
+        upkeep_progress(m, false);
     }
     return r;
 }
 
-// Everything found so far is in the store and the writer at rest; the engines stay where they are
-// until `holding` is lifted.
+// Everything found so far is in the store and the writer at rest, so that the meter may use it; the
+// engines stay where they are until go_on().
 static int come_to_rest(struct meter *m)
 {
     m->holding = true;
@@ -318,22 +182,108 @@ static int come_to_rest(struct meter *m)
     if (r == 0) {
         r = wait_for_writer(m);
     }
+    pthread_mutex_lock(&m->patience.use);
+    gauges_spent(&m->gauges, STAGE_METER, &m->since);
     return r;
+}
+
+static void go_on(struct meter *m)
+{
+    gauges_spent(&m->gauges, STAGE_SETTLE, &m->since);
+    pthread_mutex_unlock(&m->patience.use);
+    m->holding = false;
 }
 
 static int settle(struct meter *m, int64_t for_ns)
 {
     int r = come_to_rest(m);
-    note_states(m);
     if (r == 0) {
         r = upkeep_settle(m, for_ns);
     }
-    m->holding = false;
+    go_on(m);
     return r;
+}
+
+// ---- passing on ----------------------------------------------------------------------------
+
+static int change_at_rest(struct meter *m, const struct batch *b)
+{
+    shards_add_states(m, true);
+    int r = come_to_rest(m);
+    if (r == 0) {
+        r = shards_change(m, b);
+    }
+    go_on(m);
+    return r;
+}
+
+// Shards come or go, at the place in the stream where their input says so.
+static int change_shards(struct meter *m, struct parcel *p)
+{
+    bool lost = p->batch.change == SHARDS_LOST;
+    int r = lost ? shards_change(m, &p->batch) : change_at_rest(m, &p->batch);
+    if (lost && r == 0) { // nothing is written any more, but the answer is about all before it
+        r = wait_for_writer(m);
+    }
+    return r < 0 ? r : intake_give_back(m, p);
+}
+
+static int pass_parcel(struct meter *m, struct source *s, struct parcel *p)
+{
+    parcel_make_entries(p);
+    estimate(m, p);
+    s->passed_ts = MAX(s->passed_ts, p->newest_ts[RECORD_SAMPLE]);
+    s->passed_ts = MAX(s->passed_ts, p->newest_ts[RECORD_USAGE]);
+    return send_parcel(m, p);
+}
+
+// Passes on what is waiting, in the order of event time.
+static int pass_on(struct meter *m)
+{
+    struct source *s;
+    int r = 0;
+    if (!worth_a_commit(m)) {
+        return 0;
+    }
+    while (r == 0 && !m->holding && (s = feeds_next(m))) {
+        struct parcel *p = s->waiting[0];
+        s->n_waiting--;
+        memmove(&s->waiting[0], &s->waiting[1], s->n_waiting * sizeof(s->waiting[0]));
+        bool change = p->batch.change != SHARDS_SAME;
+        r = change ? change_shards(m, p) : pass_parcel(m, s, p);
+    }
+    return r;
+}
+
+// ---- the loop ------------------------------------------------------------------------------
+
+static int retake(struct meter *m)
+{
+    int r = come_to_rest(m);
+    if (r == 0) {
+        r = shards_retake(m);
+    }
+    go_on(m);
+    return r;
+}
+
+// Time passes for shards of which nothing comes, too.
+static int look_at_shards(struct meter *m)
+{
+    if (m->now.ns - m->last_look.ns >= TICK_NS) {
+        intake_advance(m);
+        shards_audit(m);
+        shards_add_states(m, false);
+    }
+    return shards_retake_due(m) ? retake(m) : 0;
 }
 
 static int keep_up(struct meter *m)
 {
+    int r = m->owner ? look_at_shards(m) : 0;
+    if (r < 0) {
+        return r;
+    }
     upkeep_preview(m);
     upkeep_progress(m, false);
     if (upkeep_settle_due(m)) {
@@ -372,7 +322,7 @@ static int drain(struct meter *m)
     int r = 0;
     struct parcel *p;
     while (r == 0 && (p = queue_pop(m->inbox, 0))) {
-        r = take(m, p);
+        r = intake_take(m, p);
     }
     for (size_t i = 0; i < m->n_sources; i++) {
         m->sources[i].ended = true; // so that none waits for another
@@ -399,7 +349,8 @@ static int finish(struct meter *m)
 {
     int64_t newest = INT64_MIN;
     for (uint32_t i = 0; i < m->n_shards; i++) {
-        newest = MAX(newest, engine_newest(m->shards[i].engine));
+        const struct engine *e = m->shards[i].engine;
+        newest = e ? MAX(newest, engine_newest(e)) : newest;
     }
     if (newest == INT64_MIN) {
         return 0;
@@ -408,46 +359,96 @@ static int finish(struct meter *m)
     for (uint32_t i = 0; i < m->n_shards; i++) {
         struct engine_sink sink = outbox_sink(&m->outbox);
         m->outbox.shard = i;
-        engine_advance(m->shards[i].engine, end, &sink);
+        if (m->shards[i].engine) {
+            engine_advance(m->shards[i].engine, end, &sink);
+            m->shards[i].state_due = true;
+        }
     }
-    add_states(m);
+    shards_add_states(m, true);
     int r = settle(m, INT64_MAX);
     return r == 0 ? expire_at_end(m, newest) : r;
 }
 
-static int run(struct meter *m)
+static int start(struct meter *m)
 {
-    int r = writer_start(m->store, m->inbox, m->config->retain_ns, &m->writer, &m->writer_queue,
-                         &m->err);
+    struct writer_config c = {m->store, m->inbox, m->config, &m->patience, &m->gauges};
+    int r = writer_start(&c, &m->writer, &m->writer_queue, &m->err);
     for (size_t i = 0; i < m->n_sources && r == 0; i++) {
         m->sources[i].heard = m->listened;
         r = source_start(&m->sources[i], &m->err);
     }
+    return r;
+}
+
+// What has been read is stored, computed as far as it is final, and settled as far as there is
+// time; a run whose inputs have ended takes what time it needs.
+static int end(struct meter *m)
+{
+    int r = drain(m);
+    if (r == 0 && m->progress.ending) {
+        r = finish(m);
+    } else if (r == 0) {
+        shards_add_states(m, true);
+        r = settle(m, MIN(SETTLE_STOPPING_NS, patience_left(&m->patience) / 2));
+    }
+    if (r == 0) {
+        r = come_to_rest(m);
+        go_on(m);
+    }
+    return r;
+}
+
+static int run(struct meter *m)
+{
+    int r = start(m);
     if (r < 0) {
         return r;
     }
-    add_states(m);
+    shards_add_states(m, true);
     upkeep_progress(m, true); // who listens knows that it runs
     r = loop(m);
     struct error first = m->err; // a failed input does not cost what the others have read
     m->progress.ending = r == 0 && !m->stopping;
-    int left = drain(m);
-    if (left == 0) {
-        left = m->progress.ending ? finish(m) : settle(m, SETTLE_STOPPING_NS);
+    m->progress.draining = !m->progress.ending;
+    if (!m->progress.ending) {
+        patience_stop(&m->patience);
+        upkeep_progress(m, true);
     }
-    if (left == 0) {
-        left = come_to_rest(m);
-    }
+    int left = end(m);
     if (r < 0 && left == 0) {
         m->err = first;
     }
     return left < 0 ? left : r;
 }
 
+// Told to stop while the store was away: what was not stored is where it came from.
+static bool comes_again(const struct meter *m)
+{
+    for (size_t i = 0; i < m->n_sources; i++) {
+        if (!input_info(m->sources[i].input)->keeps_position) {
+            return false;
+        }
+    }
+    return atomic_load(&m->patience.gave_up);
+}
+
+static void tell_given_up(const struct meter *m)
+{
+    AUTO_FREE char *text =
+        x_asprintf("stopped while the store could not be written: %s; what was read and not stored "
+                   "was not acknowledged, and comes again",
+                   m->err.msg);
+    meter_tell(m, text);
+}
+
 int meter_run(struct meter *m, struct error *err)
 {
     int r = run(m);
     upkeep_progress(m, true);
+    if (r < 0 && comes_again(m)) {
+        tell_given_up(m);
+        r = 0;
+    }
     if (r < 0) {
         *err = m->err;
         err->code = r;

@@ -9,7 +9,6 @@
 #include "base/time.h"
 #include "cost/provisional.h"
 #include "pipeline/meter.h"
-#include "pipeline/rebuild.h"
 
 enum { INBOX_SPARE = 16 }; // parcels without a source are few: one for computed rows at a time
 #define DEFAULT_COMMIT_NS (200 * NS_PER_MS)
@@ -87,35 +86,19 @@ static int load_settings(struct meter *m, struct error *err)
     return r;
 }
 
-static void count_late(void *ctx, const struct record *r, int late)
+// Each keeps its place under its name, and answers for it.
+static int refuse_twice(const struct meter *m, const struct source *s, struct error *err)
 {
-    struct meter *m = ctx;
-    (void)r;
-    m->progress.late += late == ENGINE_LATE;
-}
-
-static int load_shards(struct meter *m, struct error *err)
-{
-    struct store_info info;
-    int r = store_info(m->store, &info, err);
-    if (r == 0 && m->config->shards > 0 && m->config->shards != info.n_shards) {
-        r = store_set_shards(m->store, m->config->shards, err);
-    }
-    if (r < 0) {
-        return r;
-    }
-    uint32_t n = m->config->shards > 0 ? m->config->shards : info.n_shards;
-    m->shards = x_array(n, sizeof(m->shards[0]));
-    for (; m->n_shards < n && r == 0; m->n_shards++) {
-        struct shard *s = &m->shards[m->n_shards];
-        *s = (struct shard){0};
-        r = store_shard(m->store, m->n_shards, &s->state, err);
-        if (r == 0) {
-            r = rebuild_engine(m->store, &m->settings, &m->prices, &s->state, count_late, m,
-                               &s->engine, err);
+    const char *name = input_info(s->input)->name;
+    for (size_t i = 0; i < m->n_sources; i++) {
+        if (strcmp(input_info(m->sources[i].input)->name, name) == 0) {
+            return error_set(err, -EINVAL,
+                             "%s: is given twice, and what was read of it is kept under that name: "
+                             "give it once",
+                             name);
         }
     }
-    return r;
+    return 0;
 }
 
 static int open_sources(struct meter *m, struct error *err)
@@ -126,6 +109,9 @@ static int open_sources(struct meter *m, struct error *err)
     for (; m->n_sources < c->n_inputs; m->n_sources++) {
         struct source *s = &m->sources[m->n_sources];
         int r = source_open(s, c->inputs[m->n_sources], &c->env, m->inbox, err);
+        if (r == 0) {
+            r = refuse_twice(m, s, err);
+        }
         if (r < 0) {
             source_close(s);
             return r;
@@ -139,6 +125,9 @@ static int resume_source(struct meter *m, struct source *s, struct error *err)
 {
     const struct input_info *info = input_info(s->input);
     struct input_position at;
+    if (info->keeps_position) {
+        return 0;
+    }
     int r = store_position(m->store, str_of(info->name), &at, err);
     if (r == -ENOENT) {
         return 0;
@@ -174,15 +163,25 @@ int meter_open(struct meter *m, const struct run_config *c, struct store *store,
     m->inbox = queue_new(c->n_inputs * SOURCE_PARCELS + INBOX_SPARE);
     m->provisional = provisional_new();
     m->preview_due = true;
+    patience_init(&m->patience, c);
+    gauges_init(&m->gauges);
+    m->since = gauges_now();
+    attempts_init(&m->attempts, (uint64_t)m->since.ns + 1);
     m->now = m->listened = clock_mono(c->env.clock);
+    m->last_states = m->last_alive = m->last_look = m->now;
     m->last_progress = m->last_preview = m->last_settled = m->last_wish = m->now;
     m->last_sent.ns = m->now.ns - meter_commit_interval(m); // the first record is stored at once
-    int r = load_settings(m, err);
-    if (r == 0) {
-        r = load_shards(m, err);
+    int r;
+    do {
+        r = load_settings(m, &m->err);
+    } while (r < 0 && c->wait_for_store && meter_again(m));
+    if (r < 0) {
+        *err = m->err;
+        return r;
     }
+    r = open_sources(m, err);
     if (r == 0) {
-        r = open_sources(m, err);
+        r = shards_open(m, err);
     }
     for (size_t i = 0; i < m->n_sources && r == 0; i++) {
         r = resume_source(m, &m->sources[i], err);
@@ -202,16 +201,15 @@ void meter_close(struct meter *m)
         source_close(&m->sources[i]);
     }
     queue_free(m->inbox);
-    for (uint32_t i = 0; i < m->n_shards; i++) {
-        engine_free(m->shards[i].engine);
-    }
-    free(m->shards);
+    shards_close(m);
     free(m->sources);
     free(m->states);
     provisional_free(m->provisional);
     outbox_done(&m->outbox);
     arena_done(&m->told);
     arena_done(&m->price_arena);
+    metric_list_done(&m->metrics);
+    patience_done(&m->patience);
 }
 
 int64_t meter_commit_interval(const struct meter *m)

@@ -7,7 +7,7 @@
 
 void outbox_clear(struct outbox *o)
 {
-    o->n_windows = o->n_rows = o->n_costs = o->n_shards = o->n_unsettled = 0;
+    o->n_windows = o->n_rows = o->n_costs = o->n_shards = o->n_unsettled = o->preview_rows = 0;
 }
 
 void outbox_done(struct outbox *o)
@@ -15,6 +15,7 @@ void outbox_done(struct outbox *o)
     free(o->windows);
     free(o->rows);
     free(o->costs);
+    free(o->cost_shards);
     free(o->shards);
     free(o->unsettled);
     *o = (struct outbox){0};
@@ -40,7 +41,11 @@ void outbox_add_row(struct outbox *o, const struct window_row *row)
 
 void outbox_add_cost(struct outbox *o, const struct usage_cost *cost)
 {
-    ARRAY_RESERVE(o->costs, o->n_costs, o->cap_costs);
+    if (o->n_costs == o->cap_costs) {
+        ARRAY_RESERVE(o->costs, o->n_costs, o->cap_costs);
+        o->cost_shards = x_realloc_array(o->cost_shards, o->cap_costs, sizeof(o->cost_shards[0]));
+    }
+    o->cost_shards[o->n_costs] = o->shard;
     o->costs[o->n_costs] = *cost;
     o->costs[o->n_costs++].event_id = STR_NONE; // the store knows it by seq
 }
@@ -66,21 +71,20 @@ struct engine_sink outbox_sink(struct outbox *o)
         .window_begin = on_window, .row = on_row, .cost = on_cost, .ctx = o};
 }
 
-void outbox_add_shard(struct outbox *o, const struct shard_state *state, const struct engine *e)
+void outbox_add_shard(struct outbox *o, const struct shard_state *state,
+                      const struct time_range *unsettled, size_t n)
 {
-    const struct time_range *dirty;
-    size_t n = engine_dirty(e, &dirty);
     ARRAY_RESERVE(o->shards, o->n_shards, o->cap_shards);
     o->shards[o->n_shards++] = *state;
     for (size_t i = 0; i < n; i++) {
         ARRAY_RESERVE(o->unsettled, o->n_unsettled, o->cap_unsettled);
         o->unsettled[o->n_unsettled++] =
-            (struct unsettled_range){state->shard, dirty[i].from, dirty[i].to};
+            (struct unsettled_range){state->shard, unsettled[i].from, unsettled[i].to};
     }
 }
 
 // The newer states replace those of the same shards, and their ranges with them.
-static void drop_shard(struct outbox *o, uint32_t shard)
+static void drop_state(struct outbox *o, uint32_t shard)
 {
     size_t kept = 0;
     for (size_t i = 0; i < o->n_shards; i++) {
@@ -121,10 +125,12 @@ void outbox_append(struct outbox *o, struct outbox *from)
     }
     append_windows(o, from);
     for (size_t i = 0; i < from->n_costs; i++) {
+        o->shard = from->cost_shards[i];
         outbox_add_cost(o, &from->costs[i]);
     }
+    o->preview_rows += from->preview_rows;
     for (size_t i = 0; i < from->n_shards; i++) {
-        drop_shard(o, from->shards[i].shard);
+        drop_state(o, from->shards[i].shard);
         ARRAY_RESERVE(o->shards, o->n_shards, o->cap_shards);
         o->shards[o->n_shards++] = from->shards[i];
     }
@@ -133,6 +139,37 @@ void outbox_append(struct outbox *o, struct outbox *from)
         o->unsettled[o->n_unsettled++] = from->unsettled[i];
     }
     outbox_clear(from);
+}
+
+static void drop_windows(struct outbox *o, uint32_t shard)
+{
+    size_t kept = 0, rows = 0;
+    for (size_t i = 0; i < o->n_windows; i++) {
+        struct outbox_window w = o->windows[i];
+        if (w.shard == shard) {
+            continue;
+        }
+        memmove(&o->rows[rows], &o->rows[w.first_row], w.n_rows * sizeof(o->rows[0]));
+        w.first_row = rows;
+        rows += w.n_rows;
+        o->windows[kept++] = w;
+    }
+    o->n_windows = kept;
+    o->n_rows = rows;
+}
+
+void outbox_drop_shard(struct outbox *o, uint32_t shard)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < o->n_costs; i++) {
+        if (o->cost_shards[i] != shard) {
+            o->costs[kept] = o->costs[i];
+            o->cost_shards[kept++] = o->cost_shards[i];
+        }
+    }
+    o->n_costs = kept;
+    drop_windows(o, shard);
+    drop_state(o, shard);
 }
 
 void outbox_fill(const struct outbox *o, struct window_rows *windows, struct store_write *w)

@@ -18,7 +18,9 @@ struct outbox {
     struct window_row *rows;
     size_t n_rows, cap_rows;
     struct usage_cost *costs;
+    uint32_t *cost_shards; // of each cost
     size_t n_costs, cap_costs;
+    size_t preview_rows; // of `rows`, those of open windows; about
     struct shard_state *shards;
     size_t n_shards, cap_shards;
     struct unsettled_range *unsettled;
@@ -36,11 +38,15 @@ struct engine_sink outbox_sink(struct outbox *o);
 void outbox_add_window(struct outbox *o, int64_t start, int64_t end);
 void outbox_add_row(struct outbox *o, const struct window_row *row);
 void outbox_add_cost(struct outbox *o, const struct usage_cost *cost);
-// State and unsettled ranges of a shard as its engine has them.
-void outbox_add_shard(struct outbox *o, const struct shard_state *state, const struct engine *e);
+// State and unsettled ranges of a shard.
+void outbox_add_shard(struct outbox *o, const struct shard_state *state,
+                      const struct time_range *unsettled, size_t n);
 
 // Moves everything in `from` behind what is in o.
 void outbox_append(struct outbox *o, struct outbox *from);
+
+// Forgets all that is about a shard: it is somebody else's.
+void outbox_drop_shard(struct outbox *o, uint32_t shard);
 
 // Points w at the outbox's contents; `windows` is room for o->n_windows.
 void outbox_fill(const struct outbox *o, struct window_rows *windows, struct store_write *w);

@@ -23,6 +23,7 @@ void parcel_free(struct parcel *p)
     arena_done(&p->price_arena);
     free(p->entries);
     free(p->provisional);
+    free(p->lost);
     free(p);
 }
 
@@ -30,8 +31,10 @@ void parcel_clear(struct parcel *p)
 {
     batch_clear(&p->batch);
     outbox_clear(&p->outbox);
-    p->stored = p->reload_prices = false;
+    p->stored = p->reload_prices = p->preview = false;
     p->result = 0;
+    p->n_lost = 0;
+    p->preview_took = 0;
     p->newest_ts[RECORD_SAMPLE] = p->newest_ts[RECORD_USAGE] = INT64_MIN;
     p->expire_newest = INT64_MIN;
 }

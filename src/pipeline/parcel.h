@@ -21,6 +21,12 @@ struct parcel {
     struct usage_cost *provisional;
     size_t cap_entries;
     struct outbox outbox;
+    bool preview; // rows of open windows are, or were, in the outbox
+    // Of a parcel that comes from the writer: shards that other processes have by now, and what the
+    // rows of open windows cost it, ns.
+    uint32_t *lost;
+    size_t n_lost, cap_lost;
+    int64_t preview_took;
 
     bool reload_prices;       // the writer shall read the price book as well, into `prices`
     struct arena price_arena; // owns it

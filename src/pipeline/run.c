@@ -31,6 +31,7 @@ static int run_meter(const struct run_config *c, struct run_progress *ret, struc
         *ret = meter.progress;
         ret->sources = NULL;
         ret->n_sources = 0;
+        ret->metrics = NULL;
     }
     meter_close(&meter);
     store_close(store);

@@ -89,6 +89,7 @@ void settle_cost(struct outbox *o, const struct usage_cost *derived,
 struct settlement {
     struct outbox *outbox;
     struct engine *live;
+    const struct derive_visitor *asked; // the caller's: it is told of progress
 };
 
 static void on_window(void *ctx, const struct derive_window *w)
@@ -109,15 +110,24 @@ static void on_partial(void *ctx, const struct usage_cost *sums)
     }
 }
 
+static void on_progress(void *ctx, int64_t done)
+{
+    struct settlement *s = ctx;
+    if (s->asked->progress) {
+        s->asked->progress(s->asked->ctx, done);
+    }
+}
+
 int settle_range(const struct derive_config *range, struct engine *live, struct outbox *o,
                  struct derivation **ret_keep, struct error *err)
 {
-    struct settlement s = {.outbox = o, .live = live};
+    struct settlement s = {.outbox = o, .live = live, .asked = &range->visitor};
     struct derive_config c = *range;
     c.to_request_ends = true;
     c.visitor.window = on_window;
     c.visitor.cost = on_cost;
     c.visitor.partial = on_partial;
+    c.visitor.progress = on_progress;
     c.visitor.ctx = &s;
     o->shard = c.shard;
     return derive(&c, ret_keep, err);

@@ -21,6 +21,6 @@ void settle_cost(struct outbox *o, const struct usage_cost *derived,
                  const struct usage_cost *stored);
 
 // Settles [from, to) of a shard into the outbox, whose texts *ret_keep keeps. live: the engine that
-// gets the sums of requests still running; may be NULL.
+// gets the sums of requests still running; may be NULL. Of range->visitor only progress() counts.
 int settle_range(const struct derive_config *range, struct engine *live, struct outbox *o,
                  struct derivation **ret_keep, struct error *err) GTAP_CHECK;

@@ -8,6 +8,8 @@
 #include "model/validate.h"
 #include "pipeline/run.h"
 
+#define IDLE_NS (100 * NS_PER_MS) // see input_idle()
+
 int source_open(struct source *s, const char *uri, const struct input_env *env, struct queue *inbox,
                 struct error *err)
 {
@@ -21,6 +23,7 @@ int source_open(struct source *s, const char *uri, const struct input_env *env, 
     if (r < 0) {
         return r;
     }
+    s->joined = input_info(s->input)->n_shards == 0;
     s->free_parcels = queue_new(SOURCE_PARCELS);
     for (size_t i = 0; i < SOURCE_PARCELS; i++) {
         s->parcels[i] = parcel_new(s);
@@ -53,18 +56,39 @@ static void refuse_future(struct source *s, struct batch *b)
     b->n_records = kept;
 }
 
+static void spent(_Atomic int64_t *on, struct mono *since)
+{
+    struct mono now = clock_mono(&clock_system);
+    atomic_store_explicit(on, atomic_load_explicit(on, memory_order_relaxed) + now.ns - since->ns,
+                          memory_order_relaxed);
+    *since = now;
+}
+
+// NULL: the meter is going.
+static struct parcel *next_free(struct source *s)
+{
+    struct parcel *p;
+    while (!(p = queue_pop(s->free_parcels, IDLE_NS)) && !queue_closed(s->free_parcels)) {
+        input_idle(s->input);
+    }
+    return p;
+}
+
 static void *source_main(void *ctx)
 {
     struct source *s = ctx;
     int result = INPUT_MORE;
+    struct mono since = clock_mono(&clock_system);
     while (result == INPUT_MORE) {
-        struct parcel *p = queue_pop(s->free_parcels, -1);
+        struct parcel *p = next_free(s);
         if (!p) {
-            return NULL; // closed: the meter is going
+            return NULL;
         }
+        spent(&s->starved_ns, &since);
         parcel_clear(p);
         result = p->result = input_next(s->input, &p->batch, &p->err);
         refuse_future(s, &p->batch);
+        spent(&s->read_ns, &since);
         if (queue_push(s->inbox, p) < 0) {
             return NULL;
         }
@@ -125,6 +149,7 @@ void source_state(struct source *s, struct run_source *ret)
         .about = s->about,
         .live = !info->finite,
         .ended = s->ended,
+        .joined = s->joined,
         .records = s->came,
     };
     input_health(s->input, &ret->health);

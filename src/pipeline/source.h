@@ -1,13 +1,16 @@
 // A thread that reads one input into parcels, as many at a time as it was given.
 #pragma once
 
+#include <stdatomic.h>
+
 #include "base/queue.h"
 #include "input/input.h"
 #include "pipeline/parcel.h"
 
 enum { SOURCE_PARCELS = 8 };
 
-// The meter's view of a source. The thread touches nothing here but `input` and the queues.
+// The meter's view of a source. The thread touches nothing here but `input`, the queues, and what
+// is said to be its own.
 struct source {
     struct input *input;
     struct uri uri;
@@ -16,13 +19,15 @@ struct source {
     struct queue *inbox;        // source -> meter; the meter's own
     struct parcel *parcels[SOURCE_PARCELS];
     const struct clock *clock;
-    void *thread; // pthread_t, once started
+    void *thread;                        // pthread_t, once started
+    _Atomic int64_t read_ns, starved_ns; // the thread's: time in the input, and without a parcel
 
     // Of the meter:
     struct parcel *waiting[SOURCE_PARCELS]; // read, not yet passed on; in order
     size_t n_waiting;
     size_t in_flight;  // with records, passed on, not yet back from the writer
     bool ended;        // has read its last
+    bool joined;       // knows which shards it owns, if it owns any
     int64_t passed_ts; // newest event time passed on; INT64_MIN: none
     struct mono heard; // when it last delivered something; of meter.listened, as is fed
     int64_t newest[2]; // newest event time taken into the engines, by kind

@@ -24,7 +24,8 @@ static bool any_dirty(const struct meter *m)
 {
     const struct time_range *ranges;
     for (uint32_t i = 0; i < m->n_shards; i++) {
-        if (engine_dirty(m->shards[i].engine, &ranges) > 0) {
+        const struct engine *e = m->shards[i].engine;
+        if (e && engine_dirty(e, &ranges) > 0) {
             return true;
         }
     }
@@ -37,10 +38,10 @@ bool upkeep_settle_due(const struct meter *m)
     return m->now.ns - m->last_settled.ns >= wait && any_dirty(m);
 }
 
-static int commit_outbox(struct meter *m, struct outbox *o)
+static int commit_outbox(struct meter *m, const struct outbox *o, bool *ret_lost)
 {
     AUTO_FREE struct window_rows *windows = x_array(o->n_windows + 1, sizeof(*windows));
-    struct store_write write = {0};
+    struct store_write write = {.lost = ret_lost};
     outbox_fill(o, windows, &write);
     return store_commit(m->store, &write, &m->err);
 }
@@ -61,11 +62,18 @@ static void give_slice_up(struct meter *m, struct time_range slice)
     buf_done(&b);
 }
 
+static void while_deriving(void *ctx, int64_t done)
+{
+    (void)done;
+    upkeep_progress(ctx, false);
+}
+
 // Settles one slice and commits it with what is then left to settle.
 static int settle_slice_of(struct meter *m, struct shard *shard, struct time_range slice)
 {
     struct outbox outbox = {0};
     struct derivation *keep = NULL;
+    bool lost = false;
     struct derive_config range = {
         .store = m->store,
         .settings = &m->settings,
@@ -74,6 +82,7 @@ static int settle_slice_of(struct meter *m, struct shard *shard, struct time_ran
         .from = slice.from,
         .to = slice.to,
         .frontier = engine_frontier(shard->engine),
+        .visitor = {.progress = while_deriving, .ctx = m},
     };
     int r = settle_range(&range, shard->engine, &outbox, &keep, &m->err);
     if (r == -ENODATA) {
@@ -82,23 +91,43 @@ static int settle_slice_of(struct meter *m, struct shard *shard, struct time_ran
     }
     if (r == 0) {
         engine_dirty_remove(shard->engine, slice.from, slice.to);
-        outbox_add_shard(&outbox, &shard->state, shard->engine);
-        r = commit_outbox(m, &outbox);
+        shards_add_state(&outbox, shard);
+        r = commit_outbox(m, &outbox, &lost);
+    }
+    if (r < 0) {
+        engine_dirty_add(shard->engine, slice.from, slice.to);
     }
     derivation_free(keep);
     outbox_done(&outbox);
+    if (lost) {
+        shards_lose(m, shard->state.shard);
+    }
+    return r;
+}
+
+// What a settlement wrote before it failed is found equal the next time.
+static int settle_slice_trying(struct meter *m, struct shard *shard, struct time_range slice)
+{
+    int r;
+    do {
+        r = settle_slice_of(m, shard, slice);
+    } while (r < 0 && meter_again(m));
+    if (r == 0) {
+        meter_well(m);
+    }
     return r;
 }
 
 static int settle_shard(struct meter *m, struct shard *shard, int64_t slice, struct mono deadline)
 {
     const struct time_range *ranges;
-    while (engine_dirty(shard->engine, &ranges) > 0) {
+    while (shard->engine && engine_dirty(shard->engine, &ranges) > 0) {
         struct time_range next = {ranges[0].from, MIN(ranges[0].to, ranges[0].from + slice)};
-        int r = settle_slice_of(m, shard, next);
+        int r = settle_slice_trying(m, shard, next);
         if (r < 0) {
             return r;
         }
+        meter_alive(m);
         upkeep_progress(m, false);
         if (now(m).ns >= deadline.ns || (!m->stopping && meter_told_to_stop(m))) {
             return 0; // the rest stays noted as unsettled
@@ -112,7 +141,10 @@ int upkeep_settle(struct meter *m, int64_t for_ns)
     struct mono begin = now(m);
     struct mono deadline = {for_ns < INT64_MAX - begin.ns ? begin.ns + for_ns : INT64_MAX};
     struct store_info info;
-    int r = store_info(m->store, &info, &m->err);
+    int r;
+    do {
+        r = store_info(m->store, &info, &m->err);
+    } while (r < 0 && meter_again(m));
     if (r < 0) {
         return r;
     }
@@ -131,16 +163,20 @@ int upkeep_settle(struct meter *m, int64_t for_ns)
 void upkeep_preview(struct meter *m)
 {
     int64_t wait = MAX(PREVIEW_EVERY_NS, m->preview_cost * PREVIEW_SHARE);
-    if (!m->preview_due || m->now.ns - m->last_preview.ns < wait) {
+    if (!m->preview_due || m->preview_out || m->now.ns - m->last_preview.ns < wait) {
         return;
     }
     m->preview_due = false;
     struct mono begin = now(m);
+    size_t before = m->outbox.n_rows;
     for (uint32_t i = 0; i < m->n_shards; i++) {
         struct engine_sink sink = outbox_sink(&m->outbox);
         m->outbox.shard = i;
-        engine_preview(m->shards[i].engine, &sink);
+        if (m->shards[i].engine) {
+            engine_preview(m->shards[i].engine, &sink);
+        }
     }
+    m->outbox.preview_rows += m->outbox.n_rows - before;
     m->last_preview = now(m);
     m->preview_cost = m->last_preview.ns - begin.ns;
 }
@@ -176,9 +212,14 @@ static void count_time(struct meter *m)
     p->frontier = INT64_MAX;
     p->newest = INT64_MIN;
     p->settling = 0;
+    p->shards = 0;
     for (uint32_t i = 0; i < m->n_shards; i++) {
         const struct engine *e = m->shards[i].engine;
         const struct time_range *ranges;
+        if (!e) {
+            continue;
+        }
+        p->shards++;
         size_t n = engine_dirty(e, &ranges);
         p->newest = MAX(p->newest, engine_newest(e));
         if (engine_newest(e) != INT64_MIN) {
@@ -203,6 +244,10 @@ void upkeep_progress(struct meter *m, bool at_once)
     count_inputs(m);
     count_time(m);
     tell_sources(m);
+    patience_state(&m->patience, &m->progress.store);
+    m->progress.writer_moves = !m->writer || writer_moves(m->writer);
+    gauges_list(m, &m->metrics);
+    m->progress.metrics = &m->metrics;
     if (m->config->progress) {
         m->config->progress(m->config->ctx, &m->progress);
     }

@@ -6,17 +6,27 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/time.h"
+#include "output/refusal.h"
 #include "pipeline/source.h"
 
 enum { GROUP_MAX = 16, EXPIRE_ROWS = 20000 };
+#define LOOK_NS (500 * NS_PER_MS)     // how often it looks up while there is nothing to do
+#define ALIVE_EVERY_NS (2 * NS_PER_S) // see store_alive()
+#define STILL_MAX_NS (60 * NS_PER_S)  // without moving, when it is not in the store
+#define CALL_MAX_NS (600 * NS_PER_S)  // for one call of the store
 
 struct writer {
-    struct store *store;
-    struct queue *queue, *done;
-    int64_t retain_ns[4];
+    struct writer_config c;
+    struct queue *queue;
     pthread_t thread;
     bool failed; // nothing is committed after a failure: what follows would leave a gap
     struct error err;
+    struct attempts attempts;
+    struct mono alive;
+    struct mono since;        // of the stage it is in
+    _Atomic int64_t moved_at; // real time, monotonic
+    atomic_bool calling;      // the store
 
     // One commit's worth, put together from its parcels.
     struct store_record *records;
@@ -27,8 +37,43 @@ struct writer {
     size_t n_positions;
     struct window_rows *windows;
     size_t cap_windows;
+    bool *lost;
+    size_t cap_lost;
     struct outbox outbox;
+    struct buf *payloads; // of the letters of refused records
+    size_t n_payloads, cap_payloads;
 };
+
+static void move(struct writer *w, bool calling)
+{
+    atomic_store(&w->calling, calling);
+    atomic_store(&w->moved_at, gauges_now().ns);
+}
+
+bool writer_moves(const struct writer *w)
+{
+    int64_t still = gauges_now().ns - atomic_load(&w->moved_at);
+    return still < (atomic_load(&w->calling) ? CALL_MAX_NS : STILL_MAX_NS);
+}
+
+static void while_waiting(void *ctx)
+{
+    move(ctx, false);
+}
+
+// After a failure: whether to try again. *since is the stage that failed.
+static bool again(struct writer *w, enum stage stage)
+{
+    gauges_spent(w->c.gauges, stage, &w->since);
+    bool yes = patience_again(w->c.patience, &w->attempts, &w->err, while_waiting, w);
+    gauges_spent(w->c.gauges, STAGE_RETRY, &w->since);
+    return yes;
+}
+
+static void well(struct writer *w)
+{
+    patience_well(w->c.patience, &w->attempts);
+}
 
 static void add_position(struct writer *w, const struct parcel *p)
 {
@@ -51,7 +96,8 @@ static void add_parcel(struct writer *w, struct parcel *p)
         ARRAY_RESERVE(w->dead, w->n_dead, w->cap_dead);
         w->dead[w->n_dead++] = p->batch.dead[i];
     }
-    if (p->source && p->batch.n_records + p->batch.n_dead > 0) {
+    if (p->source && p->batch.n_records + p->batch.n_dead > 0 &&
+        !input_info(p->source->input)->keeps_position) {
         add_position(w, p);
     }
     outbox_append(&w->outbox, &p->outbox);
@@ -67,7 +113,66 @@ static void hand_verdicts_back(const struct writer *w, struct parcel *const *par
     }
 }
 
-static int commit(struct writer *w, struct parcel *const *parcels, size_t n)
+// ---- dead letters --------------------------------------------------------------------------
+
+// The letter that the store wrote of a record that it did not take.
+static void add_refusal(struct writer *w, const struct store_write *write, const struct parcel *p,
+                        const struct store_record *sr)
+{
+    if (!verdict_refuses(sr->verdict)) {
+        return;
+    }
+    ARRAY_RESERVE(w->payloads, w->n_payloads, w->cap_payloads);
+    ARRAY_RESERVE(w->dead, w->n_dead, w->cap_dead);
+    struct dead_letter *d = &w->dead[w->n_dead++];
+    *d = refusal_letter(write, sr, clock_wall(w->c.run->env.clock), &w->payloads[w->n_payloads++]);
+    if (!str_present(d->origin) && p->source) {
+        d->origin = str_of(input_info(p->source->input)->name);
+    }
+}
+
+static void drop_payloads(struct writer *w)
+{
+    while (w->n_payloads > 0) {
+        buf_done(&w->payloads[--w->n_payloads]);
+    }
+}
+
+// Refused records come back with the commit, so their letters follow those that went into it.
+static int publish(struct writer *w, const struct store_write *write, struct parcel *const *parcels,
+                   size_t n)
+{
+    const struct run_config *c = w->c.run;
+    size_t at = 0;
+    int r = 0;
+    if (!c->letters.publish) {
+        return 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < parcels[i]->batch.n_records; j++) {
+            add_refusal(w, write, parcels[i], &w->records[at++]);
+        }
+    }
+    while (w->n_dead > 0) {
+        move(w, true);
+        r = c->letters.publish(c->letters.ctx, w->dead, w->n_dead, &w->err);
+        move(w, false);
+        if (r == 0 || !again(w, STAGE_LETTERS)) {
+            break;
+        }
+    }
+    if (r == 0 && w->n_dead > 0) {
+        well(w);
+        gauges_spent(w->c.gauges, STAGE_LETTERS, &w->since);
+    }
+    drop_payloads(w);
+    return r;
+}
+
+// ---- one commit ----------------------------------------------------------------------------
+
+static void gather(struct writer *w, struct parcel *const *parcels, size_t n,
+                   struct store_write *ret)
 {
     w->n_records = w->n_dead = w->n_positions = 0;
     outbox_clear(&w->outbox);
@@ -78,37 +183,102 @@ static int commit(struct writer *w, struct parcel *const *parcels, size_t n)
         w->cap_windows = w->outbox.n_windows + w->outbox.n_windows / 2;
         w->windows = x_realloc_array(w->windows, w->cap_windows, sizeof(w->windows[0]));
     }
-    struct store_write write = {
+    if (w->cap_lost < w->outbox.n_shards) {
+        w->cap_lost = w->outbox.n_shards;
+        w->lost = x_realloc_array(w->lost, w->cap_lost, sizeof(w->lost[0]));
+    }
+    *ret = (struct store_write){
         .records = w->records,
         .n_records = w->n_records,
         .dead_letters = w->dead,
         .n_dead_letters = w->n_dead,
         .positions = w->positions,
         .n_positions = w->n_positions,
+        .lost = w->lost,
     };
-    outbox_fill(&w->outbox, w->windows, &write);
+    outbox_fill(&w->outbox, w->windows, ret);
+}
+
+// Who owns what is not ours any more is told once, by the first parcel of the commit.
+static void note_lost(const struct writer *w, const struct store_write *write, struct parcel *p)
+{
+    for (size_t i = 0; i < write->n_shards; i++) {
+        if (w->lost[i]) {
+            ARRAY_RESERVE(p->lost, p->n_lost, p->cap_lost);
+            p->lost[p->n_lost++] = write->shards[i].shard;
+        }
+    }
+}
+
+// What of the commit's time the rows of open windows took, by their share in all that was written.
+static int64_t preview_part(const struct writer *w, const struct store_write *write, int64_t took)
+{
+    size_t all = write->n_records + write->n_costs + w->outbox.n_rows;
+    return all == 0 ? 0 : (int64_t)((double)took * (double)w->outbox.preview_rows / (double)all);
+}
+
+static int commit_trying(struct writer *w, struct store_write *write)
+{
+    for (;;) {
+        memset(w->lost, 0, write->n_shards * sizeof(w->lost[0]));
+        move(w, true);
+        int r = store_commit(w->c.store, write, &w->err);
+        move(w, false);
+        if (r == 0 || !again(w, STAGE_COMMIT)) {
+            return r;
+        }
+    }
+}
+
+static int commit(struct writer *w, struct parcel *const *parcels, size_t n)
+{
+    struct store_write write;
+    gather(w, parcels, n, &write);
     if (write.n_records + write.n_dead_letters + write.n_windows + write.n_costs + write.n_shards ==
         0) {
         return 0;
     }
-    int r = store_commit(w->store, &write, &w->err);
-    if (r == 0) {
-        hand_verdicts_back(w, parcels, n);
+    struct mono begin = w->since;
+    int r = commit_trying(w, &write);
+    if (r < 0) {
+        return r;
     }
+    well(w);
+    gauges_spent(w->c.gauges, STAGE_COMMIT, &w->since);
+    int64_t took = w->since.ns - begin.ns;
+    histogram_add(&w->c.gauges->commit_seconds, (double)took / (double)NS_PER_S);
+    histogram_add(&w->c.gauges->commit_records, (double)write.n_records);
+    hand_verdicts_back(w, parcels, n);
+    note_lost(w, &write, parcels[0]);
+    parcels[0]->preview_took = preview_part(w, &write, took);
+    return publish(w, &write, parcels, n);
+}
+
+// ---- what else is to be done ---------------------------------------------------------------
+
+static int expire_trying(struct writer *w, enum store_collection c, int64_t before,
+                         size_t *ret_removed)
+{
+    int r;
+    do {
+        move(w, true);
+        r = store_expire(w->c.store, c, before, EXPIRE_ROWS, ret_removed, &w->err);
+        move(w, false);
+    } while (r < 0 && again(w, STAGE_UPKEEP));
     return r;
 }
 
 static int expire(struct writer *w, int64_t newest, int64_t now)
 {
-    for (size_t c = 0; c < ARRAY_LEN(w->retain_ns); c++) {
-        if (w->retain_ns[c] <= 0) {
+    const int64_t *retain_ns = w->c.run->retain_ns;
+    for (size_t c = 0; c < ARRAY_LEN(w->c.run->retain_ns); c++) {
+        if (retain_ns[c] <= 0) {
             continue;
         }
-        int64_t before = (c == STORE_DEAD_LETTERS ? now : newest) - w->retain_ns[c];
+        int64_t before = (c == STORE_DEAD_LETTERS ? now : newest) - retain_ns[c];
         size_t removed = EXPIRE_ROWS;
         while (removed == EXPIRE_ROWS) {
-            int r = store_expire(w->store, (enum store_collection)c, before, EXPIRE_ROWS, &removed,
-                                 &w->err);
+            int r = expire_trying(w, (enum store_collection)c, before, &removed);
             if (r < 0) {
                 return r;
             }
@@ -119,17 +289,42 @@ static int expire(struct writer *w, int64_t newest, int64_t now)
 
 static int serve_wishes(struct writer *w, struct parcel *p)
 {
+    int r = 0;
     if (p->expire_newest != INT64_MIN) {
-        int r = expire(w, p->expire_newest, p->expire_now);
-        if (r < 0) {
-            return r;
+        r = expire(w, p->expire_newest, p->expire_now);
+    }
+    while (r == 0 && p->reload_prices) {
+        arena_reset(&p->price_arena);
+        move(w, true);
+        int read = store_prices(w->c.store, &p->price_arena, &p->prices, &w->err);
+        move(w, false);
+        if (read == 0) {
+            well(w);
+            break;
         }
+        r = again(w, STAGE_UPKEEP) ? 0 : read;
     }
-    if (!p->reload_prices) {
-        return 0;
+    gauges_spent(w->c.gauges, STAGE_UPKEEP, &w->since);
+    return r;
+}
+
+// Others may wait for shards of ours until we are known to be gone. The meter says it itself while
+// it uses the store.
+static void keep_alive(struct writer *w)
+{
+    struct mono now = clock_mono(w->c.run->env.clock);
+    move(w, false);
+    if (!store_is_shared(w->c.store) || now.ns - w->alive.ns < ALIVE_EVERY_NS ||
+        pthread_mutex_trylock(&w->c.patience->use) != 0) {
+        return;
     }
-    arena_reset(&p->price_arena);
-    return store_prices(w->store, &p->price_arena, &p->prices, &w->err);
+    struct error err;
+    w->alive = now;
+    move(w, true);
+    int r = store_alive(w->c.store, &err);
+    move(w, false);
+    pthread_mutex_unlock(&w->c.patience->use);
+    patience_note(w->c.patience, r < 0 ? &err : NULL);
 }
 
 static void serve(struct writer *w, struct parcel *const *parcels, size_t n)
@@ -146,8 +341,21 @@ static void serve(struct writer *w, struct parcel *const *parcels, size_t n)
             parcels[i]->err.code = r;
         }
         parcels[i]->result = r < 0 ? r : parcels[i]->result;
-        if (queue_push(w->done, parcels[i]) < 0) {
+        if (queue_push(w->c.done, parcels[i]) < 0) {
             parcel_free(parcels[i]->source ? NULL : parcels[i]);
+        }
+    }
+}
+
+// NULL: that was all.
+static struct parcel *next_parcel(struct writer *w)
+{
+    for (;;) {
+        bool closed = queue_closed(w->queue);
+        struct parcel *p = queue_pop(w->queue, LOOK_NS);
+        keep_alive(w);
+        if (p || closed) {
+            return p;
         }
     }
 }
@@ -156,24 +364,27 @@ static void *writer_main(void *ctx)
 {
     struct writer *w = ctx;
     struct parcel *parcels[GROUP_MAX];
-    while ((parcels[0] = queue_pop(w->queue, -1))) {
+    while ((parcels[0] = next_parcel(w))) {
         size_t n = 1;
         while (n < GROUP_MAX && (parcels[n] = queue_pop(w->queue, 0))) {
             n++;
         }
+        gauges_spent(w->c.gauges, STAGE_IDLE, &w->since);
         serve(w, parcels, n);
     }
     return NULL;
 }
 
-int writer_start(struct store *store, struct queue *done, const int64_t retain_ns[4],
-                 struct writer **ret, struct queue **ret_queue, struct error *err)
+int writer_start(const struct writer_config *c, struct writer **ret, struct queue **ret_queue,
+                 struct error *err)
 {
     struct writer *w = x_zalloc(sizeof(*w));
-    w->store = store;
-    w->done = done;
-    memcpy(w->retain_ns, retain_ns, sizeof(w->retain_ns));
+    w->c = *c;
     w->queue = queue_new(1024);
+    w->since = gauges_now();
+    w->alive = clock_mono(c->run->env.clock);
+    attempts_init(&w->attempts, (uint64_t)w->since.ns);
+    move(w, false);
     int r = pthread_create(&w->thread, NULL, writer_main, w);
     if (r != 0) {
         queue_free(w->queue);
@@ -194,8 +405,11 @@ void writer_stop(struct writer *w)
     pthread_join(w->thread, NULL);
     queue_free(w->queue);
     outbox_done(&w->outbox);
+    drop_payloads(w);
+    free(w->payloads);
     free(w->records);
     free(w->dead);
     free(w->windows);
+    free(w->lost);
     free(w);
 }

@@ -1,15 +1,30 @@
 // The thread that commits: everything that is waiting in its queue goes into one transaction, and
 // comes back stored. It is the only one to use the store while it runs, but for moments when it has
-// nothing to do and the meter knows that (settlement).
+// nothing to do and the meter knows that (settlement, taking shards). What it does unasked in such
+// moments, saying that this process is alive, it does only with patience.use, which the meter has
+// then.
 #pragma once
 
 #include "base/queue.h"
 #include "output/store.h"
+#include "pipeline/gauges.h"
 #include "pipeline/parcel.h"
+#include "pipeline/patience.h"
 
 struct writer;
 
-// Parcels pushed to *ret_queue come back through `done`. retain_ns: see struct run_config.
-int writer_start(struct store *store, struct queue *done, const int64_t retain_ns[4],
-                 struct writer **ret, struct queue **ret_queue, struct error *err) GTAP_CHECK;
+struct writer_config { // all borrowed
+    struct store *store;
+    struct queue *done; // parcels come back through it
+    const struct run_config *run;
+    struct patience *patience;
+    struct gauges *gauges;
+};
+
+// Parcels pushed to *ret_queue come back through `done`, in their order.
+int writer_start(const struct writer_config *c, struct writer **ret, struct queue **ret_queue,
+                 struct error *err) GTAP_CHECK;
 void writer_stop(struct writer *w); // commits what is queued, then joins; accepts NULL
+
+// Whether it has moved lately. What the store takes long for, it may take long for.
+bool writer_moves(const struct writer *w);

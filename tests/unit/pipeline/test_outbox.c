@@ -19,7 +19,9 @@ static void add_window(struct outbox *o, int64_t start, uint32_t shard, size_t r
 static void add_state(struct outbox *o, uint32_t shard, int64_t frontier, struct engine *e)
 {
     const struct shard_state state = {.shard = shard, .frontier = frontier};
-    outbox_add_shard(o, &state, e);
+    const struct time_range *dirty;
+    size_t n = engine_dirty(e, &dirty);
+    outbox_add_shard(o, &state, dirty, n);
 }
 
 static struct engine *dirty_engine(int64_t from, int64_t to)
