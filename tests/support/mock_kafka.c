@@ -7,7 +7,7 @@
 // one: "ok", or "error" and why. It ends with `quit` or when stdin does.
 //
 //     topic NAME PARTITIONS [REPLICAS]        made; topics that nobody made get four partitions
-//     topic-error NAME ERROR                  what requests about it are answered with
+//     topic-error NAME ERROR                  what metadata says of it
 //     error API ERROR [N]                     the next N (1) requests of this kind, whoever gets
 //     them broker-error BROKER API ERROR RTT_MS [N]   likewise, for one broker, and after so long
 //     clear API                               no more of these errors

@@ -151,13 +151,13 @@ static const struct {
     {"find", line_find}, {"reset", line_reset}, {"quit", line_quit},
 };
 
-enum control_act control_run(struct control *c, struct str line, struct buf *to)
+enum control_act control_run(struct server *s, struct str line, struct buf *to)
 {
     struct str word, rest = line;
     str_split(&rest, ' ', &word);
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         if (str_eq(word, str_of(lines[i].name))) {
-            return lines[i].fn(c->server, str_present(rest) ? str_trim(rest) : STR_NONE, to);
+            return lines[i].fn(s, str_present(rest) ? str_trim(rest) : STR_NONE, to);
         }
     }
     return answer(to, "error no such command");

@@ -5,10 +5,5 @@
 
 enum control_act { CONTROL_NONE, CONTROL_DOWN, CONTROL_UP, CONTROL_QUIT };
 
-struct control {
-    struct server *server;
-    bool down;
-};
-
 // Appends the answer, with its newlines. What is about connections is the caller's to do.
-enum control_act control_run(struct control *c, struct str line, struct buf *to);
+enum control_act control_run(struct server *s, struct str line, struct buf *to);

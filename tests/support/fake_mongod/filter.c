@@ -122,6 +122,10 @@ static int operators_match(struct doc ops, struct doc d, struct str path, const 
 
 static int operator_match(const struct walk *op, struct doc d, struct str path, const char **what)
 {
+    if (op->v.type == BSON_REGEX) {
+        *what = "a regular expression, which this server does not know";
+        return -1;
+    }
     if (str_eq(op->key, STR("$not"))) {
         int r = operators_match(value_doc(op->v), d, path, what);
         return r < 0 ? r : !r;
@@ -176,6 +180,10 @@ static int element_match(const struct walk *f, struct doc d, const char **ret_wh
     }
     if (str_starts(f->key, STR("$")) && !str_eq(f->key, STR("$comment"))) {
         *ret_what = "a query operator that this server does not know";
+        return -1;
+    }
+    if (f->v.type == BSON_REGEX) {
+        *ret_what = "a regular expression, which this server does not know";
         return -1;
     }
     if (is_operators(f->v)) {

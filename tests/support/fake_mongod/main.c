@@ -63,7 +63,6 @@ struct conn {
 
 struct fake {
     struct server server;
-    struct control control;
     int epoll;
     struct in_addr bind;
     uint16_t port, control_port;
@@ -186,6 +185,44 @@ static void conn_send(struct fake *f, struct conn *c)
     sent_all(f, c);
 }
 
+// ---- up and down ---------------------------------------------------------------------------
+
+static int listen_at(struct in_addr at, uint16_t *port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = at, .sin_port = htons(*port)};
+    socklen_t size = sizeof(a);
+    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+        bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 512) < 0 ||
+        getsockname(fd, (struct sockaddr *)&a, &size) < 0) {
+        give_up("cannot listen");
+    }
+    *port = ntohs(a.sin_port);
+    return fd;
+}
+
+static bool is_up(const struct fake *f)
+{
+    for (const struct conn *c = f->conns; c; c = c->next) {
+        if (c->role == ROLE_LISTENER) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void go_down(struct fake *f)
+{
+    struct conn *next = f->conns;
+    while (next) {
+        struct conn *c = next;
+        next = c->next;
+        if (c->role == ROLE_LISTENER || c->role == ROLE_CLIENT) {
+            conn_end(f, c, CLOSE);
+        }
+    }
+}
+
 // ---- requests ------------------------------------------------------------------------------
 
 // Before anything is done; false: nothing is.
@@ -252,11 +289,15 @@ static void on_request(struct fake *f, struct conn *c, const uint8_t *p, uint32_
 static void on_line(struct fake *f, struct conn *c, const uint8_t *p, size_t n)
 {
     struct str line = {(const char *)p, n};
-    enum control_act act = control_run(&f->control, str_trim(line), &c->out);
+    enum control_act act = control_run(&f->server, str_trim(line), &c->out);
     f->done = f->done || act == CONTROL_QUIT;
-    f->control.down = act == CONTROL_DOWN || (f->control.down && act != CONTROL_UP);
+    if (act == CONTROL_DOWN) {
+        go_down(f);
+    } else if (act == CONTROL_UP && !is_up(f)) {
+        conn_new(f, ROLE_LISTENER, listen_at(f->bind, &f->port));
+    }
     c->until = c->out.n;
-    conn_send(f, c);
+    conn_send(f, c); // it is so by the time that it is said
 }
 
 // Handles one request or line at the front; how many bytes it was, 0: it is not all there.
@@ -324,21 +365,7 @@ static void conn_read(struct fake *f, struct conn *c)
     handle_all(f, c);
 }
 
-// ---- listening -----------------------------------------------------------------------------
-
-static int listen_at(struct in_addr at, uint16_t *port)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = at, .sin_port = htons(*port)};
-    socklen_t size = sizeof(a);
-    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-        bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 512) < 0 ||
-        getsockname(fd, (struct sockaddr *)&a, &size) < 0) {
-        give_up("cannot listen");
-    }
-    *port = ntohs(a.sin_port);
-    return fd;
-}
+// ---- accepting -----------------------------------------------------------------------------
 
 static void on_connect(struct fake *f, int fd)
 {
@@ -363,39 +390,6 @@ static void on_accept(struct fake *f, const struct conn *listener)
         on_connect(f, fd);
     } else if (fd >= 0) {
         conn_new(f, ROLE_CONTROL, fd);
-    }
-}
-
-static bool is_up(const struct fake *f)
-{
-    for (const struct conn *c = f->conns; c; c = c->next) {
-        if (c->role == ROLE_LISTENER) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void go_down(struct fake *f)
-{
-    struct conn *next = f->conns;
-    while (next) {
-        struct conn *c = next;
-        next = c->next;
-        if (c->role == ROLE_LISTENER || c->role == ROLE_CLIENT) {
-            conn_end(f, c, CLOSE);
-        }
-    }
-}
-
-static void follow_orders(struct fake *f)
-{
-    if (f->control.down == is_up(f)) {
-        if (f->control.down) {
-            go_down(f);
-        } else {
-            conn_new(f, ROLE_LISTENER, listen_at(f->bind, &f->port));
-        }
     }
 }
 
@@ -459,7 +453,6 @@ static void serve(struct fake *f)
             on_event(f, events[i].data.ptr, events[i].events);
         }
         send_due(f, now_ns());
-        follow_orders(f);
         bury(f);
     }
 }
@@ -548,7 +541,7 @@ static void open_all(struct fake *f, const struct options *o)
 int main(int argc, char **argv)
 {
     struct options o = parse_options(argc, argv);
-    struct fake f = {.control.server = &f.server};
+    struct fake f = {0};
     if (inet_pton(AF_INET, o.bind, &f.bind) != 1) {
         usage();
     }
