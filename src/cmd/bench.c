@@ -151,7 +151,7 @@ static int measure(struct cli *cli, const char *load, const char *store, struct 
         .n_inputs = 1,
         .output = store,
         .settings = settings_default,
-        .settings_given = true,
+        .settings_given = SETTINGS_ALL,
         .until_end = true,
         .commit_interval_ns = COMMIT_INTERVAL_NS,
         .env = {.clock = cli->clock,

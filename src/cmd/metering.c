@@ -7,54 +7,55 @@ static bool is_given(const struct cli *cli, const char *name)
     return option_given(cli, name)->origin != ORIGIN_DEFAULT;
 }
 
-// What the store was told last: options that are not given keep it. A store that is not there or
-// cannot be read tells nothing here; run_pipeline says why.
-static struct settings stored_settings(struct cli *cli, const char *uri)
+// A rule between what is given and a default may not be one: the store may say something else
+// than the default. Whoever knows both checks it; here it is only what can never be right.
+static int check_alone(struct cli *cli, const struct settings *given, unsigned which)
 {
-    AUTO_STORE struct store *store = NULL;
-    struct settings_history history = {0};
+    struct settings s = *given;
     struct error err;
-    if (store_open(uri, STORE_READ, &store, &err) < 0 ||
-        store_settings(store, &cli->arena, &history, &err) < 0 || history.n == 0) {
-        return settings_default;
+    if (!(which & SETTING_HORIZON)) {
+        s.horizon_ns = MAX(s.horizon_ns, s.gpu_timeout_ns);
     }
-    return history.epochs[history.n - 1];
+    if (!(which & SETTING_GPU_TIMEOUT)) {
+        s.gpu_timeout_ns = MIN(s.horizon_ns, MAX(s.gpu_timeout_ns, s.max_gap_ns));
+    }
+    if (!(which & SETTING_MAX_GAP)) {
+        s.max_gap_ns = MIN(s.max_gap_ns, s.gpu_timeout_ns);
+    }
+    return settings_check(&s, &err) < 0 ? cli_misuse(cli, "--%s", err.msg) : 0;
 }
 
-int metering_configure(struct cli *cli, const struct metering_options *o, const char *store,
-                       struct run_config *c)
+int metering_configure(struct cli *cli, const struct metering_options *o, struct run_config *c)
 {
-    struct settings s = stored_settings(cli, store);
-    const struct {
-        const char *name;
-        int64_t value, *at;
-    } numbers[] = {
-        {"price", o->price, &s.default_price_nusd},
-        {"window", o->window, &s.window_ns},
-        {"max-gap", o->max_gap, &s.max_gap_ns},
-        {"gpu-timeout", o->gpu_timeout, &s.gpu_timeout_ns},
-        {"horizon", o->horizon, &s.horizon_ns},
+    struct settings s = {
+        .window_ns = o->window,
+        .max_gap_ns = o->max_gap,
+        .gpu_timeout_ns = o->gpu_timeout,
+        .horizon_ns = o->horizon,
+        .default_price_nusd = o->price,
+        .method = (enum cost_method)o->method,
     };
-    struct error err;
-    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-        if (is_given(cli, numbers[i].name)) {
-            *numbers[i].at = numbers[i].value;
-            c->settings_given = true;
-        }
+    static const struct {
+        const char *name;
+        enum setting which;
+    } names[] = {
+        {"window", SETTING_WINDOW},
+        {"max-gap", SETTING_MAX_GAP},
+        {"gpu-timeout", SETTING_GPU_TIMEOUT},
+        {"horizon", SETTING_HORIZON},
+        {"price", SETTING_PRICE},
+        {"weights", SETTING_WEIGHTS},
+        {"method", SETTING_METHOD},
+    };
+    if (weights_parse(str_of(o->weights), &s.weight_in, &s.weight_out) < 0) {
+        return cli_misuse(cli, "--weights: must be IN:OUT such as 1:4, not '%s'", o->weights);
     }
-    if (is_given(cli, "method")) {
-        s.method = (enum cost_method)o->method;
-        c->settings_given = true;
-    }
-    if (is_given(cli, "weights")) {
-        if (weights_parse(str_of(o->weights), &s.weight_in, &s.weight_out) < 0) {
-            return cli_misuse(cli, "--weights: must be IN:OUT such as 1:4, not '%s'", o->weights);
-        }
-        c->settings_given = true;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        c->settings_given |= is_given(cli, names[i].name) ? names[i].which : 0U;
     }
     c->settings = s;
     c->retain_ns[STORE_GPU_METRICS] = c->retain_ns[STORE_TOKEN_USAGE] = o->retain_raw;
     c->retain_ns[STORE_COST_WINDOWS] = o->retain_windows;
     c->retain_ns[STORE_DEAD_LETTERS] = o->retain_dead;
-    return settings_check(&s, &err) < 0 ? cli_misuse(cli, "--%s", err.msg) : 0;
+    return check_alone(cli, &s, c->settings_given);
 }

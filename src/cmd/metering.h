@@ -14,10 +14,10 @@ struct metering_options {
 
 extern const char *const metering_methods[]; // in the order of enum cost_method
 
-// Sets settings and retention of a run. Options that are not given keep what the store was told
-// last. 0, or the exit status after saying what is wrong.
-int metering_configure(struct cli *cli, const struct metering_options *o, const char *store,
-                       struct run_config *c) GTAP_CHECK;
+// Sets what the run is told, and what it keeps for how long. Options that are not given stay as the
+// store has them. 0, or the exit status after saying what is wrong.
+int metering_configure(struct cli *cli, const struct metering_options *o, struct run_config *c)
+    GTAP_CHECK;
 
 // clang-format off
 #define OPTIONS_METERING(T)                                                                        \

@@ -73,7 +73,7 @@ static int run(struct cli *cli, const void *given)
         .until_end = o->until_end,
         .commit_interval_ns = COMMIT_INTERVAL_NS,
     };
-    int status = metering_configure(cli, &o->metering, o->store, &c);
+    int status = metering_configure(cli, &o->metering, &c);
     if (status != 0) {
         return status;
     }

@@ -60,6 +60,25 @@ int settings_check(const struct settings *s, struct error *err)
     return fault ? error_set(err, -EINVAL, "%s", fault) : 0;
 }
 
+void settings_take(struct settings *to, const struct settings *from, unsigned which)
+{
+    const struct settings old = *to;
+    *to = *from;
+    to->effective_from = old.effective_from;
+    to->window_ns = which & SETTING_WINDOW ? from->window_ns : old.window_ns;
+    to->max_gap_ns = which & SETTING_MAX_GAP ? from->max_gap_ns : old.max_gap_ns;
+    to->gpu_timeout_ns = which & SETTING_GPU_TIMEOUT ? from->gpu_timeout_ns : old.gpu_timeout_ns;
+    to->horizon_ns = which & SETTING_HORIZON ? from->horizon_ns : old.horizon_ns;
+    if (!(which & SETTING_PRICE)) {
+        to->default_price_nusd = old.default_price_nusd;
+    }
+    if (!(which & SETTING_WEIGHTS)) {
+        to->weight_in = old.weight_in;
+        to->weight_out = old.weight_out;
+    }
+    to->method = which & SETTING_METHOD ? from->method : old.method;
+}
+
 bool settings_same(const struct settings *a, const struct settings *b)
 {
     return a->window_ns == b->window_ns && a->max_gap_ns == b->max_gap_ns &&

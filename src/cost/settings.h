@@ -29,6 +29,20 @@ extern const struct settings settings_default;
 
 // -EINVAL naming the first rule above that is broken.
 int settings_check(const struct settings *s, struct error *err) GTAP_CHECK;
+
+// Members of settings, as somebody gives some of them.
+enum setting {
+    SETTING_WINDOW = 1 << 0,
+    SETTING_MAX_GAP = 1 << 1,
+    SETTING_GPU_TIMEOUT = 1 << 2,
+    SETTING_HORIZON = 1 << 3,
+    SETTING_PRICE = 1 << 4,
+    SETTING_WEIGHTS = 1 << 5,
+    SETTING_METHOD = 1 << 6,
+    SETTINGS_ALL = (1 << 7) - 1,
+};
+void settings_take(struct settings *to, const struct settings *from, unsigned which);
+
 bool settings_same(const struct settings *a, const struct settings *b); // but for effective_from
 const char *method_name(enum cost_method m);                            // "weighted", "equal"
 int method_parse(struct str s, enum cost_method *ret) GTAP_CHECK;

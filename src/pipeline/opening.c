@@ -34,8 +34,12 @@ static int64_t settings_due(const struct store_info *info, const struct settings
 static int add_settings(struct meter *m, const struct store_info *info, struct error *err)
 {
     const struct settings *old = m->settings.n ? &m->settings.epochs[m->settings.n - 1] : NULL;
-    struct settings new = m->config->settings;
-    if (old && (!m->config->settings_given || settings_same(old, &new))) {
+    struct settings new = old ? *old : settings_default;
+    settings_take(&new, &m->config->settings, m->config->settings_given);
+    if (settings_check(&new, err) < 0) {
+        return error_prefix(err, "the settings given and those of the store do not go together");
+    }
+    if (old && settings_same(old, &new)) {
         return 0;
     }
     new.effective_from = old ? settings_due(info, old, &new) : 0;

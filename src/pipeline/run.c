@@ -10,10 +10,7 @@ static int run_meter(const struct run_config *c, struct run_progress *ret, struc
 {
     struct store *store = NULL;
     struct meter meter;
-    int r = settings_check(&c->settings, err);
-    if (r == 0) {
-        r = store_open(c->output, STORE_WRITE, &store, err);
-    }
+    int r = store_open(c->output, STORE_WRITE, &store, err);
     if (r < 0) {
         return r;
     }

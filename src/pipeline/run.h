@@ -62,7 +62,7 @@ struct run_config {
     size_t n_inputs;
     const char *output; // "sqlite:PATH", "memory:", or a sink without an engine: "null:", "stdout:"
     struct settings settings; // what this run is told; effective_from is found out
-    bool settings_given;      // false: a store that has settings keeps them, silently
+    unsigned settings_given;  // which of it (enum setting); a store that has others keeps the rest
     uint32_t shards;          // 0: as the store has it
     bool until_end;           // stop when the finite inputs are exhausted, all final and settled
     // A live trickle is committed this often; 0: as it comes, and computed rows every 200 ms.

@@ -161,8 +161,39 @@ static void test_weights(void **state)
     }
 }
 
+static void test_take_some(void **state)
+{
+    (void)state;
+    const struct settings given = {
+        NS_PER_HOUR, 120 * NS_PER_S, 61 * NS_PER_S, 62 * NS_PER_S, 63 * NS_PER_S, 5, 2,
+        3,           METHOD_EQUAL};
+    for (unsigned which = 0; which <= SETTINGS_ALL; which++) {
+        struct settings s = settings_default;
+        settings_take(&s, &given, which);
+        assert_i64(s.effective_from, 0);
+        const struct {
+            enum setting which;
+            int64_t got, given, old;
+        } members[] = {
+            {SETTING_WINDOW, s.window_ns, 120 * NS_PER_S, 60 * NS_PER_S},
+            {SETTING_MAX_GAP, s.max_gap_ns, 61 * NS_PER_S, 30 * NS_PER_S},
+            {SETTING_GPU_TIMEOUT, s.gpu_timeout_ns, 62 * NS_PER_S, 300 * NS_PER_S},
+            {SETTING_HORIZON, s.horizon_ns, 63 * NS_PER_S, 300 * NS_PER_S},
+            {SETTING_PRICE, s.default_price_nusd, 5, PRICE_NONE},
+            {SETTING_WEIGHTS, s.weight_in, 2, 1},
+            {SETTING_WEIGHTS, s.weight_out, 3, 4},
+            {SETTING_METHOD, s.method, METHOD_EQUAL, METHOD_WEIGHTED},
+        };
+        for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+            bool taken = which & members[i].which;
+            assert_i64(members[i].got, taken ? members[i].given : members[i].old);
+        }
+    }
+}
+
 int main(void)
 {
     return TEST_RUN(TEST(test_defaults_are_the_cost_models), TEST(test_check), TEST(test_same),
-                    TEST(test_epochs), TEST(test_methods), TEST(test_weights));
+                    TEST(test_epochs), TEST(test_methods), TEST(test_weights),
+                    TEST(test_take_some));
 }

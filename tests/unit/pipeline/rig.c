@@ -69,7 +69,7 @@ void rig_init(struct rig *r, const char *store)
         .inputs = r->inputs,
         .output = r->store_text,
         .settings = settings_default,
-        .settings_given = true,
+        .settings_given = SETTINGS_ALL,
         .until_end = true,
         .env = {.clock = &r->clock.base, .stop_fd = eventfd(0, EFD_CLOEXEC), .getenv = no_env},
         .progress = on_progress,

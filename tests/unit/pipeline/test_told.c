@@ -44,12 +44,12 @@ static void test_settings_change_aloud(void **state)
         assert_int_equal(count_epochs(&r, &from), 1);
         rig_dump(&r, &before);
         run_load(&r, "b.ndjson", 0, 1200); // all of it known
-        r.config.settings_given = false;
+        r.config.settings_given = 0;
         r.config.settings.method = METHOD_EQUAL;
         run_load(&r, "c.ndjson", 0, 1200);
         assert_int_equal(count_epochs(&r, &from), 1);
         assert_null(strstr(r.notices.p ? r.notices.p : "", "settings"));
-        r.config.settings_given = true;
+        r.config.settings_given = SETTING_METHOD;
         run_load(&r, "d.ndjson", 1200, 2400);
         assert_int_equal(count_epochs(&r, &from), 2);
         assert_i64(from, EPOCH_NS + 1260 * NS_PER_S); // the last record is at 1200 s
