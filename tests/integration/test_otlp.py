@@ -268,6 +268,7 @@ class LiteLlm(Case):
         port = free_port()
         env = {**os.environ, "LITELLM_MASTER_KEY": "sk-" + "0123456789abcdef" * 4,
                "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False",
+               "HF_HUB_OFFLINE": "1",  # or it looks for each model's tokenizer for 20 s
                "DEFAULT_FLUSH_INTERVAL_SECONDS": "1", "OTEL_BSP_SCHEDULE_DELAY": "500",
                "OTEL_EXPORTER": "otlp_http", "OTEL_ENDPOINT": f"{traces}/v1/traces"}
         with open(self.gtap.file("proxy.log"), "w", encoding="utf-8") as log:
