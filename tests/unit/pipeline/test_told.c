@@ -134,7 +134,7 @@ static void test_a_price_added_while_it_runs(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rig_stores); i++) {
         struct rig r;
         rig_init(&r, rig_stores[i]);
-        r.clock.step = 100 * NS_PER_MS;
+        r.clock.step = NS_PER_S;
         rig_inputs(&r, rig_pipe(&r, "pipe", &fd), NULL);
         rig_help(&r, feed_around_a_new_price);
         rig_must_run(&r);
@@ -196,7 +196,7 @@ static void test_open_windows(void **state)
     (void)state;
     struct rig r;
     rig_init(&r, "memory");
-    r.clock.step = 200 * NS_PER_MS;
+    r.clock.step = 2 * NS_PER_S;
     rig_inputs(&r, rig_pipe(&r, "pipe", &fd), NULL);
     struct buf b;
     buf_init(&b, RIG_TEXT_MAX);
