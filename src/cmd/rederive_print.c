@@ -41,7 +41,7 @@ static void put_field(struct rederive_print *p, struct json *j, const char *name
                STR_ARG(stored), STR_ARG(derived));
 }
 
-static void put_json_side(struct json *j, const char *side, bool unknown, int64_t v)
+static void put_json_side(struct json *j, const char *side, bool unknown, i128 v)
 {
     if (unknown) {
         json_null(j, side);
@@ -327,7 +327,7 @@ void rederive_put_money(const struct rederive_result *r, struct buf *b)
         {"requests", r->requests_nusd},
         {"idle", r->idle_nusd},
         {"unattributed", r->unattributed_nusd},
-        {"difference", (i128)r->bill_nusd - r->requests_nusd - r->idle_nusd - r->unattributed_nusd},
+        {"difference", r->bill_nusd - r->requests_nusd - r->idle_nusd - r->unattributed_nusd},
     };
     struct buf amounts[ARRAY_LEN(lines)];
     size_t width = 0;

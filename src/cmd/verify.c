@@ -26,7 +26,7 @@ static void put_unpriced(const struct rederive_result *r, struct buf *b)
 {
     if (r->unpriced_requests > 0 || r->unpriced_ns > 0) {
         buf_cstr(b, "No price is known for ");
-        digits_duration(b, r->unpriced_ns);
+        digits_duration(b, (int64_t)MIN(r->unpriced_ns, (i128)INT64_MAX));
         buf_cstr(b, " of GPU time: ");
         digits_count(b, (int64_t)r->unpriced_requests, "request");
         buf_cstr(b, r->unpriced_requests == 1 ? " has no cost.\n" : " have no cost.\n");

@@ -25,6 +25,7 @@ struct audit {
     size_t n_gpus, cap_gpus;
     struct arena gpu_texts;
     int64_t from, to; // of the shard at hand
+    int64_t first;    // the first window of it that holds anything, derived or stored
     int64_t settled;  // what ends by then is settled there; INT64_MAX when rows are replaced anyway
     uint64_t records;
 };
@@ -113,6 +114,9 @@ static void on_window(void *ctx, const struct derive_window *w)
 {
     struct audit *a = ctx;
     a->result->windows += w->n_derived > 0;
+    if (w->n_derived + w->n_stored > 0) {
+        a->first = MIN(a->first, w->start);
+    }
     a->result->bill_nusd += w->bill_nusd;
     for (size_t i = 0; i < w->n_derived; i++) {
         add_up(a, &w->derived[i]);
@@ -298,6 +302,15 @@ static int audit_rollup(struct audit *a, enum window_level level, uint32_t shard
     return r;
 }
 
+// The hour or day to begin with: the one that the range begins in, where that is cut short by
+// nothing but the store's own beginning.
+static int64_t first_rollup(const struct audit *a, int64_t length)
+{
+    int64_t at = time_floor(a->from, length);
+    bool whole = at == a->from || (at >= a->c->from && at >= a->info.windows_from);
+    return whole ? at : at + length;
+}
+
 static int audit_rollups(struct audit *a, uint32_t shard, struct error *err)
 {
     static const struct {
@@ -307,7 +320,7 @@ static int audit_rollups(struct audit *a, uint32_t shard, struct error *err)
     int r = 0;
     for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
         int64_t length = levels[i].length;
-        int64_t at = time_ceil(a->from, length);
+        int64_t at = first_rollup(a, length);
         for (; at + length <= a->to && r == 0; at += length) {
             r = audit_rollup(a, levels[i].level, shard, at, length, err);
         }
@@ -442,6 +455,14 @@ static int find_state(struct audit *a, uint32_t shard, struct shard_state *ret, 
     return r;
 }
 
+// A range that begins before all that is stored shows where its windows begin.
+static void note_range(struct audit *a)
+{
+    bool open = a->c->from < a->from && a->first != INT64_MAX;
+    a->result->from = MIN(a->result->from, open ? a->first : a->from);
+    a->result->to = MAX(a->result->to, a->to);
+}
+
 static int audit_shard(struct audit *a, uint32_t shard, struct error *err)
 {
     struct shard_state state;
@@ -456,8 +477,7 @@ static int audit_shard(struct audit *a, uint32_t shard, struct error *err)
     if (state.frontier == INT64_MIN || a->from >= a->to) {
         return 0;
     }
-    a->result->from = MIN(a->result->from, a->from);
-    a->result->to = MAX(a->result->to, a->to);
+    a->first = INT64_MAX;
     struct derive_config range = {
         .store = a->store,
         .settings = &a->settings,
@@ -474,6 +494,7 @@ static int audit_shard(struct audit *a, uint32_t shard, struct error *err)
         range.to = MIN(a->to, time_floor(at, NS_PER_HOUR) + slice);
         r = audit_slice(a, &range, err);
     }
+    note_range(a);
     return r == 0 && !a->outbox ? audit_rollups(a, shard, err) : r;
 }
 

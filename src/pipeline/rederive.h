@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/wide.h"
 #include "output/store.h"
 
 // One stored row that is not what the raw records say.
@@ -30,13 +31,15 @@ struct rederive_config {
 };
 
 struct rederive_result {
-    int64_t from, to;                    // what was looked at, ns; from == to: nothing is final yet
+    // What was looked at, ns: from the first window there is, where the range begins before it.
+    // from == to: nothing is final yet.
+    int64_t from, to;
     uint64_t requests, gpus, windows;    // derived
     uint64_t rows_equal, rows_different; // stored rows compared (window rows, costs, roll-ups)
-    int64_t bill_nusd; // from the prices and billed time alone, not from the parts
-    int64_t requests_nusd, idle_nusd, unattributed_nusd; // the parts: they add up to the bill
+    i128 bill_nusd; // from the prices and billed time alone, not from the parts
+    i128 requests_nusd, idle_nusd, unattributed_nusd; // the parts: they add up to the bill
     uint64_t unpriced_requests, unplaced_requests;
-    int64_t unpriced_ns; // GPU time without a price
+    i128 unpriced_ns; // GPU time without a price
 };
 
 // Compares; changes nothing. 0 also when rows differ: see rows_different.

@@ -26,7 +26,9 @@
 // Fails as the given line, with a message: in table-driven tests, naming the row.
 #define fail_at(file, line, ...) (print_error(__VA_ARGS__), _fail(file, line))
 
-static inline void test_i64(int64_t got, int64_t want, const char *expr, const char *file, int line)
+// Integers of up to 128 bits; what is printed is cut to 64.
+static inline void test_i64(__int128 got, __int128 want, const char *expr, const char *file,
+                            int line)
 {
     if (got != want) {
         fail_at(file, line, "%s: got %lld, want %lld\n", expr, (long long)got, (long long)want);

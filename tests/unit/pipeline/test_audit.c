@@ -2,6 +2,7 @@
 #include "rig.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <sqlite3.h>
 
 enum { ROWS_MAX = 16 };
@@ -103,22 +104,28 @@ static struct found recompute(struct rig *r, bool dry_run)
     return f;
 }
 
-// Two and a half hours: two of them rolled up.
-static void set_up(struct rig *r, const char *store)
+// `from` to 9000 s of load, and a third GPU that has no price.
+static void set_up_from(struct rig *r, const char *store, int64_t from)
 {
     struct buf load;
     rig_init(r, store);
     buf_init(&load, RIG_TEXT_MAX);
-    for (int64_t t = 0; t <= 9000; t += 30) {
+    for (int64_t t = from; t <= 9000; t += 30) {
         char id[24];
         snprintf(id, sizeof(id), "named%d", (int)t);
         put_sample(&load, id, t, 7, ",\"name\":\"NVIDIA H100\"");
     }
     put_usage(&load, "named", 1000, 100, 7, "");
-    (void)put_load(&load, 0, 9000);
+    (void)put_load(&load, from, 9000);
     rig_inputs(r, rig_file(r, "load.ndjson", &load), NULL);
     rig_must_run(r);
     buf_done(&load);
+}
+
+// Two and a half hours: two of them rolled up.
+static void set_up(struct rig *r, const char *store)
+{
+    set_up_from(r, store, 0);
 }
 
 static void test_nothing_differs(void **state)
@@ -131,7 +138,7 @@ static void test_nothing_differs(void **state)
         struct found f = verify(&r, &v);
         assert_int_equal(v.rows_different, 0);
         assert_true(f.progressed > 0);
-        assert_i64(v.from, at_ns(-120)); // no request is longer than 100 s
+        assert_i64(v.from, at_ns(0)); // where the first window begins
         assert_i64(v.to, at_ns(9000));
         assert_i64(v.bill_nusd, 2 * 9000 * INT64_C(1000000)); // the third GPU has no price
         assert_i64(v.unpriced_ns, 9000 * NS_PER_S);
@@ -210,6 +217,71 @@ static void test_a_tampered_hour(void **state)
         assert_int_equal(f.windows + f.requests, 0);
         rig_done(&r);
     }
+}
+
+// The first hour is one although it begins before the first record; but not for who asks for a part
+// of it.
+static void test_a_partial_first_hour(void **state)
+{
+    (void)state;
+    static const char lie[] = "UPDATE cost_hour SET cost_in_nusd = cost_in_nusd + 1 "
+                              "WHERE window_start = 1767225600000000000 AND n = 1";
+    const struct {
+        int64_t since, shown;
+        int want;
+    } cases[] = {{-86400, 540, 1}, {0, 540, 1}, {1200, 1200, 0}}; // a request begins at 597
+    struct rig r;
+    struct rederive_result v;
+    sqlite3 *db = NULL;
+    set_up_from(&r, "sqlite", 600);
+    assert_int_equal(verify(&r, &v).rollups, 0);
+    assert_int_equal(sqlite3_open(rig_path(&r, "store.db"), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, lie, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_changes(db), 1);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct found f = {0};
+        struct rederive_config c = config(&r, &f);
+        c.from = at_ns(cases[i].since);
+        assert_ok(verify_store(&c, &v, &r.err), &r.err);
+        assert_int_equal(f.rollups, cases[i].want);
+        assert_int_equal(f.windows + f.requests, 0);
+        assert_i64(v.from, at_ns(cases[i].shown));
+    }
+    rig_done(&r);
+}
+
+// More than an int64_t holds: twenty days of 24 GPUs at a million dollars an hour.
+static void test_a_bill_beyond_64_bits(void **state)
+{
+    (void)state;
+    enum { GPUS = 24, HOURS = 480 };
+    struct rig r;
+    struct rederive_result v;
+    struct buf load;
+    rig_init(&r, "memory");
+    r.config.settings_given = true;
+    r.config.settings.window_ns = NS_PER_HOUR;
+    r.config.settings.max_gap_ns = r.config.settings.gpu_timeout_ns = 12 * NS_PER_HOUR;
+    r.config.settings.horizon_ns = NS_PER_DAY;
+    buf_init(&load, RIG_TEXT_MAX);
+    for (int64_t hour = 0; hour <= HOURS; hour += 6) {
+        for (int gpu = 0; gpu < GPUS; gpu++) {
+            char id[48];
+            snprintf(id, sizeof(id), "s%" PRId64 "-%d", hour, gpu);
+            put_sample(&load, id, hour * 3600, gpu, ",\"price_per_hour_usd\":1000000");
+        }
+    }
+    rig_inputs(&r, rig_file(&r, "load.ndjson", &load), NULL);
+    rig_must_run(&r);
+    (void)verify(&r, &v);
+    assert_int_equal(v.rows_different, 0);
+    i128 want = (i128)GPUS * HOURS * INT64_C(1000000000000000);
+    assert_true(want > INT64_MAX);
+    assert_i64(v.bill_nusd, want);
+    assert_i64(v.requests_nusd + v.idle_nusd + v.unattributed_nusd, want);
+    buf_done(&load);
+    rig_done(&r);
 }
 
 // A row that is gone, one that nobody earned, and one that is not final where all is.
@@ -381,7 +453,8 @@ static void test_of_nothing(void **state)
 int main(void)
 {
     return TEST_RUN(TEST(test_nothing_differs), TEST(test_a_tampered_row),
-                    TEST(test_a_tampered_hour), TEST(test_rows_gone_and_extra),
+                    TEST(test_a_tampered_hour), TEST(test_a_partial_first_hour),
+                    TEST(test_a_bill_beyond_64_bits), TEST(test_rows_gone_and_extra),
                     TEST(test_a_tampered_cost), TEST(test_a_corrected_price), TEST(test_a_range),
                     TEST(test_of_nothing));
 }
