@@ -217,9 +217,15 @@ static int parse_object(struct str text, struct list *l, struct error *err)
 {
     struct flat_json j = {.rest = text, .arena = l->arena};
     struct str name, value, values[COLUMN_COUNT + 1] = {0};
+    bool has[COLUMN_COUNT + 1] = {false};
     int r;
     while ((r = flat_json_next(&j, &name, &value, err)) > 0) {
-        values[find_column(name)] = value;
+        enum column c = find_column(name);
+        if (c < COLUMN_COUNT && has[c]) {
+            return error_set(err, -EINVAL, "names %s twice", column_names[c]);
+        }
+        has[c] = true;
+        values[c] = value;
     }
     return r < 0 ? r : add_entry(l, values, err);
 }

@@ -93,6 +93,12 @@ static void test_refuses(void **state)
         {HEAD "\"H100,1,2026-11-01\n", "line 2: a quoted field does not end"},
         {HEAD "\"H\"100,1,2026-11-01\n", "line 2: a quoted field does not end"},
         {HEAD "\"a\nb\",x,2026-11-01\n", "line 2: price_per_hour_usd: must be"},
+        {"{\"name\":\"H100\",\"price_per_hour_usd\":1,\"effective_from\":\"2026-11-01\","
+         "\"price_per_hour_usd\":1}\n",
+         "line 1: names price_per_hour_usd twice"},
+        {"{\"name\":\"H100\",\"site\":null,\"price_per_hour_usd\":1,\"site\":\"fra\","
+         "\"effective_from\":\"2026-11-01\"}\n",
+         "line 1: names site twice"},
         {"{\"name\":\"H100\"}\n", "line 1: price_per_hour_usd: must be"},
         {"{\"name\":\"H100\",\"price_per_hour_usd\":1}\n", "line 1: effective_from: must be"},
         {"{\"name\":\"a\",\"price_per_hour_usd\":1,\"effective_from\":\"2026-11-01\"}\n{x}\n",
