@@ -52,9 +52,25 @@ static void update_rates(struct run_status *s, const struct run_progress *p)
     }
 }
 
+// From when in the range on there was anything to pay for: in the first minutes of a store, or
+// after a pause, that is not its beginning. In the first window of all it is the first record.
+static int64_t costs_begin(struct store *s, const struct report *r)
+{
+    struct window_query q = {LEVEL_WINDOW, r->from, r->to, .shard = -1};
+    struct store_cursor *cursor = NULL;
+    struct window_row row;
+    struct error err;
+    int64_t begin = r->from;
+    if (store_windows(s, &q, &cursor, &err) == 0 && store_windows_next(cursor, &row, &err) > 0) {
+        begin = MAX(row.window_start, r->first);
+    }
+    store_cursor_close(cursor);
+    return begin;
+}
+
 static void take_costs(struct run_status *s, const struct report *r)
 {
-    double rate, hours = (double)(r->to - r->from) / (double)NS_PER_HOUR;
+    double rate, hours = (double)(r->to - costs_begin(s->store, r)) / (double)NS_PER_HOUR;
     i128 time = r->bill.busy_ns;
     s->has_cost = sums_priced(&r->bill) && time > 0 && hours > 0 &&
                   digits_per_mtok(r->bill.cost_nusd, sums_tokens(&r->bill), &rate);

@@ -90,6 +90,85 @@ static void test_lines(void **state)
     }
 }
 
+static void add_minute(struct store *s, int64_t start, int64_t cost_nusd)
+{
+    struct error err;
+    struct window_row row = {
+        .window_start = start,
+        .gpu = {STR("gpu-01"), 0, GPU_INSTANCE_NONE},
+        .kind = ROW_USAGE,
+        .model = STR("m"),
+        .cost_nusd = cost_nusd,
+        .prompt_tokens = 1000,
+        .requests = 1,
+        .busy_ns = 60 * NS_PER_S,
+        .final = true,
+        .revision = 1,
+    };
+    struct window_rows window = {start, start + 60 * NS_PER_S, 0, &row, 1};
+    struct shard_state shard = {.frontier = start + 60 * NS_PER_S,
+                                .newest = start + 60 * NS_PER_S,
+                                .oldest_pending = INT64_MAX};
+    struct store_write w = {.windows = &window, .n_windows = 1, .shards = &shard, .n_shards = 1};
+    assert_ok(store_commit(s, &w, &err), &err);
+}
+
+static void add_sample(struct store *s, int64_t ts)
+{
+    struct record record = {.kind = RECORD_SAMPLE, .event_id = STR("first")};
+    struct store_record stored = {.record = &record};
+    struct store_write w = {.records = &stored, .n_records = 1};
+    struct error err;
+    record.sample.ts = ts;
+    record.sample.gpu = (struct gpu_key){STR("gpu-01"), 0, GPU_INSTANCE_NONE};
+    record.digest = record_digest(&record);
+    assert_ok(store_commit(s, &w, &err), &err);
+}
+
+// What is paid an hour is that also when there is less than the last five minutes to tell it from:
+// at $3 an hour a minute costs 50 million nano-dollars.
+static void test_cost_of_the_first_minutes(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t first_s;    // record, before the frontier
+        int64_t minutes[6]; // costs of the minutes before the frontier, the oldest first; 0: none
+    } rows[] = {
+        {600, {50000000, 50000000, 50000000, 50000000, 50000000, 50000000}},
+        {120, {0, 0, 0, 0, 50000000, 50000000}},
+        {90, {0, 0, 0, 0, 25000000, 50000000}},
+        {90000, {0, 0, 0, 50000000, 50000000, 50000000}}, // after a pause
+    };
+    int64_t frontier = fake_wall(NULL) - 360 * NS_PER_S;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct stage s;
+        struct store *store = NULL;
+        struct run_progress p = nothing;
+        struct settings settings = settings_default;
+        struct error err;
+        struct buf line;
+        open_stage(&s);
+        buf_init(&line, STATUS_LINE_MAX);
+        s.status.output = "memory:status";
+        s.cli.err_terminal.is_terminal = true;
+        assert_ok(store_open(s.status.output, STORE_WRITE, &store, &err), &err);
+        assert_ok(store_add_settings(store, &settings, 0, &err), &err);
+        add_sample(store, frontier - rows[i].first_s * NS_PER_S);
+        for (int64_t m = 0; m < 6; m++) {
+            if (rows[i].minutes[m] > 0) {
+                add_minute(store, frontier - (6 - m) * 60 * NS_PER_S, rows[i].minutes[m]);
+            }
+        }
+        p.frontier = frontier;
+        run_status_progress(&s.status, &p, &line);
+        assert_true(s.status.has_cost);
+        test_near(s.status.usd_per_hour, 3.0, 1e-9, "usd_per_hour", __FILE__, (int)i);
+        buf_done(&line);
+        close_stage(&s);
+        store_close(store);
+    }
+}
+
 static void test_summary(void **state)
 {
     (void)state;
@@ -195,6 +274,6 @@ static void test_inputs_are_told_of(void **state)
 
 int main(void)
 {
-    return TEST_RUN(TEST(test_lines), TEST(test_summary), TEST(test_failures),
-                    TEST(test_inputs_are_told_of));
+    return TEST_RUN(TEST(test_lines), TEST(test_cost_of_the_first_minutes), TEST(test_summary),
+                    TEST(test_failures), TEST(test_inputs_are_told_of));
 }
