@@ -3,6 +3,7 @@
 #include "cmd/stop.h"
 
 enum { TOLD_MAX = 512 };
+static const char stopping[] = "STOPPING=1";
 
 // An input with routes of its own on the main listener.
 static bool is_sent_to(const char *uri)
@@ -44,6 +45,7 @@ int serving_open(struct serving *s, struct cli *cli, const struct serving_option
         r = api_new(&api, s->server, &s->api, &err);
     }
     notifier_init(&s->notifier, cli->getenv);
+    stop_tells(s->notifier.fd, stopping);
     if (r < 0) {
         serving_close(s);
         return cli_fail(cli, &err);
@@ -53,7 +55,8 @@ int serving_open(struct serving *s, struct cli *cli, const struct serving_option
 
 void serving_close(struct serving *s)
 {
-    notifier_tell(&s->notifier, "STOPPING=1");
+    stop_tells(-1, NULL);
+    notifier_tell(&s->notifier, stopping); // once more, or for an end that no signal asked for
     notifier_done(&s->notifier);
     http_server_free(s->server);
     api_free(s->api);

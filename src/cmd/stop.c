@@ -3,13 +3,16 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static const int signals[] = {SIGINT, SIGTERM};
 
-// A signal handler has no argument of ours: this is the one thing that must be global.
-static volatile int stop_fd = -1;
+// A signal handler has no argument of ours: what it needs must be global.
+static volatile int stop_fd = -1, told_fd = -1;
+static const char *volatile told_text;
 
 static void on_signal(int number)
 {
@@ -19,8 +22,18 @@ static void on_signal(int number)
         signal(signals[i], SIG_DFL);
     }
     ssize_t written = write(stop_fd, &(uint64_t){1}, sizeof(uint64_t));
-    (void)written; // an eventfd's counter does not run over by one
+    (void)written;      // an eventfd's counter does not run over by one
+    if (told_fd >= 0) { // send(2) and strlen(3) may be called here: signal-safety(7)
+        (void)send(told_fd, told_text, strlen(told_text), MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
     errno = saved;
+}
+
+void stop_tells(int socket, const char *text)
+{
+    told_fd = -1;
+    told_text = text;
+    told_fd = socket;
 }
 
 static volatile sig_atomic_t reload_asked;

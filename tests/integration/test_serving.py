@@ -375,6 +375,7 @@ class Managed(Case):
         self.assertLess(again.index("RELOADING=1"), again.index("READY=1"))
         served.tell(signal.SIGTERM)
         hear("STOPPING=1")
+        hear("STATUS=")  # the last, when all is stored: it was said before that
         self.stop(served)
 
 
