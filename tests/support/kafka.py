@@ -40,7 +40,7 @@ for _folder in (HERE, os.path.join(ROOT, "tests", "integration")):
     if _folder not in sys.path:
         sys.path.append(_folder)
 
-from daemon import (HOST, Daemon, Lock, free_ports, holds, make_certificates,  # noqa: E402
+from daemon import (HOST, Daemon, Lock, free_ports, listens, make_certificates,  # noqa: E402
                     wait_for)
 from python_venv import import_from  # noqa: E402
 
@@ -165,15 +165,26 @@ class Cluster:
         return [n for n, daemon in self.nodes.items() if daemon.pid() is not None]
 
     def wait_ready(self, seconds=60):
-        """Until every node that runs is a broker that others can use."""
+        """Until every node that runs is a broker that others can use; when all run, until every
+        partition has a leader, too."""
         def ready():
             for n in wanted:
                 if self.nodes[n].pid() is None:
                     raise AssertionError(f"broker {n} ended:\n{self.nodes[n].tail()}")
-            return wanted <= self._registered()
+            # Its port first: others still believe in a broker that was killed a moment ago.
+            return all(listens(self.port(n)) for n in wanted) and self._serves(wanted)
 
         wanted = set(self.running())
         wait_for(ready, seconds, f"brokers {sorted(wanted)} in {self.folder} are not up")
+
+    def wait_in_sync(self, seconds=60):
+        """Until every partition has all its replicas: then any one broker can be spared."""
+        def in_sync():
+            topics = self.admin().list_topics(timeout=10).topics.values()
+            return all(len(p.isrs) == len(p.replicas) and p.leader > 0
+                       for topic in topics for p in topic.partitions.values())
+
+        wait_for(in_sync, seconds, f"replicas in {self.folder} do not catch up")
 
     # What it holds
 
@@ -267,18 +278,21 @@ class Cluster:
     def _path(self, node, *names):
         return os.path.join(self.folder, f"node-{node}", *names)
 
-    def _registered(self):
+    def _serves(self, wanted):
         kafka = client()
         try:
-            return set(self.admin().list_topics(timeout=0.5).brokers)
+            found = self.admin().list_topics(timeout=0.5)
         except kafka.KafkaException:
-            return set()
+            return False
+        leaders = [p.leader for topic in found.topics.values() for p in topic.partitions.values()]
+        return wanted <= set(found.brokers) and (wanted != set(self.nodes) or -1 not in leaders)
 
     def _java(self, name, *args):
         heap = 512 if self.made["brokers"] == 1 else 256
         return ["java", f"-Xmx{heap}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
                 "-Xshare:auto", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
                 "-Dorg.slf4j.simpleLogger.showDateTime=true",
+                "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS",
                 "-cp", os.path.join(jars(self.made["version"]), "*"), name, *args]
 
     def _make(self, made):
@@ -378,12 +392,12 @@ class Cluster:
 PROTOCOLS = {"plain": "PLAINTEXT", "controller": "PLAINTEXT", "sasl": "SASL_PLAINTEXT",
              "tls": "SSL", "sasl_tls": "SASL_SSL"}
 
-# Small, and quick to notice: a dead broker is out after 3 s, a member may ask for 1 s.
+# Small, and quick to notice: a dead broker is out after 2 s, a member may ask for 1 s.
 QUICK = {
     "group.initial.rebalance.delay.ms": 0,
     "group.min.session.timeout.ms": 1000,
-    "broker.session.timeout.ms": 3000,
-    "broker.heartbeat.interval.ms": 500,
+    "broker.session.timeout.ms": 2000,
+    "broker.heartbeat.interval.ms": 250,
     "num.network.threads": 2,
     "num.io.threads": 4,
     "background.threads": 2,
