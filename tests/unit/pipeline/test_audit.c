@@ -260,7 +260,7 @@ static void test_a_bill_beyond_64_bits(void **state)
     struct rederive_result v;
     struct buf load;
     rig_init(&r, "memory");
-    r.config.settings_given = true;
+    r.config.settings_given = SETTINGS_ALL;
     r.config.settings.window_ns = NS_PER_HOUR;
     r.config.settings.max_gap_ns = r.config.settings.gpu_timeout_ns = 12 * NS_PER_HOUR;
     r.config.settings.horizon_ns = NS_PER_DAY;
