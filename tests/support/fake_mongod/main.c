@@ -23,6 +23,10 @@
 //     reset                  forgets documents, faults and counts; primary again
 //     quit
 //
+// What a real server does and this one does not: transactions, authentication, TLS, compression,
+// projections (whole documents are answered), unique indexes but that on _id, TTL. Queries, updates
+// and pipelines that it does not understand are refused, never half done.
+//
 // COLLECTION is "database.collection", or the name alone, in whichever database it is first found.
 #include <arpa/inet.h>
 #include <errno.h>

@@ -163,11 +163,11 @@ static void run_drop(struct server *s, const struct request *r, struct buf *to)
     reply_ok(to);
 }
 
-static bool in_db(const struct coll *c, struct str db)
+static struct str db_of(const struct coll *c)
 {
-    struct str head, rest = str_of(c->ns);
-    str_split(&rest, '.', &head);
-    return str_eq(head, db);
+    struct str db, rest = str_of(c->ns);
+    str_split(&rest, '.', &db);
+    return db;
 }
 
 static void run_drop_database(struct server *s, const struct request *r, struct buf *to)
@@ -176,7 +176,7 @@ static void run_drop_database(struct server *s, const struct request *r, struct 
     while (next) {
         struct coll *c = next;
         next = c->next;
-        if (in_db(c, r->db)) {
+        if (str_eq(db_of(c), r->db)) {
             docs_drop(&s->docs, c);
         }
     }
@@ -274,6 +274,44 @@ static void run_list_collections(struct server *s, const struct request *r, stru
     reply_cursor(s, r, &l, (int64_t)l.n, true, to);
     reply_ok(to);
     free(l.v);
+}
+
+static bool is_first_of_db(const struct server *s, const struct coll *c)
+{
+    const struct coll *other = s->docs.colls;
+    while (!str_eq(db_of(other), db_of(c))) {
+        other = other->next;
+    }
+    return other == c;
+}
+
+static void run_list_databases(struct server *s, const struct request *r, struct buf *to)
+{
+    (void)r;
+    size_t n = 0, list = put_open(to, BSON_ARRAY, "databases");
+    for (const struct coll *c = s->docs.colls; c; c = c->next) {
+        if (is_first_of_db(s, c)) {
+            char key[24];
+            snprintf(key, sizeof(key), "%zu", n++);
+            size_t mark = put_open(to, BSON_DOC, key);
+            put_str(to, "name", db_of(c));
+            put_close(to, mark);
+        }
+    }
+    put_close(to, list);
+    reply_ok(to);
+}
+
+// Nobody has to say who they are.
+static void run_connection_status(struct server *s, const struct request *r, struct buf *to)
+{
+    (void)s;
+    (void)r;
+    size_t info = put_open(to, BSON_DOC, "authInfo");
+    put_close(to, put_open(to, BSON_ARRAY, "authenticatedUsers"));
+    put_close(to, put_open(to, BSON_ARRAY, "authenticatedUserRoles"));
+    put_close(to, info);
+    reply_ok(to);
 }
 
 // ---- writes --------------------------------------------------------------------------------
@@ -388,6 +426,8 @@ static const struct command commands[COMMANDS_MAX] = {
     {"create", run_create, NULL, true, false},
     {"createIndexes", run_create_indexes, NULL, true, false},
     {"listIndexes", run_list_indexes, NULL, false, true},
+    {"listDatabases", run_list_databases, NULL, false, true},
+    {"connectionStatus", run_connection_status, NULL, false, false},
     {"listCollections", run_list_collections, NULL, false, true},
     {"drop", run_drop, NULL, true, false},
     {"dropDatabase", run_drop_database, NULL, true, false},

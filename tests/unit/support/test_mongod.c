@@ -424,6 +424,9 @@ static void test_indexes(void **state)
     answer = command("{\"listCollections\": 1}", false);
     assert_non_null(strstr(answer, "\"name\" : \"c\""));
     bson_free(answer);
+    answer = command("{\"listDatabases\": 1}", false);
+    assert_non_null(strstr(answer, "[ { \"name\" : \"db\" } ]"));
+    bson_free(answer);
 }
 
 static void test_the_control_channel_reads(void **state)
