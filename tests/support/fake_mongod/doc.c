@@ -269,15 +269,21 @@ static int cmp_i64(int64_t a, int64_t b)
     return (a > b) - (a < b);
 }
 
+// Holds every int64 and every double.
+static long double value_long_double(struct value v)
+{
+    int64_t n = 0;
+    return v.type == BSON_DOUBLE ? (long double)value_double(v)
+                                 : (value_i64(v, &n), (long double)n);
+}
+
 static int cmp_numbers(struct value a, struct value b)
 {
     int64_t x = 0, y = 0;
     if (a.type != BSON_DOUBLE && b.type != BSON_DOUBLE && value_i64(a, &x) && value_i64(b, &y)) {
         return cmp_i64(x, y);
     }
-    // A long double holds every int64 and every double.
-    long double p = a.type == BSON_DOUBLE ? value_double(a) : (value_i64(a, &x), (long double)x);
-    long double q = b.type == BSON_DOUBLE ? value_double(b) : (value_i64(b, &y), (long double)y);
+    long double p = value_long_double(a), q = value_long_double(b);
     if (isnan(p) || isnan(q)) {
         return (int)isnan(q) - (int)isnan(p);
     }

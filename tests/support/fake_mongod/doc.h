@@ -95,7 +95,7 @@ void put_str(struct buf *b, const char *key, struct str s);
 // The document that was begun at mark and closed.
 static inline struct doc doc_of(const struct buf *b, size_t mark)
 {
-    return doc_at((const uint8_t *)b->p + mark, b->n - mark);
+    return b->n > mark ? doc_at((const uint8_t *)b->p + mark, b->n - mark) : (struct doc){0};
 }
 
 static inline uint32_t read_u32(const uint8_t *p)

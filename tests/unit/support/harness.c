@@ -41,6 +41,7 @@ void fake_start(struct fake *f, const char *path, const char *const *options)
 {
     int in[2], out[2];
     *f = (struct fake){.control = -1};
+    signal(SIGPIPE, SIG_IGN); // what has ended is said by the test, not by a signal
     must(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0, "pipe");
     f->pid = fork();
     must(f->pid >= 0, "fork");
@@ -105,7 +106,7 @@ void fake_stop(struct fake *f)
     assert_i64(WEXITSTATUS(status), 0);
 }
 
-static const char *ask(int to, FILE *from, const char *fmt, va_list args)
+GTAP_PRINTF(3, 0) static const char *ask(int to, FILE *from, const char *fmt, va_list args)
 {
     static char answer[1 << 16];
     char line[4096];
