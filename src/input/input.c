@@ -16,9 +16,12 @@ const struct input_driver *const input_drivers[] = {
     &input_nvidia_smi, &input_dcgm_http, &input_dcgm_https, SERVER_TABLE(SERVER_INPUTS) NULL,
 };
 
-static const struct input_driver *find_driver(struct str scheme)
+static const struct input_driver *find_driver(struct str scheme, const struct input_driver *extra)
 {
     size_t i = 0;
+    if (extra && str_eq(scheme, str_of(extra->scheme))) {
+        return extra;
+    }
     while (input_drivers[i] && !str_eq(scheme, str_of(input_drivers[i]->scheme))) {
         i++;
     }
@@ -66,7 +69,7 @@ static int check_options(const struct uri *uri, const struct input_driver *drive
 int input_open(const struct uri *uri, const struct input_env *env, struct input **ret,
                struct error *err)
 {
-    const struct input_driver *driver = find_driver(uri->scheme);
+    const struct input_driver *driver = find_driver(uri->scheme, env->extra);
     if (driver == NULL) {
         return no_driver(uri, err);
     }

@@ -23,7 +23,8 @@ struct kafka_settings;
 // What happens to the shards that an input owns for a time (a Kafka consumer's partitions). A batch
 // that says so holds no records and takes a position of its own; what came before it is about the
 // shards as they were. input_stored() with its position is the answer that it has been dealt with:
-// shards taken have their engines, those that are left have everything stored and have none.
+// shards taken have their engines, those that are left have everything stored and have none. The
+// first assignment is told even when it is of no shard: the input has joined.
 enum batch_change {
     SHARDS_SAME,
     SHARDS_TAKEN, // these are owned now, beside those owned before
@@ -64,6 +65,7 @@ struct input_env {
         *http; // inputs that are sent to add their routes here in open(); may be NULL
     const struct fetch_ops *fetch;      // how pages are fetched (input/fetch.h); NULL: by libcurl
     const struct kafka_settings *kafka; // of kafka: URIs (kafka/settings.h); NULL: the URI's alone
+    const struct input_driver *extra;   // one more driver, a test's; NULL: none
 };
 
 enum input_result {

@@ -118,7 +118,8 @@ static void while_waiting(void *ctx)
 
 bool meter_again(struct meter *m)
 {
-    return patience_again(&m->patience, &m->attempts, &m->err, while_waiting, m);
+    return (m->open || m->config->wait_for_store) &&
+           patience_again(&m->patience, &m->attempts, &m->err, while_waiting, m);
 }
 
 void meter_well(struct meter *m)
@@ -272,7 +273,7 @@ static int look_at_shards(struct meter *m)
 {
     if (m->now.ns - m->last_look.ns >= TICK_NS) {
         intake_advance(m);
-        shards_audit(m);
+        shards_audit(m, false);
         shards_add_states(m, false);
     }
     return shards_retake_due(m) ? retake(m) : 0;
@@ -364,6 +365,7 @@ static int finish(struct meter *m)
             m->shards[i].state_due = true;
         }
     }
+    shards_audit(m, true); // there is no later
     shards_add_states(m, true);
     int r = settle(m, INT64_MAX);
     return r == 0 ? expire_at_end(m, newest) : r;

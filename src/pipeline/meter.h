@@ -38,6 +38,7 @@ struct meter {
     uint64_t sent, returned; // parcels, to and from it
     struct outbox outbox;    // found since the last parcel left
     bool holding;            // engines take records in but do not advance: before a settlement
+    bool open;               // meter_open() is over
     bool stopping;
     bool halting; // the sources are: what they have read is all that comes
 

@@ -132,7 +132,10 @@ static int resume_source(struct meter *m, struct source *s, struct error *err)
     if (info->keeps_position) {
         return 0;
     }
-    int r = store_position(m->store, str_of(info->name), &at, err);
+    int r;
+    do {
+        r = store_position(m->store, str_of(info->name), &at, err);
+    } while (r < 0 && r != -ENOENT && meter_again(m));
     if (r == -ENOENT) {
         return 0;
     }
@@ -178,17 +181,20 @@ int meter_open(struct meter *m, const struct run_config *c, struct store *store,
     int r;
     do {
         r = load_settings(m, &m->err);
-    } while (r < 0 && c->wait_for_store && meter_again(m));
-    if (r < 0) {
-        *err = m->err;
-        return r;
-    }
-    r = open_sources(m, err);
+    } while (r < 0 && meter_again(m));
     if (r == 0) {
-        r = shards_open(m, err);
+        r = open_sources(m, &m->err);
+    }
+    if (r == 0) {
+        r = shards_open(m);
     }
     for (size_t i = 0; i < m->n_sources && r == 0; i++) {
-        r = resume_source(m, &m->sources[i], err);
+        r = resume_source(m, &m->sources[i], &m->err);
+    }
+    m->open = r == 0;
+    if (r < 0) {
+        *err = m->err;
+        err->code = r;
     }
     return r;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/sort.h"
 
 void outbox_clear(struct outbox *o)
 {
@@ -139,6 +140,42 @@ void outbox_append(struct outbox *o, struct outbox *from)
         o->unsettled[o->n_unsettled++] = from->unsettled[i];
     }
     outbox_clear(from);
+}
+
+struct place {
+    int64_t start;
+    uint32_t shard;
+    size_t at;
+};
+
+static bool place_before(const struct place *a, const struct place *b)
+{
+    if (a->shard != b->shard) {
+        return a->shard < b->shard;
+    }
+    return a->start != b->start ? a->start < b->start : a->at < b->at;
+}
+DEFINE_SORT(sort_places, struct place, place_before);
+
+void outbox_drop_superseded(struct outbox *o)
+{
+    size_t n = o->n_windows, kept = 0;
+    AUTO_FREE struct place *places = x_array(2 * n + 1, sizeof(*places)); // half to sort with
+    AUTO_FREE bool *gone = x_zalloc(n + 1);
+    for (size_t i = 0; i < n; i++) {
+        places[i] = (struct place){o->windows[i].start, o->windows[i].shard, i};
+    }
+    sort_places(places, n, places + n);
+    for (size_t i = 0; i + 1 < n; i++) {
+        gone[places[i].at] =
+            places[i].start == places[i + 1].start && places[i].shard == places[i + 1].shard;
+    }
+    for (size_t i = 0; i < n; i++) { // their rows stay where they are, unused
+        if (!gone[i]) {
+            o->windows[kept++] = o->windows[i];
+        }
+    }
+    o->n_windows = kept;
 }
 
 static void drop_windows(struct outbox *o, uint32_t shard)

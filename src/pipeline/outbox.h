@@ -48,5 +48,9 @@ void outbox_append(struct outbox *o, struct outbox *from);
 // Forgets all that is about a shard: it is somebody else's.
 void outbox_drop_shard(struct outbox *o, uint32_t shard);
 
+// Of rows of one window, keeps the last: where the order of writes is not sure, there must be one.
+// For the last holder: nothing can be appended then.
+void outbox_drop_superseded(struct outbox *o);
+
 // Points w at the outbox's contents; `windows` is room for o->n_windows.
 void outbox_fill(const struct outbox *o, struct window_rows *windows, struct store_write *w);

@@ -334,11 +334,11 @@ static void audit_shard(struct shard *s)
     }
 }
 
-void shards_audit(struct meter *m)
+void shards_audit(struct meter *m, bool all)
 {
     for (uint32_t i = 0; i < m->n_shards; i++) {
         struct shard *s = &m->shards[i];
-        if (s->engine && s->audit.n > 0 && m->now.ns >= s->audit_at.ns) {
+        if (s->engine && s->audit.n > 0 && (all || m->now.ns >= s->audit_at.ns)) {
             audit_shard(s);
         }
     }
@@ -456,11 +456,13 @@ static int claim(struct meter *m, struct shard *s)
     return r < 0 ? r : took(m, s, &hold);
 }
 
-int shards_open(struct meter *m, struct error *err)
+int shards_open(struct meter *m)
 {
-    int r = find_owner(m, err);
+    int r = find_owner(m, &m->err);
     if (r == 0) {
-        r = agree_on_shards(m, err);
+        do {
+            r = agree_on_shards(m, &m->err);
+        } while (r < 0 && meter_again(m));
     }
     if (r < 0) {
         m->n_shards = 0;
@@ -473,10 +475,6 @@ int shards_open(struct meter *m, struct error *err)
     }
     for (uint32_t i = 0; i < m->n_shards && r == 0 && !m->owner; i++) {
         r = claim(m, &m->shards[i]);
-    }
-    if (r < 0) {
-        *err = m->err;
-        err->code = r;
     }
     return r;
 }

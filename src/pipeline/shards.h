@@ -50,7 +50,7 @@ struct buried {
 };
 
 // At the beginning. Sources are open.
-int shards_open(struct meter *m, struct error *err) GTAP_CHECK;
+int shards_open(struct meter *m) GTAP_CHECK;
 void shards_close(struct meter *m);
 
 // What a batch of an input says. The meter is at rest, unless shards are lost.
@@ -63,8 +63,8 @@ int shards_retake(struct meter *m) GTAP_CHECK;
 
 // Whether the engine has to be fed with a record that was stored before.
 bool shards_adopt(struct meter *m, struct shard *s, const struct record *r);
-void shards_audit(struct meter *m); // notes as dirty what is due
-void shards_bury(struct meter *m);  // frees engines that nothing borrows from any more
+void shards_audit(struct meter *m, bool all); // notes as dirty what is due, or all that is final
+void shards_bury(struct meter *m);            // frees engines that nothing borrows from any more
 
 // Adds states that say something new to the outbox: all of them, or those that are due.
 void shards_add_states(struct meter *m, bool all);

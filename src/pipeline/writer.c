@@ -179,6 +179,9 @@ static void gather(struct writer *w, struct parcel *const *parcels, size_t n,
     for (size_t i = 0; i < n; i++) {
         add_parcel(w, parcels[i]);
     }
+    if (w->outbox.preview_rows > 0) {
+        outbox_drop_superseded(&w->outbox);
+    }
     if (w->cap_windows < w->outbox.n_windows) {
         w->cap_windows = w->outbox.n_windows + w->outbox.n_windows / 2;
         w->windows = x_realloc_array(w->windows, w->cap_windows, sizeof(w->windows[0]));

@@ -17,6 +17,17 @@ static int fail(const struct faulty_store *f, const char *what, struct error *er
     return error_set(err, f->error, "%s: told to fail", what);
 }
 
+// Whether it is there.
+static int reach(struct store *s, struct error *err)
+{
+    struct faulty_store *f = faulty(s);
+    if (!atomic_load(&f->away)) {
+        return 0;
+    }
+    atomic_fetch_add(&f->refused, 1);
+    return error_set(err, -ETIMEDOUT, "the store is away");
+}
+
 static void faulty_close(struct store *s)
 {
     (void)s; // the inner one is the test's
@@ -32,7 +43,14 @@ static int faulty_commit(struct store *s, struct store_write *w, struct error *e
     if (f->on_commit) {
         f->on_commit(f->ctx, w);
     }
-    return store_commit(f->inner, w, err);
+    int r = reach(s, err);
+    r = r < 0 ? r : store_commit(f->inner, w, err);
+    if (r == 0 && atomic_load(&f->lost_replies) > 0) {
+        atomic_fetch_sub(&f->lost_replies, 1);
+        atomic_fetch_add(&f->refused, 1);
+        return error_set(err, -ETIMEDOUT, "the answer got lost");
+    }
+    return r;
 }
 
 static int faulty_prices(struct store *s, struct arena *a, struct price_book *ret,
@@ -43,7 +61,8 @@ static int faulty_prices(struct store *s, struct arena *a, struct price_book *re
     if (f->fail_prices > 0 && f->prices_read >= f->fail_prices) {
         return fail(f, "prices", err);
     }
-    return store_prices(f->inner, a, ret, err);
+    int r = reach(s, err);
+    return r < 0 ? r : store_prices(f->inner, a, ret, err);
 }
 
 static int faulty_set_shards(struct store *s, uint32_t n, struct error *err)
@@ -66,18 +85,21 @@ static int faulty_add_price(struct store *s, const struct price_entry *e, int64_
 static int faulty_expire(struct store *s, enum store_collection c, int64_t before, size_t limit,
                          size_t *ret_removed, struct error *err)
 {
-    return store_expire(inner(s), c, before, limit, ret_removed, err);
+    int r = reach(s, err);
+    return r < 0 ? r : store_expire(inner(s), c, before, limit, ret_removed, err);
 }
 
 static int faulty_info(struct store *s, struct store_info *ret, struct error *err)
 {
-    return store_info(inner(s), ret, err);
+    int r = reach(s, err);
+    return r < 0 ? r : store_info(inner(s), ret, err);
 }
 
 static int faulty_settings(struct store *s, struct arena *a, struct settings_history *ret,
                            struct error *err)
 {
-    return store_settings(inner(s), a, ret, err);
+    int r = reach(s, err);
+    return r < 0 ? r : store_settings(inner(s), a, ret, err);
 }
 
 static int faulty_position(struct store *s, struct str input, struct input_position *ret,
@@ -88,48 +110,59 @@ static int faulty_position(struct store *s, struct str input, struct input_posit
 
 static int faulty_shard(struct store *s, uint32_t shard, struct shard_state *ret, struct error *err)
 {
-    return store_shard(inner(s), shard, ret, err);
+    int r = reach(s, err);
+    return r < 0 ? r : store_shard(inner(s), shard, ret, err);
 }
 
 static int faulty_unsettled(struct store *s, struct arena *a, struct unsettled_range **ret,
                             size_t *ret_n, struct error *err)
 {
-    return store_unsettled(inner(s), a, ret, ret_n, err);
+    int r = reach(s, err);
+    return r < 0 ? r : store_unsettled(inner(s), a, ret, ret_n, err);
 }
 
 // Cursors are the inner store's own: they know where they come from.
 static int faulty_records(struct store *s, const struct record_query *q, struct store_cursor **ret,
                           struct error *err)
 {
-    return store_records(inner(s), q, ret, err);
+    int r = reach(s, err);
+    return r < 0 ? r : store_records(inner(s), q, ret, err);
 }
 
 static int faulty_windows(struct store *s, const struct window_query *q, struct store_cursor **ret,
                           struct error *err)
 {
-    return store_windows(inner(s), q, ret, err);
+    int r = reach(s, err);
+    return r < 0 ? r : store_windows(inner(s), q, ret, err);
 }
 
-static const struct store_ops faulty_ops = {
-    .scheme = "faulty",
-    .close = faulty_close,
-    .commit = faulty_commit,
-    .set_shards = faulty_set_shards,
-    .add_settings = faulty_add_settings,
-    .add_price = faulty_add_price,
-    .expire = faulty_expire,
-    .info = faulty_info,
-    .settings = faulty_settings,
-    .prices = faulty_prices,
-    .position = faulty_position,
-    .shard = faulty_shard,
-    .unsettled = faulty_unsettled,
-    .records = faulty_records,
-    .windows = faulty_windows,
-};
+static int faulty_take_shard(struct store *s, uint32_t shard, enum shard_claim claim,
+                             struct shard_hold *ret, struct error *err)
+{
+    int r = reach(s, err);
+    return r < 0 ? r : store_take_shard(inner(s), shard, claim, ret, err);
+}
+
+static int faulty_alive(struct store *s, struct error *err)
+{
+    int r = reach(s, err);
+    return r < 0 ? r : store_alive(inner(s), err);
+}
+
+#define COMMON                                                                                     \
+    .scheme = "faulty", .close = faulty_close, .commit = faulty_commit,                            \
+    .set_shards = faulty_set_shards, .add_settings = faulty_add_settings,                          \
+    .add_price = faulty_add_price, .expire = faulty_expire, .info = faulty_info,                   \
+    .settings = faulty_settings, .prices = faulty_prices, .position = faulty_position,             \
+    .shard = faulty_shard, .unsettled = faulty_unsettled, .records = faulty_records,               \
+    .windows = faulty_windows
+
+static const struct store_ops faulty_ops = {COMMON};
+static const struct store_ops faulty_shared_ops = {COMMON, .take_shard = faulty_take_shard,
+                                                   .alive = faulty_alive};
 
 void faulty_store_init(struct faulty_store *f, struct store *inner_store)
 {
     *f = (struct faulty_store){.base = *inner_store, .inner = inner_store, .error = -ENOSPC};
-    f->base.ops = &faulty_ops;
+    f->base.ops = store_is_shared(inner_store) ? &faulty_shared_ops : &faulty_ops;
 }

@@ -118,8 +118,62 @@ static void test_costs_in_order(void **state)
     outbox_done(&b);
 }
 
+static void test_the_last_of_a_window_counts(void **state)
+{
+    (void)state;
+    struct outbox a = {0};
+    add_window(&a, 0, 1, 2);
+    add_window(&a, 60, 1, 1);
+    add_window(&a, 0, 2, 1);
+    add_window(&a, 0, 1, 3);
+    outbox_drop_superseded(&a);
+    struct window_rows windows[3];
+    struct store_write w = {0};
+    outbox_fill(&a, windows, &w);
+    assert_int_equal(w.n_windows, 3);
+    assert_i64(windows[0].window_start, 60);
+    assert_int_equal(windows[1].shard, 2);
+    assert_int_equal(windows[2].n, 3);
+    assert_i64(windows[2].rows[2].cost_nusd, 2);
+    outbox_done(&a);
+}
+
+// What is about a shard goes, and nothing else.
+static void test_a_shard_is_dropped(void **state)
+{
+    (void)state;
+    struct engine *e = dirty_engine(0, 60);
+    struct outbox a = {0};
+    for (uint32_t i = 0; i < 6; i++) {
+        uint32_t shard = i % 2;
+        add_window(&a, i * 60, shard, i + 1);
+        struct usage_cost cost = {.seq = (int64_t)i + 1};
+        outbox_add_cost(&a, &cost);
+        if (i < 2) {
+            add_state(&a, shard, 100, e);
+        }
+    }
+    outbox_drop_shard(&a, 0);
+    struct window_rows windows[3];
+    struct store_write w = {0};
+    outbox_fill(&a, windows, &w);
+    assert_int_equal(w.n_windows, 3);
+    assert_int_equal(w.n_costs, 3);
+    assert_int_equal(w.n_shards, 1);
+    assert_int_equal(w.n_unsettled, 1);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(windows[i].shard, 1);
+        assert_int_equal(windows[i].n, 2 * i + 2);
+        assert_i64(windows[i].rows[2 * i + 1].cost_nusd, (int64_t)(2 * i + 1));
+        assert_i64(w.costs[i].seq, (int64_t)(2 * i + 2));
+    }
+    outbox_done(&a);
+    engine_free(e);
+}
+
 int main(void)
 {
-    return TEST_RUN(TEST(test_windows_keep_their_rows), TEST(test_newer_states_replace_older_ones),
+    return TEST_RUN(TEST(test_the_last_of_a_window_counts), TEST(test_a_shard_is_dropped),
+                    TEST(test_windows_keep_their_rows), TEST(test_newer_states_replace_older_ones),
                     TEST(test_costs_in_order));
 }
