@@ -11,9 +11,19 @@
 SERVER_TABLE(SERVER_EXTERN)
 
 const struct input_driver *const input_drivers[] = {
-    &input_file,       &input_trace,     &input_synthetic,  &input_seed,
-    &input_events,     &input_otlp,      &input_gpu,        &input_nvml,
-    &input_nvidia_smi, &input_dcgm_http, &input_dcgm_https, SERVER_TABLE(SERVER_INPUTS) NULL,
+    &input_file,
+    &input_trace,
+    &input_synthetic,
+    &input_seed,
+    &input_events,
+    &input_otlp,
+    &input_gpu,
+    &input_nvml,
+    &input_nvidia_smi,
+    &input_dcgm_http,
+    &input_dcgm_https,
+    &input_kafka,
+    SERVER_TABLE(SERVER_INPUTS) NULL,
 };
 
 static const struct input_driver *find_driver(struct str scheme, const struct input_driver *extra)

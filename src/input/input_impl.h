@@ -48,6 +48,7 @@ extern const struct input_driver input_file, input_trace, input_synthetic, input
 extern const struct input_driver input_events, input_otlp;
 extern const struct input_driver input_gpu, input_nvml, input_nvidia_smi;
 extern const struct input_driver input_dcgm_http, input_dcgm_https;
+extern const struct input_driver input_kafka;
 
 // All drivers, NULL-terminated: input_open() and the generated documentation walk it.
 extern const struct input_driver *const input_drivers[];

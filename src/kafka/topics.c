@@ -24,8 +24,8 @@ static int partitions_in(const struct rd_kafka_metadata *meta, const char *topic
     return 0;
 }
 
-// Asks for all topics: asking for one that there is not would make brokers create it, whatever
-// allow.auto.create.topics says (librdkafka 2.0.2).
+// Asks for all topics: where a broker speaks only old versions of the request, asking for one that
+// there is not creates it, whatever allow.auto.create.topics says.
 int kafka_topic_partitions(rd_kafka_t *rk, const char *topic, int timeout_ms, int32_t *ret,
                            struct error *err)
 {

@@ -1,0 +1,194 @@
+// kafka: several members of a group that come and go, on librdkafka's mock cluster. The mock
+// refuses the last commit of a member that a rebalance takes partitions from (a real broker takes
+// it), so messages are delivered again here: never lost, never under another id.
+#include "kafka_rig.h"
+
+#include <poll.h>
+
+#include "base/alloc.h"
+
+enum { PARTITIONS = 6, EACH = 300 };
+
+static struct rig rig;
+static struct member a, b;
+
+// The system's clock, and then some.
+static _Atomic int64_t skew;
+
+static int64_t skewed_wall(const struct clock *c)
+{
+    (void)c;
+    return clock_wall(&clock_system);
+}
+
+static struct mono skewed_mono(const struct clock *c)
+{
+    (void)c;
+    return (struct mono){clock_mono(&clock_system).ns + atomic_load(&skew)};
+}
+
+static const struct clock skewed = {skewed_wall, skewed_mono};
+
+#define BOTH_UNTIL(condition)                                                                      \
+    do {                                                                                           \
+        struct mono from_ = clock_mono(&clock_system);                                             \
+        while (!(condition)) {                                                                     \
+            if (clock_mono(&clock_system).ns - from_.ns > RIG_DEADLINE_MS * NS_PER_MS) {           \
+                fail_msg("not within %d ms: %s", RIG_DEADLINE_MS, #condition);                     \
+            }                                                                                      \
+            member_step(&a);                                                                       \
+            member_step(&b);                                                                       \
+        }                                                                                          \
+    } while (0)
+
+static void produce(int from)
+{
+    for (int p = 0; p < PARTITIONS; p++) {
+        rig_put_samples(&rig, p, EACH, from);
+        rig_put_usage(&rig, p, EACH, from);
+    }
+}
+
+// Whether every message up to the offset came to one of the two.
+static bool all_came(int64_t upto)
+{
+    bool all = true;
+    for (int64_t i = 0; all && i < 2 * PARTITIONS * upto; i++) {
+        int topic = (int)(i / (PARTITIONS * upto)), p = (int)(i / upto) % PARTITIONS;
+        all = member_times(&a, topic, p, i % upto) + member_times(&b, topic, p, i % upto) > 0;
+    }
+    return all;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    rig_open(&rig, PARTITIONS);
+    produce(0);
+    member_open(&a, &rig, "");
+    MEMBER_UNTIL(&a, a.n_records == 2 * PARTITIONS * EACH);
+    assert_i64(member_owned(&a), PARTITIONS);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    member_close(&a);
+    rig_close(&rig);
+    return 0;
+}
+
+// A second one comes: the first leaves everything in order, and both take whole shards.
+static void test_joins(void **state)
+{
+    (void)state;
+    member_open(&b, &rig, "");
+    BOTH_UNTIL(member_owned(&a) == 3 && member_owned(&b) == 3);
+    assert_i64(a.left, 1);
+    assert_i64(a.lost + b.lost, 0);
+    for (int p = 0; p < PARTITIONS; p++) {
+        assert_true(a.owns[p] != b.owns[p]);
+    }
+    produce(EACH);
+    BOTH_UNTIL(all_came(2 * EACH));
+    assert_near(member_metric(&a, "gtap_kafka_mismatches_total", NULL), 0, 0);
+    assert_near(member_metric(&a, "gtap_kafka_expired_total", NULL), 0, 0);
+}
+
+// The second one leaves while its pipeline still stores: what it did not store is not committed,
+// and comes to the first.
+static void test_leaves_with_work_undone(void **state)
+{
+    (void)state;
+    BOTH_UNTIL(member_metric(&b, "gtap_kafka_commit_lag", NULL) == 0);
+    b.holds = true;
+    produce(2 * EACH);
+    BOTH_UNTIL(all_came(3 * EACH));
+    int p = 0;
+    while (!b.owns[p]) {
+        p++;
+    }
+    assert_i64(rig_committed(&rig, "tok", p), 2 * EACH);
+    member_close(&b);
+    MEMBER_UNTIL(&a, member_owned(&a) == PARTITIONS);
+    MEMBER_UNTIL(&a, member_times(&a, 1, p, 3 * EACH - 1) == 1);
+    for (int64_t i = 2 * EACH; i < 3 * EACH; i++) {
+        assert_i64(member_times(&a, 1, p, i), 1);
+    }
+    MEMBER_UNTIL(&a, member_metric(&a, "gtap_kafka_commit_lag", NULL) == 0);
+    assert_i64(rig_committed(&rig, "tok", p), 3 * EACH);
+}
+
+// The pipeline does not store what a member leaves in time: it is given up, said so, and read
+// again by whoever has it then. A late answer moves nothing.
+static void test_gives_up_what_is_not_stored(void **state)
+{
+    (void)state;
+    a.env.clock = &skewed;
+    a.holds = true;
+    int64_t before = a.n_records;
+    rig_put_usage(&rig, 0, EACH, 3 * EACH);
+    MEMBER_UNTIL(&a, a.n_records == before + EACH);
+    int left = a.left, lost = a.lost;
+    member_open(&b, &rig, "");
+    BOTH_UNTIL(a.left == left + 1);
+    for (int i = 0; i < 20; i++) { // it waits for the pipeline
+        member_step(&a);
+        assert_i64(a.lost - lost, 0);
+    }
+    atomic_store(&skew, 21 * NS_PER_S);
+    BOTH_UNTIL(a.lost == lost + 1);
+    int64_t answered = a.position;
+    BOTH_UNTIL(member_owned(&a) == 3 && member_owned(&b) == 3);
+    struct member *owner = a.owns[0] ? &a : &b;
+    BOTH_UNTIL(member_times(owner, 1, 0, 4 * EACH - 1) >= 1);
+    member_store(&a, answered); // of the assignment before
+    member_step(&a);
+    b.holds = true;
+    a.holds = false;
+    BOTH_UNTIL(a.owns[0] || rig_committed(&rig, "tok", 0) == 4 * EACH);
+    member_close(&b);
+    MEMBER_UNTIL(&a, member_owned(&a) == PARTITIONS);
+    MEMBER_UNTIL(&a, member_metric(&a, "gtap_kafka_commit_lag", NULL) == 0);
+}
+
+// Nobody calls input_next() while a batch waits for room: input_idle() keeps the shards.
+static void test_idle_keeps_the_shards(void **state)
+{
+    (void)state;
+    int left = a.left, lost = a.lost;
+    struct mono from = clock_mono(&clock_system);
+    while (clock_mono(&clock_system).ns - from.ns < 1500 * NS_PER_MS) {
+        input_idle(a.in);
+        assert_true(input_is_current(a.in));
+        poll(NULL, 0, 50);
+    }
+    member_step(&a);
+    assert_i64(a.left - left, 0);
+    assert_i64(a.lost - lost, 0);
+}
+
+// A process that stood still does not trust its assignment until the group has answered.
+static void test_stood_still(void **state)
+{
+    (void)state;
+    atomic_store(&skew, atomic_load(&skew) + 10 * NS_PER_S);
+    assert_false(input_is_current(a.in)); // before anything was polled
+    double commits = member_metric(&a, "gtap_kafka_commits_total", NULL);
+    member_step(&a);
+    MEMBER_UNTIL(&a, input_is_current(a.in));
+    assert_near(member_metric(&a, "gtap_kafka_commits_total", NULL), commits + 1, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_joins),
+        TEST(test_leaves_with_work_undone),
+        TEST(test_gives_up_what_is_not_stored),
+        TEST(test_idle_keeps_the_shards),
+        TEST(test_stood_still),
+    };
+    return cmocka_run_group_tests_name(__FILE__, tests, set_up, tear_down);
+}
