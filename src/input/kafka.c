@@ -89,8 +89,9 @@ static int serve(struct kafka_input *k, struct error *err)
 // Until something comes to a queue, or the next thing is due.
 static void wait_for_something(struct kafka_input *k)
 {
-    bool busy = k->who.phase != GROUP_STEADY || kafka_commit_waits(k) || k->forward.n > 0;
-    int64_t ns = busy ? POLL_LATE_MS * NS_PER_MS : INPUT_WAIT_NS;
+    // What is stored wakes nobody.
+    bool asks = k->who.phase != GROUP_STEADY;
+    int64_t ns = asks ? POLL_LATE_MS * NS_PER_MS : INPUT_WAIT_NS;
     if (input_wait(k->base.env, k->wake, ns) & POLLIN) {
         eventfd_t some;
         if (eventfd_read(k->wake, &some) == 0) {

@@ -80,6 +80,7 @@ static void note_failure(struct kafka_input *k, rd_kafka_resp_err_t code)
         k->who.broken = true;
     }
     if (code != RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS && !is_for_good(code)) {
+        k->health.uncommitted = true;
         kafka_error(&why, code, "kafka: offsets of group %s are not committed", k->group);
         kafka_went_wrong(k, &why);
     }
@@ -106,6 +107,7 @@ static void note_committed(struct kafka_input *k, const rd_kafka_topic_partition
         k->checkpoints.oldest_asked.ns = 0;
         atomic_fetch_add(&k->counts.commits, 1);
         atomic_store(&k->health.suspect_until, 0); // the group knows us
+        k->health.uncommitted = false;
         kafka_went_well(k);
     }
 }
@@ -178,6 +180,7 @@ void kafka_commits_serve(struct kafka_input *k)
 void kafka_commit_forget(struct kafka_input *k)
 {
     struct kafka_checkpoints *c = &k->checkpoints;
+    k->health.uncommitted = false;
     c->waits = false;
     c->sent++;
     c->oldest_asked.ns = c->oldest_released.ns = 0;

@@ -91,14 +91,29 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
     drop_done(f->part);
 }
 
-static int start(struct kafka_input *k, struct error *err)
+static int make_conf(struct kafka_input *k, rd_kafka_conf_t **ret, struct error *err)
 {
     const struct kafka_plan plan = {defaults, forced};
+    return kafka_conf_new(&k->settings, &plan, k->target.bootstrap, k->forward.log, ret, err);
+}
+
+int kafka_forward_init(struct kafka_input *k, struct error *err)
+{
+    rd_kafka_conf_t *conf;
+    k->forward.log = kafka_log_new(k);
+    int r = make_conf(k, &conf, err);
+    if (r == 0) {
+        rd_kafka_conf_destroy(conf); // another is made when it is needed
+    }
+    return r;
+}
+
+static int start(struct kafka_input *k, struct error *err)
+{
     struct kafka_forwarder *w = &k->forward;
     rd_kafka_conf_t *conf;
     static const uint64_t one = 1;
-    w->log = w->log ? w->log : kafka_log_new(k);
-    int r = kafka_conf_new(&k->settings, &plan, k->target.bootstrap, w->log, &conf, err);
+    int r = make_conf(k, &conf, err);
     if (r < 0) {
         return r;
     }
@@ -126,7 +141,7 @@ static rd_kafka_resp_err_t send_back(struct kafka_input *k, struct kafka_forward
     int n =
         snprintf(origin, sizeof(origin), "%s/%u/%lld", topic, f->part->shard, (long long)m->offset);
     return rd_kafka_producev(
-        k->forward.rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(host.p, host.n),
+        k->forward.rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY((void *)(uintptr_t)host.p, host.n),
         RD_KAFKA_V_VALUE(m->payload, m->len), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
         RD_KAFKA_V_HEADER("gtap-origin", origin, n), RD_KAFKA_V_OPAQUE(f), RD_KAFKA_V_END);
 }

@@ -175,7 +175,8 @@ static void lose_unanswered(struct kafka_input *k)
     for (uint32_t s = 0; s < k->n_shards; s++) {
         bool leaving = false;
         for (uint32_t t = 0; t < k->n_topics; t++) {
-            leaving = leaving || kafka_part_of(k, t, s)->leaving;
+            const struct kafka_part *p = kafka_part_of(k, t, s);
+            leaving = leaving || (p->queue && p->leaving);
         }
         if (leaving) {
             shards[n++] = s;

@@ -34,7 +34,7 @@ bool kafka_current(const struct input *in)
 
 void kafka_went_well(struct kafka_input *k)
 {
-    if (!k->health.ok && !k->closing) {
+    if (!k->health.ok && !k->health.uncommitted && !k->closing) {
         k->health.ok = true;
         input_report(&k->base, NULL);
     }

@@ -92,6 +92,8 @@ void kafka_take_messages(struct kafka_input *k, struct batch *b, struct kafka_pa
                          rd_kafka_message_t *const *m, size_t n);
 
 // ---- kafka_forward.c ---------------------------------------------------------------------------
+// -EINVAL: settings with which nothing could be sent back.
+int kafka_forward_init(struct kafka_input *k, struct error *err) GTAP_CHECK;
 void kafka_forward(struct kafka_input *k, struct kafka_part *p, const rd_kafka_message_t *m,
                    struct str host);
 bool kafka_forward_has_room(const struct kafka_input *k);

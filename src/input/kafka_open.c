@@ -250,6 +250,7 @@ int kafka_set_up(struct kafka_input *k, struct error *err)
 {
     int r = read_options(k, err);
     r = r < 0 ? r : start_client(k, err);
+    r = r < 0 ? r : kafka_forward_init(k, err);
     r = r < 0 ? r : ask(k, look_at_topics, err);
     if (r < 0) {
         return r;

@@ -101,6 +101,7 @@ struct kafka_forwarder {
 
 struct kafka_health {
     bool ok;
+    bool uncommitted;  // the last commit failed: reading well is not enough
     uint64_t troubles; // of the log, seen
     struct mono since, next_probe;
     _Atomic int64_t polled; // monotonic

@@ -5,10 +5,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/decimal.h"
+#include "base/queue.h"
+#include "base/time.h"
 #include "kafka/log.h"
 
 enum { LIBRARY_TEXT_MAX = 512, NUMBER_MAX = 64 };
@@ -131,33 +132,39 @@ int kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **r
     return 0;
 }
 
-static void *destroy_main(void *rk)
+struct ending {
+    rd_kafka_t *rk;
+    struct queue *done;
+};
+
+static void *destroy_main(void *ctx)
 {
-    rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    return NULL;
+    struct ending *e = ctx;
+    rd_kafka_destroy_flags(e->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    // It has room and is not closed.
+    return queue_push(e->done, e) == 0 ? e : NULL;
 }
 
 bool kafka_client_destroy(rd_kafka_t *rk, int timeout_ms)
 {
     pthread_t thread;
-    struct timespec until;
     if (!rk) {
         return true;
     }
-    if (pthread_create(&thread, NULL, destroy_main, rk) != 0) {
-        destroy_main(rk);
-        return true;
-    }
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += timeout_ms % 1000 * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    bool ended = pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0;
+    struct ending *e = x_zalloc(sizeof(*e));
+    *e = (struct ending){rk, queue_new(1)};
+    bool ended = pthread_create(&thread, NULL, destroy_main, e) == 0;
     if (!ended) {
-        pthread_detach(thread);
+        rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    } else if (queue_pop(e->done, timeout_ms * NS_PER_MS)) {
+        pthread_join(thread, NULL);
+    } else {
+        pthread_detach(thread); // it keeps what it needs
+        return false;
     }
-    return ended;
+    queue_free(e->done);
+    free(e);
+    return true;
 }
 
 // ---- errors ------------------------------------------------------------------------------------

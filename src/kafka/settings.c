@@ -208,7 +208,9 @@ static int put_file(struct kafka_settings *s, struct str name, const char *varia
         value.n -= str_ends(value, STR("\r"));
         r = put(s, name, value, variable, KAFKA_FROM_ENVIRONMENT, err);
     }
-    explicit_bzero(b.p, b.p ? b.cap : 0);
+    if (b.p) {
+        explicit_bzero(b.p, b.cap);
+    }
     buf_done(&b);
     return r;
 }

@@ -57,7 +57,7 @@ void rig_send(struct rig *r, const char *topic, int partition, const char *key, 
 {
     rd_kafka_resp_err_t e =
         rd_kafka_producev(r->host, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-                          RD_KAFKA_V_KEY(key, key ? strlen(key) : 0),
+                          RD_KAFKA_V_KEY((void *)(uintptr_t)key, key ? strlen(key) : 0),
                           RD_KAFKA_V_VALUE((void *)(uintptr_t)value.p, value.n),
                           RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
     assert_i64(e, 0);
@@ -133,6 +133,20 @@ int64_t rig_committed(struct rig *r, const char *topic, int partition)
 
 // ---- a member ----------------------------------------------------------------------------------
 
+static int64_t hasty_wall(const struct clock *c)
+{
+    (void)c;
+    return clock_wall(&clock_system);
+}
+
+static struct mono hasty_mono(const struct clock *c)
+{
+    (void)c;
+    return (struct mono){clock_mono(&clock_system).ns * RIG_HASTE};
+}
+
+const struct clock rig_clock = {hasty_wall, hasty_mono};
+
 static const char *no_variable(const char *name)
 {
     (void)name;
@@ -143,7 +157,7 @@ int member_try(struct member *m, struct rig *r, const char *uri)
 {
     *m = (struct member){.rig = r, .result = INPUT_MORE};
     m->env = (struct input_env){
-        .clock = &clock_system,
+        .clock = &rig_clock,
         .now_start = clock_wall(&clock_system),
         .stop_fd = eventfd(0, EFD_CLOEXEC),
         .getenv = no_variable,

@@ -64,6 +64,8 @@ static void test_refused(void **state)
          "a host's samples and usage would go to different processors"},
         {"/gpu?property.group.id=x", -EINVAL, "it is group= of the URI"},
         {"/gpu?property.sasl.password=hunter2", -EINVAL, "KAFKA_PROPERTY_SASL_PASSWORD_FILE"},
+        {"/gpu?property.acks=1", -EINVAL,
+         "acks is not to be set here: a message must not be lost or doubled on its way back"},
         {"/gpu?property.absent=1", -EINVAL, "has no property 'absent'"},
         {"/gpu?other=1", -EINVAL, "unknown option 'other'"},
         {"/g pu", -EINVAL, "is no name of a topic"},
