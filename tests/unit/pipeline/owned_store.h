@@ -5,6 +5,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "output/store_impl.h"
 
@@ -26,8 +27,8 @@ struct owned_store {
     struct owned_db *db;
     uint32_t epochs[OWNED_SHARDS]; // own ones; 0: never taken
     bool lost[OWNED_SHARDS];       // and it has noticed
-    int alive;                     // so often it said so
-    int taken, kept;
+    atomic_int alive;              // so often it said so
+    atomic_int taken, kept;
     // Called within a commit: after its raw records, before what was computed.
     void (*between)(void *ctx, const struct store_write *w);
     void *ctx;

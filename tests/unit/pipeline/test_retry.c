@@ -20,7 +20,7 @@ struct bench {
     struct script script;
     pthread_t thread;
     int result;
-    atomic_bool ready, seen_failing;
+    atomic_bool done, ready, seen_failing;
     _Atomic uint64_t retries;
     atomic_int n_progress;
 };
@@ -39,7 +39,7 @@ static void note(struct rig *r, const struct run_progress *p)
 // shared: over a store with owners, fed by a script; else over a plain one.
 static void bench_init(struct bench *b, bool shared)
 {
-    *b = (struct bench){.result = -1};
+    *b = (struct bench){.result = 0};
     rig_init(&b->rig, "memory");
     b->inner = rig_open(&b->rig, STORE_WRITE);
     owned_db_init(&b->db, b->inner);
@@ -74,6 +74,7 @@ static void *bench_main(void *ctx)
     }
     b->rig.progress = m.progress;
     meter_close(&m);
+    atomic_store(&b->done, true);
     return NULL;
 }
 
@@ -163,7 +164,7 @@ static void *come_and_go(void *ctx)
     for (int i = 0; i < 20; i++) {
         int before = atomic_load(&b->store.refused);
         atomic_store(&b->store.away, true);
-        wait_until(atomic_load(&b->store.refused) > before || b->result != -1);
+        wait_until(atomic_load(&b->store.refused) > before || atomic_load(&b->done));
         atomic_store(&b->store.away, false);
         (void)poll(NULL, 0, 1);
     }

@@ -48,6 +48,7 @@ static void note(struct rig *r, const struct run_progress *progress)
 
 static void process_init(struct process *p, const char *name, struct owned_db *db)
 {
+    *p = (struct process){.result = 0};
     rig_init(&p->rig, "memory");
     script_init(&p->script, name, 2);
     owned_store_init(&p->store, db);
