@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 
 phases=(lint gcc clang asan tsan fuzz)
 fuzz_seconds=${GTAP_FUZZ_SECONDS:-10}
+cores=$(nproc)
 passed=0 failed=0 skipped=0
 failures=()
 
@@ -61,13 +62,23 @@ built()
     ninja -C "$dir" --quiet "$@"
 }
 
-# tested DIR [meson test options]
+# built_for DIR SUITE: only what the tests of a suite need
+built_for()
+{
+    local targets
+    built "$1" build.ninja && # regenerated where meson's files have changed
+        targets=$(python3 tools/test-targets.py "$1" "$2") &&
+        read -r -a targets <<<"$targets" && built "$1" "${targets[@]}"
+}
+
+# tested DIR [meson test options]: one more at a time than there are cores, since many wait.
 tested()
 {
     local dir=$1 log=$1/meson-logs/testlog.json counts
     shift
     rm -f "$log"
-    "${fixed_addresses[@]}" meson test -C "$dir" --no-rebuild --print-errorlogs "$@"
+    "${fixed_addresses[@]}" meson test -C "$dir" --num-processes $((cores + 1)) --no-rebuild \
+        --print-errorlogs "$@"
     local status=$?
     if [[ ! -s $log ]]; then
         step "tests ran" false
@@ -98,10 +109,12 @@ phase_gcc()
         step "build with gcc -Werror" built build && tested build
 }
 
+# Tests are compiled and run by clang in the next phase, with more to notice.
 phase_clang()
 {
     CC=clang CXX=clang++ step "configure" configured build-clang &&
-        step "build with clang -Werror" built build-clang && tested build-clang --suite unit
+        step "build with clang -Werror" built build-clang gtap &&
+        step "what clang built runs" build-clang/gtap version
 }
 
 phase_asan()
@@ -114,7 +127,8 @@ phase_asan()
 phase_tsan()
 {
     step "configure" configured build-tsan --buildtype=debugoptimized -Db_sanitize=thread &&
-        step "build with TSan" built build-tsan && tested build-tsan -t 4 --suite threads
+        step "build with TSan" built_for build-tsan threads &&
+        tested build-tsan -t 4 --suite threads
 }
 
 # Replays the corpus, then looks further. New inputs stay out of the tree.
@@ -139,16 +153,33 @@ fuzz_one()
     echo "$name: $(grep -o '^Done .*' "$log" | tail -n 1)"
 }
 
+# What came of a fuzzer that ran in the background.
+fuzz_ended()
+{
+    cat "build-fuzz/$1.said"
+    return "$(<"build-fuzz/$1.status")"
+}
+
 phase_fuzz()
 {
     CC=clang CXX=clang++ step "configure" configured build-fuzz --buildtype=debugoptimized \
         -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false &&
         step "build with libFuzzer" built build-fuzz fuzzers || return
-    local program
+    local program name names=()
     for program in build-fuzz/tests/fuzz/fuzz_*; do
         if [[ -f $program && -x $program ]]; then
-            step "$(basename "$program")" fuzz_one "$program"
+            name=$(basename "$program")
+            names+=("$name")
+            echo 1 >"build-fuzz/$name.status"
+            while (($(jobs -rp | wc -l) >= cores)); do
+                wait -n
+            done
+            { fuzz_one "$program" >"build-fuzz/$name.said" 2>&1 && echo 0 >"build-fuzz/$name.status"; } &
         fi
+    done
+    wait
+    for name in "${names[@]}"; do
+        step "$name" fuzz_ended "$name"
     done
 }
 

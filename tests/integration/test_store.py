@@ -400,9 +400,9 @@ class Readers(Case):
         plain, late = self.gtap.store("in_order.db"), self.late(lines)
         self.gtap.meter(plain, self.write("in_order.ndjson", lines))
         feeder = Feeder(self, self.store, late)
-        for fed in range(1, 25):
-            feeder.feed(len(late) // 24)
-            wait_until(lambda least=fed * (len(late) // 24) - 1: self.ready(least - 1))
+        for fed in range(1, 13):
+            feeder.feed(len(late) // 12)
+            wait_until(lambda least=fed * (len(late) // 12) - 1: self.ready(least - 1))
             self.verify()
         feeder.kill()
         self.verify()
