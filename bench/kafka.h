@@ -57,6 +57,7 @@ static inline rd_kafka_t *producer_new(const char *brokers, const char *linger_m
         {"batch.num.messages", "10000"},
         {"queue.buffering.max.messages", "200000"},
         {"linger.ms", linger_ms},
+        {"log_level", "3"},
         {NULL, NULL},
     };
     rd_kafka_conf_t *conf = conf_new(brokers, properties);

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import machine
-from subjects import QUICK, SUBJECTS, Bench, Scale
+from subjects import LONG, QUICK, SUBJECTS, Bench, Scale
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,7 +21,8 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true",
                         help="little of everything, to see that it runs; the numbers mean nothing")
-    parser.add_argument("--only", metavar="SUBJECT", action="append", choices=SUBJECTS,
+    parser.add_argument("--only", metavar="SUBJECT", action="append",
+                        choices=[*SUBJECTS, *LONG],
                         help="this subject alone (%(choices)s); may be repeated")
     parser.add_argument("--output", metavar="FILE", type=Path,
                         help="where to write (default bench/RESULTS.md when all ran in full)")
@@ -44,7 +45,7 @@ def run_all(bench, names):
     subjects = []
     for name in names:
         print(f"== {name}", flush=True)
-        subjects.append(SUBJECTS[name](bench))
+        subjects.append((SUBJECTS | LONG)[name](bench))
         for row in subjects[-1].rows:
             print("   " + "  ".join(cell for cell in row.cells() if cell), flush=True)
     return subjects

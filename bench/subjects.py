@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import serving as served
+from agent import agent
 from harness import (Failed, Goal, Subject, busiest_thread_s, count, interleave, mb, median, ms, rate, remove_store,
                      results, run)
+from pipeline import pipeline
+from soak import soak
 
 # Half samples, half requests of ordinary length: some 85,000 records an hour.
 LOAD = "synthetic:?gpus=64&every=5s&price=2.5&duration={hours}h"
@@ -45,11 +48,21 @@ class Scale:
     post_rounds: int = 3
     live_s: tuple = (10, 60)  # to warm up, to measure
     page: tuple = (400_000, 401)  # bytes, rounds
+    pipeline_s: int = 900  # event seconds: 2.76 M records
+    pipeline_rounds: int = 3
+    secantus_records: int = 50_000
+    mission_messages: int = 20_000
+    pace_s: int = 20
+    agent_s: tuple = (10, 60)  # to warm up, to measure
+    soak_s: int = 7200  # event seconds: 22 M records
+    soak_speed: int = 40
 
 
 QUICK = Scale(engine=(5_000, 10_000, 20_000), engine_rounds=1, decode=(500, 3), load_hours=1,
               path_rounds=1, month_days=(1, 2), audit_rounds=1, starts=3,
-              post_rounds=1, live_s=(1, 3), page=(400_000, 3))
+              post_rounds=1, live_s=(1, 3), page=(400_000, 3), pipeline_s=20, pipeline_rounds=1,
+              secantus_records=5_000, mission_messages=1_000, pace_s=3, agent_s=(1, 3), soak_s=120,
+              soak_speed=10)
 
 
 class Bench:
@@ -393,4 +406,5 @@ def pages(bench):
 
 
 SUBJECTS = {f.__name__: f for f in (
-    engine, decode, path, memory, report, audit, start, serving, pages)}
+    engine, decode, path, memory, report, audit, start, serving, pages, pipeline, agent)}
+LONG = {"soak": soak}  # only when named

@@ -1,0 +1,356 @@
+"""From Kafka to MongoDB: gtap beside what else does it, on the same topics and servers.
+
+The servers are those of the tests (tests/support): Apache Kafka, a fake mongod that only remembers
+ids, and SecantusDB.
+"""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import kafka_connect
+from following import Flow, Followed, Watch, follow
+from harness import Failed, Goal, Subject, count, mb, median, rate, results
+
+ROOT = Path(__file__).resolve().parent.parent
+for _folder in ("tests/support", "tests/integration"):
+    sys.path.append(str(ROOT / _folder))
+
+PARTITIONS = 12
+LOAD = "synthetic:?gpus=1000&every=1s&rate=2000&price=2.5&duration={seconds}s"
+DOCUMENTS = ROOT / "bench" / "documents"
+DATABASE = "gtap"
+MISSION_PACKAGES = ["confluent-kafka==2.16.1", "pymongo==4.20.1"]
+FAKE, REAL = "fake mongod", "SecantusDB"
+
+
+@dataclass
+class Topics:
+    """Two topics and what is in them."""
+
+    metric: str
+    usage: str
+    samples: int = 0
+    usages: int = 0
+
+    @property
+    def names(self):
+        return (self.metric, self.usage)
+
+    @property
+    def records(self):
+        return self.samples + self.usages
+
+
+class Rig:
+    """A broker, and the programs and places that all contestants are given."""
+
+    def __init__(self, bench):
+        import kafka  # of tests/support
+        self.bench, self.turns = bench, 0
+        self.cluster = kafka.Cluster(bench.path("kafka"))
+        self.brokers = None
+
+    def __enter__(self):
+        self.cluster.start()
+        self.brokers = self.cluster.bootstrap
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.cluster.kill()
+
+    def program(self, name):
+        return self.bench.programs / name
+
+    def path(self, name):
+        return self.bench.path(name)
+
+    def turn(self):
+        """A name that nothing had before: of a group, a database, a log."""
+        self.turns += 1
+        return f"turn{self.turns}"
+
+    def topics(self, prefix):
+        return Topics(f"{prefix}gpu.metrics.v1", f"{prefix}token.usage.v1")
+
+    def fill(self, topics, lines):
+        """Produces lines that a process writes or a file has."""
+        filled = json.loads(subprocess.run(
+            [self.program("kafka_fill"), self.brokers, *topics.names, str(PARTITIONS)],
+            stdin=lines, stdout=subprocess.PIPE, check=True).stdout)
+        topics.samples += filled["samples"]
+        topics.usages += filled["usages"]
+        return topics
+
+    def make(self, topics):
+        """Makes them, with nothing in them."""
+        self.fill(topics, subprocess.DEVNULL)
+
+    def generate(self, source):
+        return subprocess.Popen(
+            [self.bench.gtap, "run", "--in", source, "--out", "stdout:", "--until-end"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+    def load(self, seconds):
+        """A file of the records of so many seconds of 1,000 GPUs and 2,000 requests a second."""
+        path = self.path(f"cluster{seconds}.ndjson")
+        if not path.exists():
+            with open(path, "wb") as out, self.generate(LOAD.format(seconds=seconds)) as made:
+                subprocess.run(["cat"], stdin=made.stdout, stdout=out, check=True)
+        return path
+
+    def first_lines(self, path, n):
+        some = self.path(f"first{n}.ndjson")
+        with open(path, "rb") as lines, open(some, "wb") as out:
+            for _, line in zip(range(n), lines):
+                out.write(line)
+        return some
+
+
+# ---- servers -------------------------------------------------------------------------------
+
+
+class FakeServer:
+    """The fake mongod. One process for all turns, emptied before each."""
+
+    name, every_s = FAKE, 0.02
+
+    def __init__(self, rig, memory="--ids"):
+        import fakes  # of tests/integration
+        import gtap as support
+        support.ARGS.gtap = str(rig.bench.gtap)
+        self.mongod = fakes.FakeMongod(memory)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.mongod.stop()
+
+    def begin(self):
+        """The address of a database that is empty."""
+        self.mongod.tell("reset")
+        return f"{self.mongod.uri}/{DATABASE}"
+
+    def stored(self):
+        """Records that are stored."""
+        found = self.mongod.stats()["collections"]
+        return sum(found.get(f"{DATABASE}.{name}", 0) for name in ("gpu_metrics", "token_usage"))
+
+
+class RealServer:
+    """SecantusDB, with a new folder for every turn."""
+
+    name, every_s = REAL, 0.1
+
+    def __init__(self, rig):
+        import mongo  # of tests/support
+        self.mongo, self.rig, self.server = mongo, rig, None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self._end()
+
+    def _end(self):
+        if self.server:
+            self.server.kill()
+            self.server = None
+
+    def begin(self):
+        self._end()
+        self.server = self.mongo.Server(self.rig.path(f"secantus-{self.rig.turn()}"))
+        self.server.start()
+        return self.server.uri
+
+    def stored(self):
+        return sum(self.server.database[name].estimated_document_count()
+                   for name in ("gpu_metrics", "token_usage"))
+
+
+# ---- contestants ---------------------------------------------------------------------------
+
+
+def gtap_command(rig, topics, group, uri, until=""):
+    source = f"kafka://{rig.brokers}/{','.join(topics.names)}?group={group}{until}"
+    return [rig.bench.gtap, "run", "--in", source, "--out", uri]
+
+
+def bare_command(rig, topics, group, uri, updating):
+    documents = [DOCUMENTS / "gpu_metrics.json", DOCUMENTS / "token_usage.json"]
+    return [rig.program("kafka_mongo_bare"), rig.brokers, *topics.names, group, uri, DATABASE,
+            *documents, *([DOCUMENTS / "final_cost.json"] if updating else [])]
+
+
+class Contest:
+    """Turns of the contestants on one server and one pair of topics."""
+
+    def __init__(self, rig, server, topics, mission_messages):
+        self.rig, self.server, self.topics = rig, server, topics
+        self.mission_messages = mission_messages
+
+    def _turn(self, make_command, processes=1, **watch):
+        """make_command: given a new group and the address of an empty database."""
+        group, uri = self.rig.turn(), self.server.begin()
+        command = make_command(group, uri)
+        watch = {"total": self.topics.records, "every_s": self.server.every_s, **watch}
+        running = [Followed(command, self.rig.path(f"{group}-{n}.log")) for n in range(processes)]
+        try:
+            return follow(running, Watch(self.server.stored, **watch))
+        finally:
+            for one in running:
+                one.__exit__(None, None, None)
+
+    def bare(self, updating):
+        return self._turn(lambda group, uri: bare_command(self.rig, self.topics, group, uri,
+                                                          updating))
+
+    def gtap(self):
+        return self._turn(lambda group, uri: gtap_command(self.rig, self.topics, group, uri,
+                                                          "&until=end"))
+
+    def processors(self, n):
+        """So many processors that go on for ever, until all records are stored."""
+        return self._turn(lambda group, uri: gtap_command(self.rig, self.topics, group, uri),
+                          processes=n, ends=False)
+
+    def connect(self):
+        """Without its first quarter, in which Java compiles."""
+        return self._turn(lambda group, uri: kafka_connect.command(
+            self.rig.path(group), self.rig.brokers, self.topics.names, group, uri, DATABASE),
+            share=0.25, ends=False)
+
+    def mission(self):
+        from python_venv import python_with  # of tests/integration
+        python = python_with("mission", MISSION_PACKAGES)
+        return self._turn(lambda group, uri: [
+            python, ROOT / "bench" / "mission_way.py", self.rig.brokers, *self.topics.names, group,
+            uri, DATABASE, self.mission_messages], total=self.mission_messages)
+
+
+NAMES = {
+    "bare": "bare C loop, inserting",
+    "bare, updating": "bare C loop, the same with an update of each request",
+    "gtap": "gtap",
+    "connect": "Kafka Connect, inserting",
+    "mission": "Python, an insert and an update a message",
+}
+
+
+def compete(contest, rounds):
+    """Lists of flows under the keys of NAMES, in turns."""
+    turns = {"bare": lambda: contest.bare(False), "bare, updating": lambda: contest.bare(True),
+             "gtap": contest.gtap, "connect": contest.connect, "mission": contest.mission}
+    flows = {name: [] for name in turns}
+    for _ in range(rounds):
+        for name, take_turn in turns.items():
+            flows[name].append(take_turn())
+    return {name: middle(list_) for name, list_ in flows.items()}
+
+
+def middle(flows):
+    """Medians of each measure."""
+    records = flows[0].records
+    return Flow(records, records / median([f.per_s for f in flows]),
+                median([f.cpu_us for f in flows]) * records / 1e6,
+                median([f.peak_kib for f in flows]))
+
+
+# ---- rows ----------------------------------------------------------------------------------
+
+
+def add_contest(subject, server, flows):
+    base = flows["bare, updating"]
+    for name, flow in flows.items():
+        subject.add(f"{server}: {NAMES[name]}", flow.per_s,
+                    f"{rate(flow.per_s)} ({flow.per_s / base.per_s:.2f} of the bare loop, "
+                    f"updating), {flow.cpu_us:.2f} us of processor time a record, "
+                    f"{mb(flow.peak_kib)}")
+    add_ratios(subject, server, flows)
+
+
+def add_ratios(subject, server, flows):
+    gtap = flows["gtap"]
+    goals = server == FAKE  # with SecantusDB it is the server that is measured
+
+    def add(what, value, goal):
+        subject.add(f"{server}: gtap's {what}", value, f"{value:.2f}", goal if goals else None)
+
+    add("rate over the bare loop's, updating", gtap.per_s / flows["bare, updating"].per_s,
+        Goal("0.8", at_least=0.8))
+    add("rate over Connect's", gtap.per_s / flows["connect"].per_s, Goal("3", at_least=3))
+    add("processor time a record over Connect's", gtap.cpu_us / flows["connect"].cpu_us,
+        Goal("a tenth", at_most=0.1))
+    add("memory over Connect's", gtap.peak_kib / flows["connect"].peak_kib,
+        Goal("a tenth", at_most=0.1))
+    add("rate over Python's", gtap.per_s / flows["mission"].per_s, Goal("50", at_least=50))
+
+
+def add_scaling(subject, contest, rounds):
+    flows = {n: [] for n in (1, 2)}
+    for _ in range(rounds):
+        for n, list_ in flows.items():
+            list_.append(contest.processors(n))
+    one, two = (middle(list_) for list_ in flows.values())
+    for n, flow in ((1, one), (2, two)):
+        subject.add(f"{FAKE}: {n} {'processor' if n == 1 else 'processors'}", flow.per_s,
+                    f"{rate(flow.per_s)}, {flow.cpu_us:.2f} us a record, {mb(flow.peak_kib)} "
+                    "in all")
+    subject.add(f"{FAKE}: two processors over one", two.per_s / one.per_s,
+                f"{two.per_s / one.per_s:.2f} (broker and fake on the same cores)")
+    return one
+
+
+def add_latency(subject, rig, server, lines, per_s, seconds):
+    """Median and 99th percentile from produced to stored, at a rate."""
+    topics, group, uri = rig.topics("pace."), rig.turn(), server.begin()
+    rig.make(topics)
+    pace = [rig.program("kafka_pace"), rig.brokers, *topics.names, lines]
+    rest = [server.mongod.control_port, DATABASE]
+    with Followed(gtap_command(rig, topics, group, uri), rig.path(f"{group}.log")) as running:
+        results(*pace, max(int(per_s / 10), 100), 3, *rest)  # to have joined and warmed up
+        answer = results(*pace, int(per_s), seconds, *rest)[0]
+        if running.ended():
+            running.check()
+            raise Failed("gtap ended while records came")
+    told = (f"{count(answer['probes'])} records of {count(answer['produced'])}; asking takes "
+            f"{answer['asking_ms']:.1f} ms of it, and producing was up to {answer['late_ms']:.0f} "
+            "ms late")
+    subject.add(f"produced to stored at {rate(per_s)}, median", answer["median_ms"],
+                f"{answer['median_ms']:.1f} ms ({told})", Goal("under 50 ms", at_most=50))
+    subject.add("the same, 99th percentile", answer["p99_ms"], f"{answer['p99_ms']:.1f} ms "
+                f"(at most {answer['most_ms']:.0f} ms)", Goal("under 250 ms", at_most=250))
+
+
+# ---- subjects ------------------------------------------------------------------------------
+
+
+def pipeline(bench):
+    scale = bench.scale
+    subject = Subject(
+        "Pipeline", "From Apache Kafka 3.7.2 (two topics, 12 partitions each, lz4) to a fake mongod "
+        "that remembers ids, and to SecantusDB, all on the same cores; in turns. The bare loop "
+        "(`bench/kafka_mongo_bare`) consumes and inserts documents made before, the same in kind "
+        "and size as gtap's, with nothing decoded; gtap decodes, meters, inserts, updates and "
+        "writes windows; Kafka Connect 3.7.2 with mongo-kafka-connect 1.13.0 as `bench/kafka_connect.py` "
+        "sets it up, without its first quarter; the mission's way is `bench/mission_way.py`. Rates "
+        "are from the first record stored to the end; processor time and memory (VmHWM) are of "
+        "the contestant's processes alone.")
+    with Rig(bench) as rig:
+        lines = rig.load(scale.pipeline_s)
+        with FakeServer(rig) as server:
+            with open(lines, "rb") as f:
+                topics = rig.fill(rig.topics(""), f)
+            contest = Contest(rig, server, topics, scale.mission_messages)
+            add_contest(subject, FAKE, compete(contest, scale.pipeline_rounds))
+            one = add_scaling(subject, contest, scale.pipeline_rounds)
+            add_latency(subject, rig, server, lines, one.per_s / 2, scale.pace_s)
+        with RealServer(rig) as server:
+            with open(rig.first_lines(lines, scale.secantus_records), "rb") as f:
+                topics = rig.fill(rig.topics("few."), f)
+            contest = Contest(rig, server, topics, scale.mission_messages // 4)
+            add_contest(subject, REAL, compete(contest, scale.pipeline_rounds))
+    return subject
