@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-tools/install-deps.sh build bench
-make --no-print-directory all
-ninja -C build --quiet bench-programs
+tools/install-deps.sh build test bench
+make --no-print-directory all build/.tests
+ninja -C build --quiet gtap bench-programs tests/support/fake_mongod
 exec python3 bench/run.py "$@"
