@@ -26,7 +26,6 @@ def agent(bench):
         "warming up.")
     with Rig(bench) as rig:
         topics = rig.topics("agent.")
-        rig.make(topics)
         gpus = serving.inventory(rig.path("agent-gpus.json"))
         env = {"KAFKA_BOOTSTRAP": rig.brokers, "TOPIC_METRIC": topics.metric,
                "TOPIC_TOKEN": topics.usage}

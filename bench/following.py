@@ -20,6 +20,7 @@ class Flow:
     wall_s: float
     cpu_s: float
     peak_kib: int  # the sum of the most that each process held
+    life_us: float = 0  # processor time a record of the processes' whole lives, their start too
 
     @property
     def per_s(self):
@@ -137,4 +138,5 @@ def _flow(watch, processes, first, last):
         raise Failed(f"{' '.join(processes[0].command)}: stored {last[1]} of {watch.total} records")
     records = last[1] - first[1]
     cpu_s = last[2] - first[2] if watch.share > 0 else last[2] * records / last[1]
-    return Flow(records, last[0] - first[0], cpu_s, sum(p.memory_kib() for p in processes))
+    return Flow(records, last[0] - first[0], cpu_s, sum(p.memory_kib() for p in processes),
+                last[2] / last[1] * 1e6)

@@ -57,7 +57,8 @@ static inline rd_kafka_t *producer_new(const char *brokers, const char *linger_m
         {"batch.num.messages", "10000"},
         {"queue.buffering.max.messages", "200000"},
         {"linger.ms", linger_ms},
-        {"log_level", "3"},
+        {"log_level", "2"},
+        {"message.timeout.ms", "60000"},
         {NULL, NULL},
     };
     rd_kafka_conf_t *conf = conf_new(brokers, properties);
@@ -90,56 +91,6 @@ static inline void producer_done(rd_kafka_t *rk)
         give_up("%d records were not delivered in time", rd_kafka_outq_len(rk));
     }
     rd_kafka_destroy(rk);
-}
-
-// ---- topics --------------------------------------------------------------------------------
-
-static inline void add_topic(rd_kafka_AdminOptions_t *options, rd_kafka_t *rk,
-                             rd_kafka_queue_t *queue, const char *name, int partitions)
-{
-    char why[512];
-    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, partitions, 1, why, sizeof(why));
-    if (!topic) {
-        give_up("%s: %s", name, why);
-    }
-    rd_kafka_CreateTopics(rk, &topic, 1, options, queue);
-    rd_kafka_NewTopic_destroy(topic);
-}
-
-static inline void must_exist(rd_kafka_queue_t *queue, int timeout_ms)
-{
-    size_t n = 0;
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms);
-    const rd_kafka_CreateTopics_result_t *result = rd_kafka_event_CreateTopics_result(event);
-    if (!result) {
-        give_up("no answer to the making of a topic");
-    }
-    const rd_kafka_topic_result_t **topics = rd_kafka_CreateTopics_result_topics(result, &n);
-    rd_kafka_resp_err_t err =
-        n == 1 ? rd_kafka_topic_result_error(topics[0]) : rd_kafka_event_error(event);
-    if (err && err != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
-        give_up("making a topic: %s", rd_kafka_err2str(err));
-    }
-    rd_kafka_event_destroy(event);
-}
-
-// Makes both where they are missing.
-static inline void make_topics(rd_kafka_t *rk, const char *const topics[2], int partitions)
-{
-    enum { CREATE_MS = 30000 };
-    char why[512];
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-    rd_kafka_AdminOptions_t *options =
-        rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
-    if (rd_kafka_AdminOptions_set_operation_timeout(options, CREATE_MS, why, sizeof(why)) != 0) {
-        give_up("%s", why);
-    }
-    for (int i = 0; i < 2; i++) {
-        add_topic(options, rk, queue, topics[i], partitions);
-        must_exist(queue, 2 * CREATE_MS);
-    }
-    rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_queue_destroy(queue);
 }
 
 // ---- records, as gtap writes them ----------------------------------------------------------

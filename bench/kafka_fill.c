@@ -1,9 +1,8 @@
 // Fills two topics with the records that it reads from standard input, one a line.
 //
-//     kafka_fill BROKERS METRIC_TOPIC USAGE_TOPIC PARTITIONS
+//     kafka_fill BROKERS METRIC_TOPIC USAGE_TOPIC
 //
-// Makes the topics, with so many partitions, where they are missing. Records go in the order they
-// come, keyed by host: samples to one topic, token usage to the other.
+// Records go in the order they come, keyed by host: samples to one topic, token usage to the other.
 #include <inttypes.h>
 
 #include "base/alloc.h"
@@ -31,10 +30,11 @@ static void fill(rd_kafka_t *rk, const char *const topics[2], struct filled *f)
 int main(int argc, char **argv)
 {
     struct filled f = {0};
-    int64_t partitions = argument(argc, argv, 4);
+    if (argc != 4) {
+        give_up("see the head of bench/kafka_fill.c for its arguments");
+    }
     const char *const topics[2] = {argv[2], argv[3]};
     rd_kafka_t *rk = producer_new(argv[1], "20");
-    make_topics(rk, topics, (int)partitions);
     fill(rk, topics, &f);
     producer_done(rk);
     printf("{\"samples\": %" PRId64 ", \"usages\": %" PRId64 ", \"bytes\": %" PRId64 "}\n", f.n[0],

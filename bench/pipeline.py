@@ -48,7 +48,9 @@ class Rig:
     """A broker, and the programs and places that all contestants are given."""
 
     def __init__(self, bench):
-        import kafka  # of tests/support
+        import daemon  # of tests/support, as the next
+        import kafka
+        self.daemon, self.kafka = daemon, kafka
         self.bench, self.turns = bench, 0
         self.cluster = kafka.Cluster(bench.path("kafka"))
         self.brokers = None
@@ -73,20 +75,28 @@ class Rig:
         return f"turn{self.turns}"
 
     def topics(self, prefix):
-        return Topics(f"{prefix}gpu.metrics.v1", f"{prefix}token.usage.v1")
+        """Two new topics."""
+        topics = Topics(f"{prefix}gpu.metrics.v1", f"{prefix}token.usage.v1")
+        for name in topics.names:
+            self.cluster.create_topic(name, PARTITIONS)
+            self.daemon.wait_for(lambda name=name: self._led(name), 30, f"{name} has no leaders")
+        return topics
+
+    def _led(self, name):
+        """Metadata names a leader before it knows that it is."""
+        try:
+            return len(self.cluster.offsets(name)) == PARTITIONS
+        except self.kafka.client().KafkaException:
+            return False
 
     def fill(self, topics, lines):
         """Produces lines that a process writes or a file has."""
         filled = json.loads(subprocess.run(
-            [self.program("kafka_fill"), self.brokers, *topics.names, str(PARTITIONS)],
-            stdin=lines, stdout=subprocess.PIPE, check=True).stdout)
+            [self.program("kafka_fill"), self.brokers, *topics.names], stdin=lines,
+            stdout=subprocess.PIPE, check=True).stdout)
         topics.samples += filled["samples"]
         topics.usages += filled["usages"]
         return topics
-
-    def make(self, topics):
-        """Makes them, with nothing in them."""
-        self.fill(topics, subprocess.DEVNULL)
 
     def generate(self, source):
         return subprocess.Popen(
@@ -256,7 +266,7 @@ def middle(flows):
     records = flows[0].records
     return Flow(records, records / median([f.per_s for f in flows]),
                 median([f.cpu_us for f in flows]) * records / 1e6,
-                median([f.peak_kib for f in flows]))
+                median([f.peak_kib for f in flows]), median([f.life_us for f in flows]))
 
 
 # ---- rows ----------------------------------------------------------------------------------
@@ -267,9 +277,14 @@ def add_contest(subject, server, flows):
     for name, flow in flows.items():
         subject.add(f"{server}: {NAMES[name]}", flow.per_s,
                     f"{rate(flow.per_s)} ({flow.per_s / base.per_s:.2f} of the bare loop, "
-                    f"updating), {flow.cpu_us:.2f} us of processor time a record, "
-                    f"{mb(flow.peak_kib)}")
+                    f"updating), {flow.cpu_us:.2f} us of processor time a record"
+                    f"{start_of(flow)}, {mb(flow.peak_kib)}")
     add_ratios(subject, server, flows)
+
+
+def start_of(flow):
+    """Told where it is not nothing."""
+    return f" ({flow.life_us:.2f} us with its start)" if flow.life_us > 1.02 * flow.cpu_us else ""
 
 
 def add_ratios(subject, server, flows):
@@ -287,6 +302,30 @@ def add_ratios(subject, server, flows):
     add("memory over Connect's", gtap.peak_kib / flows["connect"].peak_kib,
         Goal("a tenth", at_most=0.1))
     add("rate over Python's", gtap.per_s / flows["mission"].per_s, Goal("50", at_least=50))
+
+
+def document_bytes():
+    """Of a sample, a request, and the update with its cost, in BSON."""
+    import mongo  # of tests/support
+    bson = mongo.import_from("mongo", mongo.PACKAGES, "bson")
+    json_util = mongo.import_from("mongo", mongo.PACKAGES, "bson.json_util")
+    return [len(bson.encode(json_util.loads((DOCUMENTS / f"{name}.json").read_text())))
+            for name in ("gpu_metrics", "token_usage", "final_cost")]
+
+
+def add_sizes(subject, rig, server, topics, lines):
+    """After a turn of gtap's: what the model in docs/scaling.md counts with."""
+    data = Path(rig.cluster.folder)
+    packed = sum(path.stat().st_size for name in topics.names
+                 for path in data.glob(f"node-*/data/{name}-*/*.log")) / topics.records
+    subject.add("in Kafka, lz4", packed, f"{packed:.0f} bytes a record "
+                f"({lines.stat().st_size / topics.records:.0f} before)")
+    sample, usage, update = document_bytes()
+    subject.add("in MongoDB's protocol", sample, f"{sample} bytes a sample, {usage} a request, "
+                f"{update} its cost")
+    rows = server.mongod.stats()["collections"].get(f"{DATABASE}.cost_windows", 0)
+    a_minute = rows / 1000 / (rig.bench.scale.pipeline_s / 60)
+    subject.add("rows of windows", a_minute, f"{a_minute:.1f} a GPU and minute")
 
 
 def add_scaling(subject, contest, rounds):
@@ -307,7 +346,6 @@ def add_scaling(subject, contest, rounds):
 def add_latency(subject, rig, server, lines, per_s, seconds):
     """Median and 99th percentile from produced to stored, at a rate."""
     topics, group, uri = rig.topics("pace."), rig.turn(), server.begin()
-    rig.make(topics)
     pace = [rig.program("kafka_pace"), rig.brokers, *topics.names, lines]
     rest = [server.mongod.control_port, DATABASE]
     with Followed(gtap_command(rig, topics, group, uri), rig.path(f"{group}.log")) as running:
@@ -347,6 +385,7 @@ def pipeline(bench):
             contest = Contest(rig, server, topics, scale.mission_messages)
             add_contest(subject, FAKE, compete(contest, scale.pipeline_rounds))
             one = add_scaling(subject, contest, scale.pipeline_rounds)
+            add_sizes(subject, rig, server, topics, lines)
             add_latency(subject, rig, server, lines, one.per_s / 2, scale.pace_s)
         with RealServer(rig) as server:
             with open(rig.first_lines(lines, scale.secantus_records), "rb") as f:

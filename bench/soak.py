@@ -27,7 +27,7 @@ class Moment:
 def _feed(rig, topics, seconds, speed):
     """Makes the records up and produces them, both at that many event seconds a second."""
     made = rig.generate(f"{LOAD.format(seconds=seconds)}&speed={speed}")
-    feed = subprocess.Popen([rig.program("kafka_fill"), rig.brokers, *topics.names, "12"],
+    feed = subprocess.Popen([rig.program("kafka_fill"), rig.brokers, *topics.names],
                             stdin=made.stdout, stdout=subprocess.DEVNULL)
     made.stdout.close()
     return made, feed
@@ -63,7 +63,6 @@ def _watch(rig, topics, server, running, feeding):
 
 def replay(rig, server, seconds, speed):
     topics, group, uri = rig.topics("soak."), rig.turn(), server.begin()
-    rig.make(topics)
     with Followed(gtap_command(rig, topics, group, uri), rig.path("soak.log")) as running:
         feeding = _feed(rig, topics, seconds, speed)
         try:

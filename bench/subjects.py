@@ -50,7 +50,7 @@ class Scale:
     page: tuple = (400_000, 401)  # bytes, rounds
     pipeline_s: int = 900  # event seconds: 2.76 M records
     pipeline_rounds: int = 3
-    secantus_records: int = 50_000
+    secantus_records: int = 30_000
     mission_messages: int = 20_000
     pace_s: int = 20
     agent_s: tuple = (10, 60)  # to warm up, to measure
