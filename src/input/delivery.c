@@ -15,6 +15,7 @@ struct deliveries {
     pthread_mutex_t lock;
     struct delivery *oldest, **newest; // read, not yet stored: ascending by `last`
     int64_t stored;
+    int64_t until[FATE_REFUSED + 1]; // the last position that met each fate
 };
 
 struct deliveries *deliveries_new(size_t most_waiting, delivery_answer *answer)
@@ -103,8 +104,24 @@ void delivery_reject(struct delivery *d, int64_t number, const char *reason)
 
 static void answer(struct deliveries *d, struct delivery *one)
 {
-    d->answer(one);
+    if (one->fate == FATE_REFUSED) {
+        http_refuse(one->exchange, 429,
+                    "neither Kafka nor the spool has room for this now: send it again later");
+    } else {
+        d->answer(one);
+    }
     delivery_free(one);
+}
+
+// Under the lock. Batches of one delivery may fare differently: the sender is told the worst.
+static void set_fate(const struct deliveries *d, struct delivery *one)
+{
+    int64_t first = one->last - one->accepted - one->rejected;
+    for (size_t fate = 0; fate < ARRAY_LEN(d->until); fate++) {
+        if (d->until[fate] > first) {
+            one->fate = (enum input_fate)fate;
+        }
+    }
 }
 
 void deliveries_read(struct deliveries *d, struct delivery *one, int64_t position)
@@ -115,6 +132,8 @@ void deliveries_read(struct deliveries *d, struct delivery *one, int64_t positio
     if (waits) {
         *d->newest = one;
         d->newest = &one->next;
+    } else if (one->accepted + one->rejected > 0) {
+        set_fate(d, one);
     }
     pthread_mutex_unlock(&d->lock);
     if (!waits) {
@@ -127,6 +146,7 @@ static struct delivery *take_stored(struct deliveries *d, int64_t position)
 {
     struct delivery *first = d->oldest, *last = NULL;
     for (; d->oldest && d->oldest->last <= position; d->oldest = d->oldest->next) {
+        set_fate(d, d->oldest);
         last = d->oldest;
     }
     if (!d->oldest) {
@@ -138,9 +158,10 @@ static struct delivery *take_stored(struct deliveries *d, int64_t position)
     return last ? first : NULL;
 }
 
-void deliveries_stored(struct deliveries *d, int64_t position)
+void deliveries_settle(struct deliveries *d, int64_t position, enum input_fate fate)
 {
     pthread_mutex_lock(&d->lock);
+    d->until[fate] = position > d->stored ? position : d->until[fate];
     d->stored = MAX(d->stored, position);
     struct delivery *one = take_stored(d, position);
     pthread_mutex_unlock(&d->lock);
@@ -151,6 +172,15 @@ void deliveries_stored(struct deliveries *d, int64_t position)
     }
 }
 
+const char *delivery_place(const struct delivery *d)
+{
+    static const char *const places[FATE_REFUSED + 1] = {
+        [FATE_KAFKA] = "kafka",
+        [FATE_SPOOL] = "spool",
+    };
+    return d->accepted > 0 ? places[d->fate] : NULL;
+}
+
 void delivery_answer_json(struct delivery *d)
 {
     struct buf b;
@@ -159,6 +189,9 @@ void delivery_answer_json(struct delivery *d)
                (long long)d->rejected);
     if (d->passed_over > 0) {
         buf_printf(&b, "\"passed_over\":%lld,", (long long)d->passed_over);
+    }
+    if (delivery_place(d)) {
+        buf_printf(&b, "\"stored\":\"%s\",", delivery_place(d));
     }
     buf_cstr(&b, "\"errors\":[");
     buf_str(&b, buf_view(&d->reasons));

@@ -5,7 +5,7 @@
 //     server's thread    deliveries_arrive()    defers the exchange; 503 when too many wait
 //     input's thread     deliveries_next(), delivery_accept() or delivery_reject() for each record,
 //                        deliveries_read() behind the last
-//     pipeline's thread  deliveries_stored()    answers
+//     pipeline's thread  deliveries_settle()    answers
 #pragma once
 
 #include "http/server.h"
@@ -23,10 +23,12 @@ struct delivery {
     struct buf reasons;                 // JSON objects, the first DELIVERY_REASONS_MAX
     char reason[DELIVERY_REASON_BYTES]; // the first as text, cut to fit; "": none
     int64_t last;                       // position of its last record
+    enum input_fate fate;               // the worst that any of its records met, when answered
     struct delivery *next;
 };
 
-// How the sender is told: answers d->exchange. Called once, from any thread.
+// How the sender is told: answers d->exchange. Called once, from any thread; not for what was
+// refused for want of room: that is 429.
 typedef void delivery_answer(struct delivery *d);
 
 struct deliveries;
@@ -44,8 +46,12 @@ void delivery_reject(struct delivery *d, int64_t number, const char *reason); //
 // was nothing is answered at once.
 void deliveries_read(struct deliveries *d, struct delivery *one, int64_t position);
 
-void deliveries_stored(struct deliveries *d, int64_t position);
+void deliveries_settle(struct deliveries *d, int64_t position, enum input_fate fate);
+
+// "kafka" or "spool"; NULL: here, or nothing was taken.
+const char *delivery_place(const struct delivery *d);
 
 // {"accepted":n,"rejected":m,"errors":[{"record":k,"reason":"..."}]}, with "passed_over" where
-// there was such; 200, or 400 when all of what was sent was rejected.
+// there was such, and "stored":"kafka" or "spool" where it went there; 200, or 400 when all of what
+// was sent was rejected.
 void delivery_answer_json(struct delivery *d);

@@ -189,9 +189,9 @@ static int events_next(struct input *in, struct batch *b, struct error *err)
     return INPUT_MORE;
 }
 
-static void events_stored(struct input *in, int64_t position)
+static void events_settled(struct input *in, int64_t position, enum input_fate fate)
 {
-    deliveries_stored(((struct events_input *)in)->deliveries, position);
+    deliveries_settle(((struct events_input *)in)->deliveries, position, fate);
 }
 
 // What was sent to an earlier run is not sent again; positions go on where that one was.
@@ -254,6 +254,6 @@ const struct input_driver input_events = {
     .open = events_open,
     .seek = events_seek,
     .next = events_next,
-    .stored = events_stored,
+    .settled = events_settled,
     .close = events_close,
 };

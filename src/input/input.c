@@ -101,16 +101,23 @@ void input_close(struct input *in)
     }
 }
 
-void input_stored(struct input *in, int64_t position)
+void input_settle(struct input *in, int64_t position, enum input_fate fate)
 {
-    if (in->driver->stored) {
+    if (in->driver->settled) {
+        in->driver->settled(in, position, fate);
+    } else if (in->driver->stored && fate != FATE_REFUSED) {
         in->driver->stored(in, position);
     }
 }
 
+void input_stored(struct input *in, int64_t position)
+{
+    input_settle(in, position, FATE_STORED);
+}
+
 bool input_is_awaited(const struct input *in)
 {
-    return in->driver->stored != NULL;
+    return in->driver->stored != NULL || in->driver->settled != NULL;
 }
 
 bool input_is_current(const struct input *in)

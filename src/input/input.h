@@ -104,6 +104,15 @@ int input_seek(struct input *in, int64_t records, int64_t offset, struct error *
 // Everything up to `position` is durable. On the pipeline's thread, while the input's own may be in
 // input_next(); between input_open() and input_close().
 void input_stored(struct input *in, int64_t position);
+// What became of records, for inputs that tell their sender.
+enum input_fate {
+    FATE_STORED,  // durable in the run's own store, or passed on
+    FATE_KAFKA,   // acknowledged by Kafka
+    FATE_SPOOL,   // on this machine's disk, on the way to Kafka
+    FATE_REFUSED, // nowhere: there is no room for them now, and whoever sent them is to try again
+};
+// As input_stored(), of those since the last call, saying more.
+void input_settle(struct input *in, int64_t position, enum input_fate fate);
 // Whether somebody waits for that: its records are to be stored without delay.
 bool input_is_awaited(const struct input *in);
 

@@ -36,7 +36,9 @@ struct input_driver {
                 struct error *err);
     int (*seek)(struct input *in, int64_t records, int64_t offset, struct error *err);
     int (*next)(struct input *in, struct batch *b, struct error *err);
-    void (*stored)(struct input *in, int64_t position);              // NULL: it does not care
+    void (*stored)(struct input *in, int64_t position); // NULL: it does not care
+    // Instead of stored(), for those whose sender is told; NULL: what is refused it is not told.
+    void (*settled)(struct input *in, int64_t position, enum input_fate fate);
     bool (*current)(const struct input *in);                         // NULL: always
     unsigned (*behind)(const struct input *in, uint32_t shard);      // NULL: of nothing
     void (*metrics)(const struct input *in, struct metric_list *to); // NULL: none

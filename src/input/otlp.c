@@ -83,8 +83,9 @@ static void answer(struct delivery *d)
         otlp_answer(encoding, d->rejected, str_of(message), &body);
     }
     snprintf(headers, sizeof(headers),
-             "Gtap-Spans: accepted=%lld, passed-over=%lld, rejected=%lld\n", (long long)d->accepted,
-             (long long)d->passed_over, (long long)d->rejected);
+             "Gtap-Spans: accepted=%lld, passed-over=%lld, rejected=%lld%s%s\n",
+             (long long)d->accepted, (long long)d->passed_over, (long long)d->rejected,
+             delivery_place(d) ? ", stored=" : "", delivery_place(d) ? delivery_place(d) : "");
     http_answer(d->exchange, broken ? 400 : 200, otlp_content_type(encoding), headers,
                 buf_view(&body));
     buf_done(&body);
@@ -215,9 +216,9 @@ static int otlp_next(struct input *in, struct batch *b, struct error *err)
     return INPUT_MORE;
 }
 
-static void otlp_stored(struct input *in, int64_t position)
+static void otlp_settled(struct input *in, int64_t position, enum input_fate fate)
 {
-    deliveries_stored(((struct otlp_input *)in)->deliveries, position);
+    deliveries_settle(((struct otlp_input *)in)->deliveries, position, fate);
 }
 
 // What was sent to an earlier run is not sent again; positions go on where that one was.
@@ -301,6 +302,6 @@ const struct input_driver input_otlp = {
     .open = otlp_open,
     .seek = otlp_seek,
     .next = otlp_next,
-    .stored = otlp_stored,
+    .settled = otlp_settled,
     .close = otlp_close,
 };
