@@ -9,16 +9,33 @@
 #include "output/sink.h"
 #include "pipeline/source.h"
 
+#define WAIT_NS (200 * NS_PER_MS)
+#define AGAIN_NS (250 * NS_PER_MS) // before what found no room is tried again
+enum { GATHER_MAX = 64 };          // parcels that go in one write
+
 struct relay {
     const struct run_config *config;
+    struct sink_env env;
     struct sink *sink;
     struct queue *inbox;
     struct source *sources;
     struct run_source *states;
     size_t n_sources, n_ended;
-    bool halting; // the sources are: parcels are not given back
-    bool failed;  // the sink has
+    struct record *records; // of several parcels in one write
+    size_t cap_records;
+
+    // Parcels of finite inputs that found no room, and those that came after them: in order.
+    struct parcel **held;
+    size_t n_held;
+    struct mono held_at; // when they were tried last
+
+    bool away, full;   // the sink, as last told; and there was no room for what was written last
+    uint64_t failures; // of the sink, as last told
+    bool halting;      // the sources are: parcels are not given back
+    bool no_room;      // while halting: nothing is tried any more
+    bool failed;       // the sink has
     struct run_progress progress;
+    struct metric_list metrics;
     struct mono last_progress;
 };
 
@@ -26,6 +43,8 @@ bool relay_serves(const char *output)
 {
     return sink_known(output);
 }
+
+// ---- telling ---------------------------------------------------------------------------------
 
 static void count(struct relay *r, const struct parcel *p)
 {
@@ -45,6 +64,51 @@ static void count(struct relay *r, const struct parcel *p)
     }
 }
 
+static void measure(struct relay *r)
+{
+    static const struct metric_def turned_away = {
+        "gtap_turned_away_total", "Records that there was no room for, and whose sender was told.",
+        METRIC_COUNTER};
+    static const struct metric_def dropped = {
+        "gtap_dropped_total", "Records that there was no room for, and that are lost.",
+        METRIC_COUNTER};
+    metric_list_clear(&r->metrics);
+    metric_add(&r->metrics, &turned_away, (double)r->progress.turned_away);
+    metric_add(&r->metrics, &dropped, (double)r->progress.dropped);
+    sink_metrics(r->sink, &r->metrics);
+    for (size_t i = 0; i < r->n_sources; i++) {
+        input_metrics(r->sources[i].input, &r->metrics);
+    }
+}
+
+// That what takes the records is away, or back, is told once; so is what was refused for good.
+static void tell_health(struct relay *r, const struct sink_health *h)
+{
+    bool news = h->ok != !r->away || (h->ok && h->failures != r->failures);
+    if (news && r->config->notice) {
+        const char *text = h->failures != r->failures ? h->error : "kafka takes records again";
+        r->config->notice(r->config->ctx, text);
+    }
+    r->away = !h->ok;
+    r->failures = h->failures;
+}
+
+// A store that is away does not make a run unready as long as the spool takes the records.
+static void take_health(struct relay *r)
+{
+    struct sink_health h;
+    sink_health(r->sink, &h);
+    tell_health(r, &h);
+    struct run_store *s = &r->progress.store;
+    bool ok = !r->full;
+    if (s->ok != ok || s->since == 0) {
+        s->ok = ok;
+        s->since = clock_wall(r->config->env.clock);
+    }
+    s->retries = h.failures;
+    memcpy(s->error, h.error, sizeof(s->error));
+}
+
 static void tell(struct relay *r, bool last)
 {
     struct mono now = clock_mono(r->config->env.clock);
@@ -56,24 +120,44 @@ static void tell(struct relay *r, bool last)
     for (size_t i = 0; i < r->n_sources; i++) {
         source_state(&r->sources[i], &r->states[i]);
     }
+    if (r->sink) {
+        take_health(r);
+        measure(r);
+        r->progress.metrics = &r->metrics;
+    }
+    r->progress.writer_moves = true;
+    r->progress.draining = r->halting;
     r->progress.sources = r->states;
     r->progress.n_sources = r->n_sources;
     r->config->progress(r->config->ctx, &r->progress);
 }
 
-// Passes one parcel's records through and hands it back to be filled again.
-static int pass(struct relay *r, struct parcel *p, struct error *err)
+// ---- passing on ------------------------------------------------------------------------------
+
+static bool is_finite(const struct parcel *p)
+{
+    return input_info(p->source->input)->finite;
+}
+
+// Nobody keeps these records for later: whoever sent them is told, if somebody did.
+static void give_up(struct relay *r, const struct parcel *p)
+{
+    bool told = input_is_awaited(p->source->input);
+    *(told ? &r->progress.turned_away : &r->progress.dropped) += p->batch.n_records;
+}
+
+// The parcel is dealt with: hands it back to be filled again.
+static int finish(struct relay *r, struct parcel *p, enum input_fate fate, struct error *err)
 {
     int result = p->result;
     struct error failure = p->err;
-    int written = sink_write(r->sink, p->batch.records, p->batch.n_records, err);
-    if (written < 0) {
-        r->failed = true;
-        return written;
+    if (fate == FATE_REFUSED) {
+        give_up(r, p);
+    } else {
+        p->source->came += p->batch.n_records + p->batch.n_dead;
+        count(r, p);
     }
-    input_stored(p->source->input, p->batch.position);
-    p->source->came += p->batch.n_records + p->batch.n_dead;
-    count(r, p);
+    input_settle(p->source->input, p->batch.position, fate);
     r->n_ended += result <= 0;
     if (!r->halting && queue_push(p->source->free_parcels, p) < 0) {
         return error_set(err, -EPIPE, "an input's queue is closed");
@@ -84,19 +168,159 @@ static int pass(struct relay *r, struct parcel *p, struct error *err)
     return result < 0 ? result : 0;
 }
 
+// The records of all of them, in one piece.
+static const struct record *together(struct relay *r, struct parcel *const *v, size_t n,
+                                     size_t *ret_n)
+{
+    *ret_n = 0;
+    for (size_t i = 0; i < n; i++) {
+        *ret_n += v[i]->batch.n_records;
+    }
+    if (n == 1) {
+        return v[0]->batch.records;
+    }
+    if (r->cap_records < *ret_n) {
+        r->records = x_realloc_array(r->records, *ret_n, sizeof(r->records[0]));
+        r->cap_records = *ret_n;
+    }
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t some = v[i]->batch.n_records;
+        if (some > 0) {
+            memcpy(&r->records[at], v[i]->batch.records, some * sizeof(r->records[0]));
+        }
+        at += some;
+    }
+    return r->records;
+}
+
+// 0 and their fate; 1: there is no room for them now.
+static int write_out(struct relay *r, struct parcel *const *v, size_t n, enum input_fate *ret,
+                     struct error *err)
+{
+    static const enum input_fate fates[] = {
+        [SINK_PASSED] = FATE_STORED,
+        [SINK_KAFKA] = FATE_KAFKA,
+        [SINK_SPOOL] = FATE_SPOOL,
+    };
+    size_t n_records;
+    enum sink_place place = SINK_PASSED;
+    const struct record *records = together(r, v, n, &n_records);
+    if (r->no_room && n_records > 0) {
+        return 1;
+    }
+    int written = sink_write(r->sink, records, n_records, &place, err);
+    *ret = fates[place];
+    r->full = written == -EAGAIN;
+    r->no_room = r->halting && r->full;
+    r->failed = written < 0 && written != -EAGAIN;
+    return r->full ? 1 : written;
+}
+
+static int finish_all(struct relay *r, struct parcel *const *v, size_t n, bool taken,
+                      enum input_fate fate, struct error *err)
+{
+    int result = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct error own;
+        int one = 0;
+        if (!taken && is_finite(v[i]) && !r->halting) {
+            r->held[r->n_held++] = v[i];
+        } else {
+            one = finish(r, v[i], taken ? fate : FATE_REFUSED, &own);
+        }
+        if (one < 0 && result == 0) {
+            result = one;
+            *err = own;
+        }
+    }
+    return result;
+}
+
+static int pass(struct relay *r, struct parcel *const *v, size_t n, struct error *err)
+{
+    enum input_fate fate;
+    int full = write_out(r, v, n, &fate, err);
+    return full < 0 ? full : finish_all(r, v, n, full == 0, fate, err);
+}
+
+// ---- what waits for room ---------------------------------------------------------------------
+
+static bool is_held(const struct relay *r, const struct source *s)
+{
+    for (size_t i = 0; i < r->n_held; i++) {
+        if (r->held[i]->source == s) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// One after the other, as far as there is room.
+static int pass_held(struct relay *r, struct error *err)
+{
+    struct mono now = clock_mono(r->config->env.clock);
+    int full = 0;
+    if (!r->halting && now.ns - r->held_at.ns < AGAIN_NS) {
+        return 0;
+    }
+    while (full == 0 && r->n_held > 0) {
+        enum input_fate fate;
+        struct parcel *first = r->held[0];
+        full = write_out(r, &first, 1, &fate, err);
+        if (full < 0) {
+            return full;
+        }
+        if (full == 0 || r->halting) {
+            ARRAY_DROP_FRONT(r->held, r->n_held, 1);
+            int result = finish(r, first, full == 0 ? fate : FATE_REFUSED, err);
+            if (result < 0) {
+                return result;
+            }
+            full = 0;
+        }
+    }
+    r->held_at = clock_mono(r->config->env.clock);
+    return 0;
+}
+
+// ---- the loop --------------------------------------------------------------------------------
+
 static bool told_to_stop(const struct relay *r)
 {
     struct pollfd fd = {.fd = r->config->env.stop_fd, .events = POLLIN};
     return fd.fd >= 0 && poll(&fd, 1, 0) > 0;
 }
 
+// What has come in by now, up to about a full batch: small ones share the way.
+static size_t gather(struct relay *r, struct parcel *v[GATHER_MAX], int64_t wait_ns)
+{
+    size_t n = 0, records = 0;
+    struct parcel *p = queue_pop(r->inbox, wait_ns);
+    while (p) {
+        if (r->n_held > 0 && is_held(r, p->source)) {
+            r->held[r->n_held++] = p;
+        } else {
+            v[n++] = p;
+            records += p->batch.n_records;
+        }
+        bool more = n < GATHER_MAX && records < BATCH_RECORDS && p->result == INPUT_MORE;
+        p = more ? queue_pop(r->inbox, 0) : NULL;
+    }
+    return n;
+}
+
 static int loop(struct relay *r, struct error *err)
 {
+    struct parcel *v[GATHER_MAX];
     int result = 0;
     while (result == 0 && r->n_ended < r->n_sources && !told_to_stop(r)) {
-        struct parcel *p = queue_pop(r->inbox, 50 * NS_PER_MS);
-        if (p) {
-            result = pass(r, p, err);
+        size_t n = gather(r, v, WAIT_NS);
+        if (n > 0) {
+            result = pass(r, v, n, err);
+        }
+        if (result == 0 && r->n_held > 0) {
+            result = pass_held(r, err);
         }
         tell(r, false);
     }
@@ -110,20 +334,23 @@ static int drain(struct relay *r, struct error *err)
     for (size_t i = 0; i < r->n_sources; i++) {
         source_halt(&r->sources[i]);
     }
-    int result = 0;
+    int result = pass_held(r, err);
     struct parcel *p;
     while (result == 0 && (p = queue_pop(r->inbox, 0))) {
         p->result = MAX(p->result, 0); // the first failure was told
-        result = pass(r, p, err);
+        result = pass(r, &p, 1, err);
     }
     return result;
 }
+
+// ---- all of it -------------------------------------------------------------------------------
 
 static int start(struct relay *r, struct error *err)
 {
     const struct run_config *c = r->config;
     r->sources = x_array(c->n_inputs, sizeof(r->sources[0]));
     r->states = x_array(c->n_inputs, sizeof(r->states[0]));
+    r->held = x_array(c->n_inputs * SOURCE_PARCELS, sizeof(struct parcel *));
     for (size_t i = 0; i < c->n_inputs; i++) {
         struct source *s = &r->sources[i];
         int result = source_open(s, c->inputs[i], &c->env, r->inbox, err);
@@ -151,11 +378,35 @@ static int run(struct relay *r, struct error *err)
     return result < 0 ? result : drained;
 }
 
+static void done(struct relay *r)
+{
+    queue_close(r->inbox);
+    for (size_t i = 0; i < r->n_sources; i++) {
+        source_close(&r->sources[i]);
+    }
+    while (queue_pop(r->inbox, 0)) { // a source's parcels were freed with it
+        continue;
+    }
+    queue_free(r->inbox);
+    sink_close(r->sink);
+    metric_list_done(&r->metrics);
+    free(r->records);
+    free(r->held);
+    free(r->sources);
+    free(r->states);
+}
+
 int relay_run(const struct run_config *c, struct run_progress *ret, struct error *err)
 {
     struct relay r = {.config = c, .inbox = queue_new(c->n_inputs * SOURCE_PARCELS)};
+    r.env = (struct sink_env){
+        .clock = c->env.clock,
+        .kafka = c->env.kafka,
+        .spool_dir = c->spool_dir,
+        .spool_limit = c->spool_limit,
+    };
     r.progress.newest = r.progress.frontier = INT64_MIN;
-    int result = sink_open(c->output, &r.sink, err);
+    int result = sink_open(c->output, &r.env, &r.sink, err);
     if (result == 0) {
         result = start(&r, err);
     }
@@ -169,21 +420,12 @@ int relay_run(const struct run_config *c, struct run_progress *ret, struct error
         http_server_stop(c->env.http, 0); // nothing more is passed on
     }
     tell(&r, true);
-    queue_close(r.inbox);
-    for (size_t i = 0; i < r.n_sources; i++) {
-        source_close(&r.sources[i]);
-    }
-    while (queue_pop(r.inbox, 0)) { // a source's parcels were freed with it
-        continue;
-    }
-    queue_free(r.inbox);
-    sink_close(r.sink);
-    free(r.sources);
-    free(r.states);
+    done(&r);
     if (ret) {
         *ret = r.progress;
         ret->sources = NULL;
         ret->n_sources = 0;
+        ret->metrics = NULL;
     }
     return result;
 }

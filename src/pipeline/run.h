@@ -51,6 +51,8 @@ struct run_progress {
     bool draining;                   // told to stop
     bool writer_moves;               // the thread that commits does; a slow store is no standstill
     uint32_t shards;                 // whose engines are here
+    uint64_t turned_away;            // records that a sink had no room for: their sender was told,
+    uint64_t dropped;                // or there is none
     struct run_store store;
     const struct metric_list *metrics; // borrowed, like sources; NULL: none
     const struct run_source *sources;  // borrowed, for the call of progress()
@@ -60,7 +62,9 @@ struct run_progress {
 struct run_config {
     const char *const *inputs; // URI texts
     size_t n_inputs;
-    const char *output; // "sqlite:PATH", "memory:", or a sink without an engine: "null:", "stdout:"
+    const char *output;    // "sqlite:PATH", "memory:", or a sink, without an engine: "kafka://..."
+    const char *spool_dir; // of a sink that may be away (output/sink.h); NULL: none
+    int64_t spool_limit;   // bytes; 0: as many as are good
     struct settings settings; // what this run is told; effective_from is found out
     unsigned settings_given;  // which of it (enum setting); a store that has others keeps the rest
     uint32_t shards;          // 0: as the store has it
