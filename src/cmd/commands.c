@@ -1,9 +1,21 @@
 #include "cmd/commands.h"
 
 const struct command *const commands[] = {
-    &command_run,        &command_processor, &command_report,
-    &command_export,     &command_verify,    &command_recompute,
-    &command_price_list, &command_price_add, &command_price_import,
-    &command_config,     &command_bench,     &command_docs,
-    &command_version,    &command_help,      NULL,
+    &command_run,
+    &command_processor,
+    &command_agent,
+    &command_gateway,
+    &command_report,
+    &command_export,
+    &command_verify,
+    &command_recompute,
+    &command_price_list,
+    &command_price_add,
+    &command_price_import,
+    &command_config,
+    &command_bench,
+    &command_docs,
+    &command_version,
+    &command_help,
+    NULL,
 };

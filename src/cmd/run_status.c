@@ -264,6 +264,8 @@ static void put_kept_apart(const struct run_progress *p, struct buf *b)
         {p->expired, "of expired time kept as a dead letter",
          "of expired time kept as dead letters"},
         {p->late, "came late", "came late"},
+        {p->turned_away, "turned away for want of room", "turned away for want of room"},
+        {p->dropped, "dropped for want of room", "dropped for want of room"},
         {p->unplaced, "request on no known GPU", "requests on no known GPU"},
     };
     for (size_t i = 0; i < ARRAY_LEN(counts); i++) {

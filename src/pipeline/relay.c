@@ -84,9 +84,13 @@ static void measure(struct relay *r)
 // That what takes the records is away, or back, is told once; so is what was refused for good.
 static void tell_health(struct relay *r, const struct sink_health *h)
 {
-    bool news = h->ok != !r->away || (h->ok && h->failures != r->failures);
-    if (news && r->config->notice) {
-        const char *text = h->failures != r->failures ? h->error : "kafka takes records again";
+    const char *text = NULL;
+    if (h->ok && r->away) {
+        text = "kafka takes records again";
+    } else if (h->ok ? h->failures != r->failures : !r->away) {
+        text = h->error;
+    }
+    if (text && r->config->notice) {
         r->config->notice(r->config->ctx, text);
     }
     r->away = !h->ok;
@@ -292,12 +296,26 @@ static bool told_to_stop(const struct relay *r)
     return fd.fd >= 0 && poll(&fd, 1, 0) > 0;
 }
 
+// How much longer others may come to join a parcel: nobody waits for samples of a live input, so
+// that a few of them can go together. A source is left one parcel to read into.
+static int64_t may_wait(struct relay *r, const struct parcel *p, struct mono since, size_t n)
+{
+    bool urgent = is_finite(p) || input_is_awaited(p->source->input) || p->result != INPUT_MORE;
+    if (urgent || n >= SOURCE_PARCELS - 1) {
+        return 0;
+    }
+    int64_t passed = clock_mono(r->config->env.clock).ns - since.ns;
+    return MAX(r->config->gather_ns - passed, (int64_t)0);
+}
+
 // What has come in by now, up to about a full batch: small ones share the way.
-static size_t gather(struct relay *r, struct parcel *v[GATHER_MAX], int64_t wait_ns)
+static size_t gather(struct relay *r, struct parcel *v[GATHER_MAX])
 {
     size_t n = 0, records = 0;
-    struct parcel *p = queue_pop(r->inbox, wait_ns);
+    struct parcel *p = queue_pop(r->inbox, WAIT_NS);
+    struct mono since = clock_mono(r->config->env.clock);
     while (p) {
+        const struct parcel *newest = p;
         if (r->n_held > 0 && is_held(r, p->source)) {
             r->held[r->n_held++] = p;
         } else {
@@ -305,7 +323,7 @@ static size_t gather(struct relay *r, struct parcel *v[GATHER_MAX], int64_t wait
             records += p->batch.n_records;
         }
         bool more = n < GATHER_MAX && records < BATCH_RECORDS && p->result == INPUT_MORE;
-        p = more ? queue_pop(r->inbox, 0) : NULL;
+        p = more ? queue_pop(r->inbox, may_wait(r, newest, since, n)) : NULL;
     }
     return n;
 }
@@ -315,7 +333,7 @@ static int loop(struct relay *r, struct error *err)
     struct parcel *v[GATHER_MAX];
     int result = 0;
     while (result == 0 && r->n_ended < r->n_sources && !told_to_stop(r)) {
-        size_t n = gather(r, v, WAIT_NS);
+        size_t n = gather(r, v);
         if (n > 0) {
             result = pass(r, v, n, err);
         }

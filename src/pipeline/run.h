@@ -65,6 +65,7 @@ struct run_config {
     const char *output;    // "sqlite:PATH", "memory:", or a sink, without an engine: "kafka://..."
     const char *spool_dir; // of a sink that may be away (output/sink.h); NULL: none
     int64_t spool_limit;   // bytes; 0: as many as are good
+    int64_t gather_ns;     // a sink is given what live inputs bring this often; 0: as it comes
     struct settings settings; // what this run is told; effective_from is found out
     unsigned settings_given;  // which of it (enum setting); a store that has others keeps the rest
     uint32_t shards;          // 0: as the store has it

@@ -4,10 +4,11 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 
 #include "base/alloc.h"
 
-enum { POLL_MS = 100, DESTROY_MS = 3000 };
+enum { POLL_MS = 100, DESTROY_MS = 3000, TIMER_SLACK_NS = 2000000 };
 
 struct courier {
     rd_kafka_conf_t *conf; // for a producer anew
@@ -196,10 +197,23 @@ static const struct kafka_value forced[] = {
     {NULL, NULL, NULL},
 };
 
+// librdkafka 2.0.2's main thread sleeps until a whole millisecond before its next timer and spins
+// for the rest, once a second: most of an idle client's CPU time. Its threads inherit this slack,
+// with which they oversleep that rest.
+static int client_new(rd_kafka_conf_t *conf, rd_kafka_t **ret, struct error *err)
+{
+    int before = prctl(PR_GET_TIMERSLACK);
+    (void)prctl(PR_SET_TIMERSLACK, (unsigned long)TIMER_SLACK_NS);
+    int r = kafka_client_new(RD_KAFKA_PRODUCER, conf, ret, err);
+    if (before > 0) {
+        (void)prctl(PR_SET_TIMERSLACK, (unsigned long)before);
+    }
+    return r;
+}
+
 static int start(struct courier *c, struct error *err)
 {
-    rd_kafka_conf_t *conf = rd_kafka_conf_dup(c->conf);
-    int r = kafka_client_new(RD_KAFKA_PRODUCER, conf, &c->rk, err);
+    int r = client_new(rd_kafka_conf_dup(c->conf), &c->rk, err);
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(c->topics); i++) {
         c->topics[i] = rd_kafka_topic_new(c->rk, c->names[i], NULL);
         if (!c->topics[i]) {
