@@ -22,8 +22,12 @@ class Served:
 
     def __init__(self, gtap, store, *inputs, options=(), listen="127.0.0.1:0", under=(), **kwargs):
         ins = [word for uri in inputs for word in ("--in", uri)]
-        self.command = [*under, gtap.path, "run", *ins, "--out", store, *options,
-                        *(("--listen", listen) if listen else ())]
+        self.launch(gtap, [*under, gtap.path, "run", *ins, "--out", store, *options,
+                           *(("--listen", listen) if listen else ())], **kwargs)
+
+    def launch(self, gtap, command, **kwargs):
+        """Any command that serves."""
+        self.command = command
         self.process = subprocess.Popen(
             self.command, cwd=gtap.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, **kwargs)
