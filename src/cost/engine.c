@@ -493,6 +493,7 @@ void engine_partials(const struct engine *e, void (*cost)(void *ctx, const struc
             .seq = r->seq,
             .event_id = r->id,
             .ts = r->end,
+            .tokens = r->prompt + r->completion,
             .priced = !r->unpriced,
             .cost_nusd = r->cost_in + r->cost_out,
             .cost_in_nusd = r->cost_in,

@@ -166,6 +166,7 @@ void provisional_usage(struct provisional *p, const struct settings *settings,
     int64_t tokens = u->prompt_tokens + u->completion_tokens;
     *ret = (struct usage_cost){
         .ts = u->ts,
+        .tokens = tokens,
         .priced = usage_placed(u) && tokens > 0,
         .method = settings->method,
     };

@@ -52,6 +52,7 @@ struct usage_cost {
     int64_t seq; // the record's
     struct str event_id;
     int64_t ts;        // the record's end
+    int64_t tokens;    // the record's, prompt and completion: what a cost per token divides by
     bool priced;       // false: some part of it has no price (or no GPU), and its cost is null
     int64_t cost_nusd; // = in + out; of the priced part only, when !priced
     int64_t cost_in_nusd, cost_out_nusd;

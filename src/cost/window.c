@@ -276,6 +276,7 @@ static struct usage_cost cost_of(const struct ending *ending, const struct windo
         .seq = r->seq,
         .event_id = r->id,
         .ts = r->end,
+        .tokens = r->prompt + r->completion,
         .priced = ending->row != SIZE_MAX && !r->unpriced,
         .cost_nusd = r->cost_in + r->cost_out,
         .cost_in_nusd = r->cost_in,
