@@ -9,7 +9,12 @@
 #include "base/uri.h"
 #include "output/store_impl.h"
 
-static const struct store_ops *const drivers[] = {&store_memory_ops, &store_sqlite_ops};
+static const struct store_ops *const drivers[] = {
+    &store_memory_ops,
+    &store_sqlite_ops,
+    &store_mongodb_ops,
+    &store_mongodb_srv_ops,
+};
 
 static const struct store_ops *driver_of(struct str scheme)
 {
@@ -22,15 +27,21 @@ static const struct store_ops *driver_of(struct str scheme)
 }
 
 // "scheme://user:***@host": a password stands between the authority's first ':' and its last '@'.
-static char *name_without_secrets(const char *text)
+// The options of a URI that only its driver can read may hold others: they are left away.
+char *store_plain_name(const struct store_ops *ops, const char *text)
 {
-    const char *authority = strstr(text, "//");
-    const char *at = authority ? strrchr(authority, '@') : NULL;
+    char *plain AUTO_FREE = x_strdup(text);
+    char *authority = strstr(plain, "//");
+    char *at = authority ? strrchr(authority, '@') : NULL;
+    char *options = strchr(at ? at : plain, '?');
+    if (options && ops->whole_uri) {
+        *options = '\0';
+    }
     const char *colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
     if (colon == NULL) {
-        return x_strdup(text);
+        return TAKE_PTR(plain);
     }
-    return x_asprintf("%.*s:***%s", (int)(colon - text), text, at);
+    return x_asprintf("%.*s:***%s", (int)(colon - plain), plain, at);
 }
 
 static int unknown_driver(struct str scheme, struct error *err)
@@ -83,7 +94,7 @@ int store_open(const char *text, enum store_access access, struct store **ret, s
     if (r < 0) {
         return r;
     }
-    s->name = name_without_secrets(text);
+    s->name = store_plain_name(s->ops, text);
     *ret = s;
     return 0;
 }

@@ -23,6 +23,9 @@ struct store_cursor {
 struct store_ops {
     const char *scheme;
     bool whole_uri; // open() gets the whole URI as it was given, options included
+    // Whether a commit is one transaction, and holds and cursors see one snapshot. Without: a
+    // commit that failed may be stored in part, and a cursor may meet what was written since.
+    bool transactions;
     // path: what follows "scheme:". On success *ret has its ops set.
     int (*open)(struct str path, enum store_access access, struct store **ret, struct error *err);
     void (*close)(struct store *s);
@@ -66,10 +69,14 @@ struct store_ops {
 
 extern const struct store_ops store_memory_ops;
 extern const struct store_ops store_sqlite_ops;
+extern const struct store_ops store_mongodb_ops, store_mongodb_srv_ops;
 
 enum { STORE_SHARDS_MAX = 4096 };
 
 // Shared by the drivers: store.c.
+
+// A URI without passwords, malloc'ed.
+char *store_plain_name(const struct store_ops *ops, const char *text);
 
 // The state of a shard that nothing was said about.
 struct shard_state store_no_state(uint32_t shard);

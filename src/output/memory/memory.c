@@ -351,6 +351,7 @@ static int mem_gpus(struct store *s, struct arena *a, struct gpu_info **ret, siz
 
 const struct store_ops store_memory_ops = {
     .scheme = "memory",
+    .transactions = true,
     .open = mem_open,
     .close = mem_close,
     .commit = mem_commit,

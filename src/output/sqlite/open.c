@@ -197,6 +197,7 @@ static int sq_open(struct str path, enum store_access access, struct store **ret
 
 const struct store_ops store_sqlite_ops = {
     .scheme = "sqlite",
+    .transactions = true,
     .open = sq_open,
     .close = sq_close,
     .commit = sq_commit,

@@ -86,7 +86,8 @@ static void dump_records(struct fixture *f, struct buf *b, struct store *s, stru
     int more;
     assert_ok(store_records(s, &q, &c, &f->err), &f->err);
     while ((more = store_records_next(c, &r, &f->err)) > 0) {
-        buf_printf(b, "%lld shard %u #%lld %016llx ", (long long)r.record.seq, r.record.shard,
+        int64_t seq = shown_seq(f, q.kind, r.record.seq);
+        buf_printf(b, "%lld shard %u #%lld %016llx ", (long long)seq, r.record.shard,
                    (long long)r.record.position, (unsigned long long)r.record.digest);
         record_encode(b, &r.record);
         dump_cost(b, &r.cost);
@@ -139,8 +140,9 @@ static void dump_shards(struct fixture *f, struct buf *b, struct store *s, uint3
         assert_ok(store_shard(s, i, &state, &f->err), &f->err);
         buf_printf(b, "shard %u: %lld %lld %lld %lld %lld\n", state.shard,
                    (long long)state.frontier, (long long)state.newest,
-                   (long long)state.oldest_pending, (long long)state.samples_seen,
-                   (long long)state.usage_seen);
+                   (long long)state.oldest_pending,
+                   (long long)shown_seq(f, RECORD_SAMPLE, state.samples_seen),
+                   (long long)shown_seq(f, RECORD_USAGE, state.usage_seen));
     }
     struct unsettled_range *u = NULL;
     size_t n_ranges = 0;
@@ -198,11 +200,16 @@ char *dump_store(struct fixture *f, struct store *s)
                "v%d, %u shards, %lld samples, %lld usages, %lld letters, raw %lld, longest %lld,"
                " %lld..%lld, final %lld\n",
                i.schema_version, i.n_shards, (long long)i.samples, (long long)i.usages,
-               (long long)i.dead_letters, (long long)i.raw_from, (long long)i.longest_usage_ns,
-               (long long)i.first, (long long)i.last, (long long)i.final_until);
-    for (enum record_order order = RECORDS_BY_TIME; order <= RECORDS_BY_SEQ; order++) {
-        dump_records(f, &b, s, query(RECORD_SAMPLE, order, RECORDS_ALL));
-        dump_records(f, &b, s, query(RECORD_USAGE, order, RECORDS_ALL));
+               (long long)i.dead_letters, (long long)i.raw_from,
+               f->loose ? 0LL : (long long)i.longest_usage_ns, (long long)i.first,
+               (long long)i.last, (long long)i.final_until);
+    for (enum record_kind kind = RECORD_SAMPLE; kind <= RECORD_USAGE; kind++) {
+        dump_records(f, &b, s, query(kind, RECORDS_BY_TIME, RECORDS_ALL));
+        for (uint32_t shard = 0; shard < i.n_shards; shard++) {
+            struct record_query q = query(kind, RECORDS_BY_SEQ, RECORDS_ALL);
+            q.shard = shard;
+            dump_records(f, &b, s, q);
+        }
     }
     for (enum window_level level = LEVEL_WINDOW; level <= LEVEL_DAY; level++) {
         buf_printf(&b, "level %d\n%s", (int)level, dump_windows(f, s, level, -1));

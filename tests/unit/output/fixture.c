@@ -3,6 +3,9 @@
 #include <ftw.h>
 #include <unistd.h>
 
+#include "mongodb.h"
+#include "output/store_impl.h"
+
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
     (void)st, (void)type, (void)ftw;
@@ -16,6 +19,39 @@ static void open_keeper(struct fixture *f)
     }
 }
 
+static char *make_uri(const struct fixture *f)
+{
+    if (strcmp(f->scheme, "mongodb") == 0) {
+        return mongodb_uri(strrchr(f->folder, '/') + 1);
+    }
+    return strcmp(f->scheme, "memory") == 0 ? x_asprintf("memory:%s", f->folder)
+                                            : x_asprintf("sqlite:%s/t.db", f->folder);
+}
+
+int run_fixture_tests(const char *name, const struct CMUnitTest *tests, size_t n)
+{
+    const char *store = getenv("GTAP_TEST_STORE");
+    if (store && strcmp(store, "mongodb") == 0) {
+        cmocka_set_test_filter("*(mongodb)");
+    } else {
+        cmocka_set_skip_filter("*(mongodb)");
+    }
+    return _cmocka_run_group_tests(name, tests, n, NULL, NULL);
+}
+
+bool has_transactions(const struct fixture *f)
+{
+    return f->s->ops->transactions;
+}
+
+char *other_uri(struct fixture *f)
+{
+    const char *options = strchr(f->uri, '?');
+    size_t n = options ? (size_t)(options - f->uri) : strlen(f->uri);
+    char *uri AUTO_FREE = x_asprintf("%.*s-other%s", (int)n, f->uri, options ? options : "");
+    return (char *)(uintptr_t)arena_copy(&f->arena, str_of(uri)).p;
+}
+
 int fixture_setup(void **state)
 {
     struct fixture *f = x_zalloc(sizeof(*f));
@@ -25,8 +61,7 @@ int fixture_setup(void **state)
     if (mkdtemp(f->folder) == NULL) {
         return -1;
     }
-    f->uri = strcmp(f->scheme, "memory") == 0 ? x_asprintf("memory:%s", f->folder)
-                                              : x_asprintf("sqlite:%s/t.db", f->folder);
+    f->uri = make_uri(f);
     *state = f;
     open_keeper(f);
     return store_open(f->uri, STORE_WRITE, &f->s, &f->err);
@@ -38,6 +73,9 @@ int fixture_teardown(void **state)
     struct fixture *f = *state;
     store_close(f->s);
     store_close(f->keeper);
+    if (strcmp(f->scheme, "mongodb") == 0) {
+        mongodb_drop(f->uri);
+    }
     arena_done(&f->arena);
     (void)nftw(f->folder, remove_entry, OPEN_FILES, FTW_DEPTH | FTW_PHYS);
     free(f->folder);
@@ -108,12 +146,33 @@ struct record *add_usage(struct fixture *f, const char *id, const char *host, in
     return r;
 }
 
-struct usage_cost *add_cost(struct fixture *f, int64_t seq, int64_t in, int64_t out)
+int64_t nth_seq(const struct fixture *f, enum record_kind kind, int64_t n)
+{
+    return n >= 1 && n <= (int64_t)f->n_seqs[kind] ? f->seqs[kind][n - 1] : n;
+}
+
+int64_t shown_seq(const struct fixture *f, enum record_kind kind, int64_t seq)
+{
+    for (size_t i = 0; f->shown && i < f->shown->n[kind]; i++) {
+        if (f->shown->there[kind][i] == seq) {
+            return f->shown->here[kind][i];
+        }
+    }
+    return seq;
+}
+
+void set_seen(const struct fixture *f, struct shard_state *s, int64_t samples, int64_t usages)
+{
+    s->samples_seen = nth_seq(f, RECORD_SAMPLE, samples);
+    s->usage_seen = nth_seq(f, RECORD_USAGE, usages);
+}
+
+struct usage_cost *add_cost(struct fixture *f, int64_t n, int64_t in, int64_t out)
 {
     assert_true(f->n_costs < WRITE_MAX);
     struct usage_cost *c = &f->costs[f->n_costs++];
     *c = (struct usage_cost){
-        .seq = seq,
+        .seq = nth_seq(f, RECORD_USAGE, n),
         .priced = true,
         .cost_nusd = in + out,
         .cost_in_nusd = in,
@@ -187,6 +246,17 @@ void drop_write(struct fixture *f)
     f->n_unsettled = f->n_letters = f->n_positions = 0;
 }
 
+static void note_seqs(struct fixture *f)
+{
+    for (size_t i = 0; i < f->n_records; i++) {
+        const struct store_record *sr = &f->records[i];
+        size_t *n = &f->n_seqs[sr->record->kind];
+        if (sr->verdict == STORE_NEW && *n < SEQS_MAX) {
+            f->seqs[sr->record->kind][(*n)++] = sr->record->seq;
+        }
+    }
+}
+
 int try_put(struct fixture *f)
 {
     struct store_write w = {
@@ -206,6 +276,9 @@ int try_put(struct fixture *f)
         .n_unsettled = f->n_unsettled,
     };
     int r = store_commit(f->s, &w, &f->err);
+    if (r == 0) {
+        note_seqs(f);
+    }
     drop_write(f);
     return r;
 }

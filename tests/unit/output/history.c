@@ -96,7 +96,9 @@ static void random_records(struct history *h, struct fixture *f, struct usage_co
 static void random_costs(struct history *h, struct fixture *f)
 {
     for (int64_t n = pick(h, 10); n > 0 && h->seqs > 0; n--) {
-        struct usage_cost *c = add_cost(f, 1 + pick(h, h->seqs), pick(h, 999), pick(h, 999));
+        int64_t seq = 1 + pick(h, h->seqs);
+        struct usage_cost *c = add_cost(f, seq, pick(h, 999), pick(h, 999));
+        c->seq = seq; // not the seq-th that was stored
         c->priced = chance(h, 80);
         c->final = chance(h, 85);
         c->late = chance(h, 15);
@@ -191,7 +193,7 @@ static void random_progress(struct history *h, struct fixture *f)
     if (chance(h, 20)) {
         f->letters[f->n_letters++] = (struct dead_letter){
             .at = at(h->frontier[0]),
-            .position = h->position,
+            .position = ++h->position, // so that no two are the same
             .origin = pick_text(h),
             .reason = STR("r"),
             .payload = pick_text(h),

@@ -102,9 +102,9 @@ static void test_bad_prices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_settings),
-        ON_BOTH(test_prices),
-        ON_BOTH(test_bad_prices),
+        ON_ALL(test_settings),
+        ON_ALL(test_prices),
+        ON_ALL(test_bad_prices),
     };
-    return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+    return fixture_run("config", tests);
 }

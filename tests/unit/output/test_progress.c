@@ -214,9 +214,9 @@ static void test_data_version(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_positions),  ON_BOTH(test_shard_states), ON_BOTH(test_unsettled),
-        ON_BOTH(test_set_shards), ON_BOTH(test_dead_letters), ON_BOTH(test_gpus),
-        ON_BOTH(test_info),       ON_BOTH(test_data_version),
+        ON_ALL(test_positions),  ON_ALL(test_shard_states), ON_ALL(test_unsettled),
+        ON_ALL(test_set_shards), ON_ALL(test_dead_letters), ON_ALL(test_gpus),
+        ON_ALL(test_info),       ON_ALL(test_data_version),
     };
-    return cmocka_run_group_tests_name("progress", tests, NULL, NULL);
+    return fixture_run("progress", tests);
 }

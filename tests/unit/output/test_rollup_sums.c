@@ -133,6 +133,6 @@ static void test_roll_ups_are_sums(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {ON_BOTH(test_roll_ups_are_sums)};
-    return cmocka_run_group_tests_name("rollup_sums", tests, NULL, NULL);
+    const struct CMUnitTest tests[] = {ON_ALL(test_roll_ups_are_sums)};
+    return fixture_run("rollup_sums", tests);
 }

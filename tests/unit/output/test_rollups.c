@@ -102,11 +102,11 @@ static void test_what_a_roll_up_holds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_hour_comes_with_the_frontier),
-        ON_BOTH(test_each_shard_has_its_frontier),
-        ON_BOTH(test_days),
-        ON_BOTH(test_late_windows_roll_up_again),
-        ON_BOTH(test_what_a_roll_up_holds),
+        ON_ALL(test_hour_comes_with_the_frontier),
+        ON_ALL(test_each_shard_has_its_frontier),
+        ON_ALL(test_days),
+        ON_ALL(test_late_windows_roll_up_again),
+        ON_ALL(test_what_a_roll_up_holds),
     };
-    return cmocka_run_group_tests_name("rollups", tests, NULL, NULL);
+    return fixture_run("rollups", tests);
 }

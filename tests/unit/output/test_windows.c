@@ -6,6 +6,13 @@ static void test_window_fields(void **state)
     struct fixture *f = *state;
     struct window_row want[] = {
         {.window_start = at(0),
+         .gpu = {STR_NONE, -1, -1},
+         .kind = ROW_UNPLACED,
+         .model = STR("m"),
+         .requests = 1,
+         .final = true,
+         .revision = 3},
+        {.window_start = at(0),
          .gpu = {STR("h"), 2, 5},
          .site = STR("fra1"),
          .kind = ROW_USAGE,
@@ -25,13 +32,6 @@ static void test_window_fields(void **state)
          .has_energy = true,
          .revision = 0,
          .method = METHOD_EQUAL},
-        {.window_start = at(0),
-         .gpu = {STR_NONE, -1, -1},
-         .kind = ROW_UNPLACED,
-         .model = STR("m"),
-         .requests = 1,
-         .final = true,
-         .revision = 3},
     };
     f->windows[0] = (struct window_rows){at(0), at(60), 0, want, ARRAY_LEN(want)};
     f->n_windows = 1;
@@ -90,9 +90,9 @@ static void test_window_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_window_fields),
-        ON_BOTH(test_windows_are_replaced_whole),
-        ON_BOTH(test_window_order),
+        ON_ALL(test_window_fields),
+        ON_ALL(test_windows_are_replaced_whole),
+        ON_ALL(test_window_order),
     };
-    return cmocka_run_group_tests_name("windows", tests, NULL, NULL);
+    return fixture_run("windows", tests);
 }

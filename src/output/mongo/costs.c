@@ -1,0 +1,47 @@
+// Computed costs of requests, set in their documents. The last of several for one seq holds, and
+// late, once true, stays true.
+#include "base/sort.h"
+#include "output/mongo/documents.h"
+
+typedef const struct usage_cost *cost_ptr;
+
+static bool by_seq(const cost_ptr *a, const cost_ptr *b)
+{
+    return (*a)->seq < (*b)->seq;
+}
+DEFINE_SORT(sort_costs, cost_ptr, by_seq); // stable
+
+static void write_update(struct mg_batch *m, const struct usage_cost *c, bool late)
+{
+    size_t one = mg_batch_add(m), q = MG_DOC(&m->b, "q");
+    MG_I64(&m->b, "seq", c->seq);
+    mg_end(&m->b, q);
+    mg_write_cost(&m->b, c, late);
+    mg_end(&m->b, one);
+}
+
+int mg_put_costs(struct mg_store *s, const struct store_write *w, struct error *err)
+{
+    struct mg_batch *m = &s->writer->updates;
+    cost_ptr *sorted AUTO_FREE = x_array(2 * w->n_costs, sizeof(*sorted)); // half to sort with
+    size_t n = 0;
+    for (size_t i = 0; i < w->n_costs; i++) {
+        if (mg_owns(s, mg_seq_shard(w->costs[i].seq))) {
+            sorted[n++] = &w->costs[i];
+        }
+    }
+    sort_costs(sorted, n, sorted + w->n_costs);
+    m->collection = mg_record_collection[RECORD_USAGE];
+    bool late = false;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        late |= sorted[i]->late;
+        if (i + 1 < n && sorted[i + 1]->seq == sorted[i]->seq) {
+            continue;
+        }
+        write_update(m, sorted[i], late);
+        late = false;
+        r = mg_batch_spill(&s->conn, m, err);
+    }
+    return r < 0 ? r : mg_batch_flush(&s->conn, m, err);
+}
