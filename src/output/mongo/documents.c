@@ -242,7 +242,7 @@ void mg_write_cost(struct mg_buf *b, const struct usage_cost *c, bool late)
 // follows a '!'. Absent comes first.
 static void write_ordered(struct mg_buf *b, struct str s)
 {
-    mg_add(b, str_present(s) ? " =" : " -", 2);
+    mg_add(b, str_present(s) ? "=" : "-", 1);
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
         const char escaped[2] = {'!', (char)(c + '@')};
@@ -258,6 +258,16 @@ static void write_digits(struct mg_buf *b, char before, uint64_t v, size_t width
         text[i] = (char)('0' + v % 10);
     }
     mg_add(b, text, width + 1);
+}
+
+// A number of a GPU or slice; none comes first.
+static void write_number(struct mg_buf *b, int32_t v)
+{
+    if (v < 0) {
+        mg_add(b, " -", 2);
+    } else {
+        write_digits(b, ' ', (uint64_t)v, 5);
+    }
 }
 
 // Begins a string and returns where, for end_text().
@@ -294,11 +304,14 @@ void mg_write_row_id(struct mg_buf *b, uint32_t shard, const struct window_row *
     size_t at = begin_text(b);
     write_start(b, row->window_start);
     write_digits(b, ' ', shard, 4);
+    mg_add(b, " ", 1);
     write_ordered(b, row->gpu.host);
-    write_digits(b, ' ', (uint64_t)(row->gpu.index + 1), 5);
-    write_digits(b, ' ', (uint64_t)(row->gpu.instance + 1), 5);
+    write_number(b, row->gpu.index);
+    write_number(b, row->gpu.instance);
     write_digits(b, ' ', (uint64_t)row->kind, 1);
+    mg_add(b, " ", 1);
     write_ordered(b, row->model);
+    mg_add(b, " ", 1);
     write_ordered(b, row->tenant);
     end_text(b, at);
 }
@@ -307,8 +320,8 @@ void mg_write_gpu_id(struct mg_buf *b, const struct gpu_key *gpu)
 {
     size_t at = begin_text(b);
     write_ordered(b, gpu->host);
-    write_digits(b, ' ', (uint64_t)(gpu->index + 1), 5);
-    write_digits(b, ' ', (uint64_t)(gpu->instance + 1), 5);
+    write_number(b, gpu->index);
+    write_number(b, gpu->instance);
     end_text(b, at);
 }
 
