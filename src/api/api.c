@@ -27,6 +27,7 @@ int api_new(const struct api_config *c, struct http_server *server, struct api *
     struct api *a = x_zalloc(sizeof(*a));
     *a = (struct api){.config = *c, .server = server, .began = clock_wall(c->clock)};
     a->progress.newest = a->progress.frontier = INT64_MIN;
+    a->progress.store.ok = a->progress.writer_moves = true;
     buf_init(&a->costs, API_PAGE_MAX);
     pthread_mutex_init(&a->lock, NULL);
     pthread_mutex_init(&a->costs_lock, NULL);
@@ -55,6 +56,7 @@ void api_free(struct api *a)
         return;
     }
     drop_sources(a);
+    metric_list_done(&a->metrics);
     buf_done(&a->costs);
     pthread_mutex_destroy(&a->lock);
     pthread_mutex_destroy(&a->costs_lock);
@@ -86,9 +88,19 @@ static void take_sources(struct api *a, const struct run_progress *p)
         const struct run_source *s = &p->sources[i];
         a->sources[i].live = s->live;
         a->sources[i].ended = s->ended;
+        a->sources[i].joined = s->joined;
         a->sources[i].records = s->records;
         a->sources[i].health = s->health;
         snprintf(a->sources[i].about, sizeof(a->sources[i].about), "%s", s->about);
+    }
+}
+
+static void take_metrics(struct api *a, const struct metric_list *from)
+{
+    metric_list_clear(&a->metrics);
+    for (size_t i = 0; from && i < from->n; i++) {
+        ARRAY_RESERVE(a->metrics.v, a->metrics.n, a->metrics.cap);
+        a->metrics.v[a->metrics.n++] = from->v[i];
     }
 }
 
@@ -96,8 +108,10 @@ void api_progress(struct api *a, const struct run_progress *p)
 {
     pthread_mutex_lock(&a->lock);
     take_sources(a, p);
+    take_metrics(a, p->metrics);
     a->progress = *p;
     a->progress.sources = NULL; // the copies are in a->sources
+    a->progress.metrics = NULL; // and in a->metrics
     a->heard = true;
     a->alive = clock_mono(a->config.clock);
     pthread_mutex_unlock(&a->lock);

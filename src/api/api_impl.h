@@ -11,7 +11,7 @@ enum { API_PAGE_MAX = 4 << 20 }; // bytes of /metrics
 
 struct api_source {
     char *name, about[INPUT_ABOUT_MAX];
-    bool live, ended;
+    bool live, ended, joined;
     uint64_t records;
     struct input_health health;
 };
@@ -25,6 +25,7 @@ struct api {
     struct run_progress progress;
     struct api_source *sources;
     size_t n_sources;
+    struct metric_list metrics;
     bool heard;        // api_progress() was called at all
     struct mono alive; // when it was last
     int64_t fds;       // open ones, at `fds_at`

@@ -2,8 +2,10 @@
 // gauge over the last final time, read from the store like any report.
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -60,6 +62,90 @@ static void put_progress(struct prom *p, const struct run_progress *progress)
     prom_single_real(p, "gtap_unsettled_seconds", "gauge",
                      "Event time that late records touched and that waits to be settled.",
                      seconds(progress->settling));
+}
+
+// ---- what the pipeline and its inputs measured ---------------------------------------------
+
+static const char *const type_names[] = {
+    [METRIC_GAUGE] = "gauge", [METRIC_COUNTER] = "counter", [METRIC_HISTOGRAM] = "histogram"};
+
+static void put_labels(struct prom *p, const struct metric *m)
+{
+    for (size_t i = 0; i < METRIC_LABELS && m->label[i]; i++) {
+        prom_label(p, m->label[i], str_of(m->value[i]));
+    }
+}
+
+static void put_bucket(struct prom *p, const struct metric *m, double bound, uint64_t count)
+{
+    struct buf le;
+    buf_init(&le, 64);
+    if (isfinite(bound)) {
+        buf_double(&le, bound);
+    } else {
+        buf_cstr(&le, "+Inf");
+    }
+    prom_begin_part(p, "_bucket");
+    put_labels(p, m);
+    prom_label(p, "le", buf_view(&le));
+    prom_int(p, (int64_t)count);
+    buf_done(&le);
+}
+
+static void put_histogram(struct prom *p, const struct metric *m)
+{
+    const struct histogram bounds = {.least = m->least};
+    uint64_t count = 0;
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        count += m->buckets[i];
+        put_bucket(p, m, histogram_bound(&bounds, i), count);
+    }
+    prom_begin_part(p, "_sum");
+    put_labels(p, m);
+    prom_real(p, m->number);
+    prom_begin_part(p, "_count");
+    put_labels(p, m);
+    prom_int(p, (int64_t)count);
+}
+
+static bool same_family(const struct metric *a, const struct metric *b)
+{
+    return a->def == b->def || strcmp(a->def->name, b->def->name) == 0;
+}
+
+static bool comes_first(const struct metric_list *l, size_t i)
+{
+    for (size_t j = 0; j < i; j++) {
+        if (same_family(&l->v[j], &l->v[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// A family's samples may come from several places; on the page they stand together.
+static void put_measured(struct prom *p, const struct metric_list *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        if (!comes_first(l, i)) {
+            continue;
+        }
+        const struct metric_def *def = l->v[i].def;
+        prom_family(p, def->name, type_names[def->type], def->help);
+        for (size_t j = i; j < l->n; j++) {
+            const struct metric *m = &l->v[j];
+            if (!same_family(m, &l->v[i])) {
+                continue;
+            }
+            if (def->type == METRIC_HISTOGRAM) {
+                put_histogram(p, m);
+                continue;
+            }
+            prom_begin(p);
+            put_labels(p, m);
+            prom_real(p, m->number);
+        }
+    }
 }
 
 // ---- inputs --------------------------------------------------------------------------------
@@ -192,9 +278,9 @@ static void renew_costs(struct api *a, int64_t frontier, struct mono now)
     a->costs_took = MAX(a->costs_at.ns - now.ns, INT64_C(1));
 }
 
-// However often the page is asked for, the store is read a small part of the time. All of it are
-// gauges, which both formats write alike.
-static void put_costs(struct prom *p, struct api *a, int64_t frontier)
+// However often the page is asked for, the store is read a small part of the time, and not while it
+// is away: the page must come then, too. All of it are gauges, which both formats write alike.
+static void put_costs(struct prom *p, struct api *a, int64_t frontier, bool store_ok)
 {
     if (frontier == INT64_MIN) {
         return;
@@ -202,7 +288,7 @@ static void put_costs(struct prom *p, struct api *a, int64_t frontier)
     pthread_mutex_lock(&a->costs_lock);
     struct mono now = clock_mono(a->config.clock);
     int64_t wait = MAX(COST_EVERY_NS, a->costs_took * COST_SHARE);
-    if (a->costs_took == 0 || now.ns - a->costs_at.ns >= wait) {
+    if (store_ok && (a->costs_took == 0 || now.ns - a->costs_at.ns >= wait)) {
         renew_costs(a, frontier, now);
     }
     buf_str(p->b, buf_view(&a->costs));
@@ -314,9 +400,10 @@ void api_metrics(void *ctx, struct http_exchange *x)
     struct run_progress progress = a->progress;
     put_progress(&p, &progress);
     put_inputs(&p, a);
+    put_measured(&p, &a->metrics);
     pthread_mutex_unlock(&a->lock);
     put_http(&p, a);
-    put_costs(&p, a, progress.frontier);
+    put_costs(&p, a, progress.frontier, progress.store.ok);
     prom_end(&p);
     http_answer(x, buf_ok(&b) ? 200 : 500, p.openmetrics ? PROM_OPENMETRICS_TYPE : PROM_TEXT_TYPE,
                 NULL, buf_view(&b));

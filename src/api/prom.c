@@ -15,10 +15,16 @@ void prom_family(struct prom *p, const char *name, const char *type, const char 
                STR_ARG(family), type);
 }
 
-void prom_begin(struct prom *p)
+void prom_begin_part(struct prom *p, const char *suffix)
 {
     buf_cstr(p->b, p->name);
+    buf_cstr(p->b, suffix);
     p->labelled = false;
+}
+
+void prom_begin(struct prom *p)
+{
+    prom_begin_part(p, "");
 }
 
 void prom_label(struct prom *p, const char *name, struct str value)

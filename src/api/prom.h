@@ -21,6 +21,7 @@ struct prom {
 void prom_family(struct prom *p, const char *name, const char *type, const char *help);
 // One sample: prom_begin(), its labels, then the value.
 void prom_begin(struct prom *p);
+void prom_begin_part(struct prom *p, const char *suffix);            // "_bucket", "_sum", "_count"
 void prom_label(struct prom *p, const char *name, struct str value); // absent: ""
 void prom_int(struct prom *p, int64_t value);
 void prom_real(struct prom *p, double value);

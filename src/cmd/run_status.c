@@ -137,6 +137,11 @@ static void put_tokens(double per_minute, struct buf *b)
     buf_printf(b, "%s tok/min", unit);
 }
 
+static bool store_fails(const struct run_progress *p)
+{
+    return !p->store.ok && p->store.error[0];
+}
+
 static void put_live(const struct run_status *s, const struct run_progress *p, struct buf *b)
 {
     if (s->has_cost) {
@@ -164,6 +169,9 @@ static void put_live(const struct run_status *s, const struct run_progress *p, s
         buf_cstr(b, " · ");
         digits_count(b, (int64_t)failing, "input");
         buf_cstr(b, " failing");
+    }
+    if (store_fails(p)) {
+        buf_cstr(b, " · the store is away");
     }
 }
 
@@ -234,14 +242,27 @@ static void tell_changes(struct run_status *s, const struct run_progress *p)
     }
 }
 
+static void tell_store(struct run_status *s, const struct run_progress *p)
+{
+    char text[LINE_MAX_BYTES];
+    if (store_fails(p) && !s->store_failing) {
+        snprintf(text, sizeof(text), "%s; trying again", p->store.error);
+        cli_note(s->cli, text);
+    } else if (s->store_failing && p->store.ok) {
+        cli_note(s->cli, "the store is back");
+    }
+    s->store_failing = store_fails(p);
+}
+
 void run_status_progress(struct run_status *s, const struct run_progress *p, struct buf *ret_line)
 {
     tell_changes(s, p);
-    if (p->samples > 0) {
+    tell_store(s, p);
+    if (p->samples > 0 && !store_fails(p)) {
         check_prices(s, p);
     }
     update_rates(s, p);
-    if (p->input_total < 0 && s->cli->err_terminal.is_terminal) {
+    if (p->input_total < 0 && s->cli->err_terminal.is_terminal && !store_fails(p)) {
         read_costs(s, p);
     }
     run_status_line(s, p, ret_line);
@@ -263,6 +284,8 @@ static void put_kept_apart(const struct run_progress *p, struct buf *b)
         {p->conflicts, "conflict kept as a dead letter", "conflicts kept as dead letters"},
         {p->expired, "of expired time kept as a dead letter",
          "of expired time kept as dead letters"},
+        {p->refused, "refused by the store kept as a dead letter",
+         "refused by the store kept as dead letters"},
         {p->late, "came late", "came late"},
         {p->turned_away, "turned away for want of room", "turned away for want of room"},
         {p->dropped, "dropped for want of room", "dropped for want of room"},

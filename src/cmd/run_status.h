@@ -15,6 +15,7 @@ struct run_status {
     struct cli *cli;
     const char *output;  // the store's URI; costs of the last minutes are read from it
     struct store *store; // open once there is something to read
+    bool store_failing;  // as was told last
     struct run_prices prices;
     struct mono prices_at; // when they were looked at; 0: never
     struct mono began;
@@ -34,7 +35,7 @@ void run_status_done(struct run_status *s);
 enum { STATUS_LINE_MAX = 1024 };
 
 // How the run goes: shown as a line that overwrites itself on a terminal, and put into *ret_line.
-// An input that begins to fail, or comes back, is told once.
+// An input or the store that begins to fail, or comes back, is told once.
 void run_status_progress(struct run_status *s, const struct run_progress *p, struct buf *ret_line);
 void run_status_notice(struct run_status *s, const char *text);
 

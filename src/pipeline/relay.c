@@ -348,7 +348,8 @@ static int loop(struct relay *r, struct error *err)
 // What was read before a stop, or before another input failed, is passed on.
 static int drain(struct relay *r, struct error *err)
 {
-    r->halting = true;
+    r->halting = r->progress.draining = true;
+    tell(r, true);
     for (size_t i = 0; i < r->n_sources; i++) {
         source_halt(&r->sources[i]);
     }
@@ -424,6 +425,7 @@ int relay_run(const struct run_config *c, struct run_progress *ret, struct error
         .spool_limit = c->spool_limit,
     };
     r.progress.newest = r.progress.frontier = INT64_MIN;
+    r.progress.store.ok = r.progress.writer_moves = true; // there is neither
     int result = sink_open(c->output, &r.env, &r.sink, err);
     if (result == 0) {
         result = start(&r, err);

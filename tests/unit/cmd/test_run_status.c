@@ -272,8 +272,42 @@ static void test_inputs_are_told_of(void **state)
     close_stage(&s);
 }
 
+// The store, too, is told of when it begins to fail, and when it is back.
+static void test_the_store_is_told_of(void **state)
+{
+    (void)state;
+    static const struct {
+        bool ok;
+        const char *error, *want;
+    } rows[] = {
+        {true, "", ""},
+        {false, "mongodb://m: no primary", "gtap: mongodb://m: no primary; trying again\n"},
+        {false, "mongodb://m: still none", ""},
+        {true, "mongodb://m: still none", "gtap: the store is back\n"},
+        {true, "mongodb://m: still none", ""},
+    };
+    struct stage s;
+    open_stage(&s);
+    size_t said = 0;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct run_progress p = nothing;
+        struct buf line;
+        p.store.ok = rows[i].ok;
+        snprintf(p.store.error, sizeof(p.store.error), "%s", rows[i].error);
+        buf_init(&line, STATUS_LINE_MAX);
+        run_status_progress(&s.status, &p, &line);
+        assert_true(rows[i].ok || strstr(buf_view(&line).p, " · the store is away"));
+        buf_done(&line);
+        fflush(s.cli.err);
+        assert_str(((struct str){s.err + said, s.n_err - said}), rows[i].want);
+        said = s.n_err;
+    }
+    close_stage(&s);
+}
+
 int main(void)
 {
-    return TEST_RUN(TEST(test_lines), TEST(test_cost_of_the_first_minutes), TEST(test_summary),
-                    TEST(test_failures), TEST(test_inputs_are_told_of));
+    return TEST_RUN(TEST(test_lines), TEST(test_cost_of_the_first_minutes),
+                    TEST(test_the_store_is_told_of), TEST(test_summary), TEST(test_failures),
+                    TEST(test_inputs_are_told_of));
 }
