@@ -252,7 +252,7 @@ void run_aggregate(struct server *s, const struct request *r, struct buf *to)
     struct pipe p = {0};
     const struct coll *c = docs_find(&s->docs, server_ns(s, r));
     buf_init(&p.made, DOC_MAX);
-    if (!list_matches(&s->docs, c, (struct doc){empty, 5}, &p.docs, &p.what)) {
+    if (!list_matches(c, (struct doc){empty, 5}, &p.docs, &p.what)) {
         fail(&p, 2, p.what);
     }
     struct walk w = walk_doc(value_doc(doc_get(r->body, "pipeline")));

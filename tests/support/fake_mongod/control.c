@@ -108,7 +108,7 @@ static enum control_act line_has(struct server *s, struct str rest, struct buf *
     const struct coll *c = named_coll(s, name);
     buf_init(&id, DOC_MAX);
     json_value(&id, str_trim(rest));
-    answer(to, c && coll_has(&s->docs, c, doc_get(doc_of(&id, 0), "v")) ? "ok 1" : "ok 0");
+    answer(to, c && coll_has(c, doc_get(doc_of(&id, 0), "v")) ? "ok 1" : "ok 0");
     buf_done(&id);
     return CONTROL_NONE;
 }
@@ -131,7 +131,7 @@ static enum control_act line_find(struct server *s, struct str rest, struct buf 
     str_split(&rest, ' ', &name);
     buf_init(&filter, DOC_MAX);
     bool good = json_doc(&filter, str_present(rest) ? rest : STR("{}")) &&
-                list_matches(&s->docs, named_coll(s, name), doc_of(&filter, 0), &l, &what);
+                list_matches(named_coll(s, name), doc_of(&filter, 0), &l, &what);
     if (good) {
         answer_docs(to, &l);
     } else {

@@ -116,12 +116,26 @@ struct coll *docs_find(struct docs *d, struct str ns)
     return c;
 }
 
+static bool is_about(const struct docs *d, struct str ns)
+{
+    struct str database, name = ns, of = str_of(d->of);
+    bool found = !d->of;
+    if (!str_split(&name, '.', &database)) {
+        return found;
+    }
+    for (struct str one; !found && str_split(&of, ',', &one);) {
+        found = str_eq(one, name);
+    }
+    return found;
+}
+
 struct coll *docs_coll(struct docs *d, struct str ns)
 {
     struct coll *c = docs_find(d, ns);
     if (!c) {
         c = x_zalloc(sizeof(*c));
         c->ns = x_strndup(ns.p, ns.n);
+        c->memory = is_about(d, ns) ? d->memory : MEMORY_KEEP;
         c->next = d->colls;
         d->colls = c;
     }
@@ -149,10 +163,10 @@ struct kept *coll_get(const struct coll *c, struct value id)
     return k;
 }
 
-bool coll_has(const struct docs *d, const struct coll *c, struct value id)
+bool coll_has(const struct coll *c, struct value id)
 {
-    return d->memory == MEMORY_KEEP ? coll_get(c, id) != NULL
-                                    : d->memory == MEMORY_IDS && ids_has(c, id_hash(id));
+    return c->memory == MEMORY_KEEP ? coll_get(c, id) != NULL
+                                    : c->memory == MEMORY_IDS && ids_has(c, id_hash(id));
 }
 
 static enum added keep(struct docs *d, struct coll *c, struct value id, struct doc doc)
@@ -180,9 +194,9 @@ static enum added keep(struct docs *d, struct coll *c, struct value id, struct d
 enum added coll_add(struct docs *d, struct coll *c, struct value id, struct doc doc)
 {
     enum added r = ADDED;
-    if (d->memory == MEMORY_KEEP) {
+    if (c->memory == MEMORY_KEEP) {
         r = keep(d, c, id, doc);
-    } else if (d->memory == MEMORY_IDS && !ids_add(c, id_hash(id))) {
+    } else if (c->memory == MEMORY_IDS && !ids_add(c, id_hash(id))) {
         r = ADDED_NOT_DUPLICATE;
     }
     c->count += r == ADDED;
@@ -221,8 +235,8 @@ static bool remove_kept(struct docs *d, struct coll *c, struct value id)
 
 bool coll_remove(struct docs *d, struct coll *c, struct value id)
 {
-    bool was = d->memory == MEMORY_KEEP  ? remove_kept(d, c, id)
-               : d->memory == MEMORY_IDS ? ids_remove(c, id_hash(id))
+    bool was = c->memory == MEMORY_KEEP  ? remove_kept(d, c, id)
+               : c->memory == MEMORY_IDS ? ids_remove(c, id_hash(id))
                                          : c->count > 0;
     c->count -= was;
     return was;

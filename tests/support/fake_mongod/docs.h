@@ -1,7 +1,8 @@
 // The documents of a fake server, by collection and _id.
 //
-// How much is remembered is chosen once for all: whole documents, a 64-bit hash of each _id (two
-// ids of 22 million meet with a chance of one in 70,000), or nothing. Not thread-safe.
+// How much is remembered is chosen once, for all collections or for some while the others keep
+// whole documents: those, a 64-bit hash of each _id (two ids of 22 million meet with a chance of
+// one in 70,000), or nothing. Not thread-safe.
 #pragma once
 
 #include "base/map.h"
@@ -29,6 +30,7 @@ struct index {
 
 struct coll {
     char *ns; // "database.collection"
+    enum memory memory;
     struct coll *next;
     struct index *indexes; // those that createIndexes made: known by name, not enforced
     uint64_t count;        // documents that are there, or were inserted and not deleted
@@ -40,6 +42,7 @@ struct coll {
 
 struct docs {
     enum memory memory;
+    const char *of;            // collections ("a,b", in any database) that this is about; NULL: all
     uint64_t bytes, bytes_max; // of documents that are kept
     struct coll *colls;
 };
@@ -57,7 +60,7 @@ static inline struct doc kept_doc(const struct kept *k)
 
 // By _id. The pointer is good until the document is changed or removed.
 struct kept *coll_get(const struct coll *c, struct value id); // only where documents are kept
-bool coll_has(const struct docs *d, const struct coll *c, struct value id);
+bool coll_has(const struct coll *c, struct value id);
 
 enum added { ADDED, ADDED_NOT_DUPLICATE, ADDED_NOT_FULL };
 enum added coll_add(struct docs *d, struct coll *c, struct value id, struct doc doc);

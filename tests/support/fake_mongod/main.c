@@ -1,10 +1,11 @@
 // A fake MongoDB server for tests and benchmarks: fast, and at fault when told to.
 //
-//     fake_mongod [--keep | --ids | --forget] [--standalone] [--bind ADDRESS] [--port N]
-//                 [--control N] [--memory MB] [--leash]
+//     fake_mongod [--keep | --ids | --forget] [--of NAME,...] [--standalone] [--bind ADDRESS]
+//                 [--port N] [--control N] [--memory MB] [--leash]
 //
 // --keep (the default) remembers documents, at most --memory MB of them (2048), --ids only a hash
-// of each _id, --forget nothing; see docs.h. Port 0, the default, is a free one. The first line of
+// of each _id, --forget nothing, which with --of is about the collections of these names alone; see
+// docs.h. Port 0, the default, is a free one. The first line of
 // stdout is "listening PORT control PORT" once both are open. --leash: ends when stdin does, so
 // that it does not outlive the test that holds the other end. Without --standalone it is the
 // primary of a replica set "fake".
@@ -467,13 +468,15 @@ struct options {
     int memory; // enum memory
     int standalone, leash;
     int64_t port, control, memory_mb;
-    const char *bind;
+    const char *bind, *of;
 };
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: fake_mongod [--keep | --ids | --forget] [--standalone] [--leash]\n"
-                    "                   [--bind ADDRESS] [--port N] [--control N] [--memory MB]\n");
+    fprintf(stderr,
+            "usage: fake_mongod [--keep | --ids | --forget] [--of NAME,...] [--standalone]\n"
+            "                   [--leash] [--bind ADDRESS] [--port N] [--control N]\n"
+            "                   [--memory MB]\n");
     exit(2);
 }
 
@@ -491,6 +494,7 @@ static struct options parse_options(int argc, char **argv)
         {"keep", no_argument, &o.memory, MEMORY_KEEP},
         {"ids", no_argument, &o.memory, MEMORY_IDS},
         {"forget", no_argument, &o.memory, MEMORY_FORGET},
+        {"of", required_argument, NULL, 'o'},
         {"standalone", no_argument, &o.standalone, 1},
         {"leash", no_argument, &o.leash, 1},
         {"bind", required_argument, NULL, 'b'},
@@ -503,6 +507,9 @@ static struct options parse_options(int argc, char **argv)
     while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
         switch (c) {
         case 0:
+            break;
+        case 'o':
+            o.of = optarg;
             break;
         case 'b':
             o.bind = optarg;
@@ -551,6 +558,7 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     server_init(&f.server, (enum memory)o.memory, (uint64_t)o.memory_mb << 20);
+    f.server.docs.of = o.of;
     open_all(&f, &o);
     char *address AUTO_FREE = x_asprintf("%s:%u", o.bind, (unsigned)f.port);
     f.server.address = address;

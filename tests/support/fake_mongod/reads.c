@@ -70,11 +70,10 @@ static int match_by_id(const struct coll *c, struct doc filter, struct list *to,
     return good ? 1 : -1;
 }
 
-bool list_matches(const struct docs *d, const struct coll *c, struct doc filter, struct list *to,
-                  const char **ret_what)
+bool list_matches(const struct coll *c, struct doc filter, struct list *to, const char **ret_what)
 {
     static const uint8_t empty[5] = {5};
-    if (!c || d->memory != MEMORY_KEEP) {
+    if (!c || c->memory != MEMORY_KEEP) {
         return filter_match(filter, (struct doc){empty, 5}, ret_what) >= 0;
     }
     int r = match_by_id(c, filter, to, ret_what);
@@ -249,7 +248,7 @@ static bool find_list(struct server *s, const struct request *r, const char *fil
     filter = filter.p ? filter : (struct doc){empty, 5};
     const char *what = NULL;
     struct coll *c = docs_find(&s->docs, server_ns(s, r));
-    if (!list_matches(&s->docs, c, filter, ret, &what)) {
+    if (!list_matches(c, filter, ret, &what)) {
         reply_error(to, 2, what);
         return false;
     }

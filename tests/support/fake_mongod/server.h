@@ -88,8 +88,8 @@ struct list {
     size_t n, cap;
 };
 // Those that the filter means; false, with *ret_what, where it is not understood.
-bool list_matches(const struct docs *d, const struct coll *c, struct doc filter, struct list *to,
-                  const char **ret_what) GTAP_CHECK;
+bool list_matches(const struct coll *c, struct doc filter, struct list *to, const char **ret_what)
+    GTAP_CHECK;
 void list_cut(struct list *l, int64_t skip, int64_t limit); // limit 0: none
 // Appends cursor: {...} with a first batch, and keeps the rest.
 void reply_cursor(struct server *s, const struct request *r, const struct list *l, int64_t batch,

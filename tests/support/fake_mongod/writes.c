@@ -85,7 +85,7 @@ static void insert_one(struct server *s, struct coll *c, struct outcome *out, si
         refuse_document(s, out, i, code, c);
     } else if (d.n > DOC_MAX) {
         outcome_error(out, i, 10334, "the document is over 16 MB");
-    } else if (s->docs.memory == MEMORY_KEEP && !doc_sound(d)) {
+    } else if (c->memory == MEMORY_KEEP && !doc_sound(d)) {
         outcome_error(out, i, 2, "the document is no BSON");
     } else if (out->rolled_back) {
         out->n++;
@@ -209,7 +209,7 @@ static void update_kept(struct server *s, struct coll *c, struct outcome *out, s
 {
     struct list l = {0};
     const char *what = NULL;
-    if (!list_matches(&s->docs, c, u->query, &l, &what)) {
+    if (!list_matches(c, u->query, &l, &what)) {
         outcome_error(out, i, 2, what);
     } else if (l.n > 0) {
         change_all(s, c, out, i, u, &l);
@@ -224,7 +224,7 @@ static void update_unkept(struct server *s, struct coll *c, struct outcome *out,
                           const struct change *u)
 {
     struct value id = doc_get(u->query, "_id");
-    bool there = s->docs.memory == MEMORY_FORGET || (id.type && coll_has(&s->docs, c, id));
+    bool there = c->memory == MEMORY_FORGET || (id.type && coll_has(c, id));
     if (there) {
         out->n++;
         out->modified++;
@@ -255,7 +255,7 @@ static void update_one(struct server *s, struct coll *c, struct outcome *out, si
     } else if (out->rolled_back) {
         out->n++;
         out->modified++;
-    } else if (s->docs.memory == MEMORY_KEEP) {
+    } else if (c->memory == MEMORY_KEEP) {
         update_kept(s, c, out, i, &u);
     } else {
         update_unkept(s, c, out, i, &u);
@@ -302,11 +302,11 @@ static void delete_one(struct server *s, struct coll *c, struct outcome *out, si
         outcome_error(out, i, 9, "a delete needs q and limit");
     } else if (out->rolled_back) {
         out->n++;
-    } else if (s->docs.memory != MEMORY_KEEP) {
+    } else if (c->memory != MEMORY_KEEP) {
         bool gone = coll_remove(&s->docs, c, doc_get(query, "_id"));
         out->n += gone;
         s->count.deleted += gone;
-    } else if (!list_matches(&s->docs, c, query, &l, &what)) {
+    } else if (!list_matches(c, query, &l, &what)) {
         outcome_error(out, i, 2, what);
     } else {
         remove_all(s, c, out, &l, (size_t)limit);
@@ -381,11 +381,11 @@ static void upsert_found(struct server *s, struct coll *c, const struct request 
     }
 }
 
-static bool pick_one(struct server *s, const struct coll *c, const struct request *r,
-                     struct doc query, struct kept **ret, const char **ret_what)
+static bool pick_one(const struct coll *c, const struct request *r, struct doc query,
+                     struct kept **ret, const char **ret_what)
 {
     struct list l = {0};
-    bool good = list_matches(&s->docs, c, query, &l, ret_what);
+    bool good = list_matches(c, query, &l, ret_what);
     struct doc order = value_doc(doc_get(r->body, "sort"));
     if (good && order.p) {
         docs_sort(l.v, l.n, order);
@@ -407,9 +407,9 @@ void run_find_and_modify(struct server *s, const struct request *r, struct buf *
     bool removes = value_true(doc_get(r->body, "remove"));
     struct kept *k = NULL;
     const char *what = NULL;
-    if (s->docs.memory != MEMORY_KEEP || (!removes && !u.with.p)) {
+    if (c->memory != MEMORY_KEEP || (!removes && !u.with.p)) {
         reply_error(to, 9, "findAndModify needs documents that are kept, and update or remove");
-    } else if (!pick_one(s, c, r, u.query, &k, &what)) {
+    } else if (!pick_one(c, r, u.query, &k, &what)) {
         reply_error(to, 2, what);
     } else if (k && removes) {
         remove_found(s, c, k, to);

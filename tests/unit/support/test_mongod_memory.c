@@ -135,6 +135,22 @@ static void test_forget(void **state)
     stop(&f, client);
 }
 
+static void test_some_collections(void **state)
+{
+    (void)state;
+    static const char *const options[] = {"--leash", "--ids", "--of", "a,c", NULL};
+    struct fake f;
+    fake_start(&f, program, options);
+    fake_dial(&f);
+    mongoc_client_t *client = fake_client(&f, "");
+    assert_i64(insert(client, 0, 10, 1).inserted, 10);
+    run(client, "{\"insert\": \"b\", \"documents\": [{\"_id\": 1, \"x\": 2}]}", "\"n\" : 1");
+    assert_string_equal(fake_tell(&f, "has c 9"), "ok 1");
+    run(client, "{\"find\": \"c\"}", "\"firstBatch\" : [  ]");
+    run(client, "{\"find\": \"b\", \"filter\": {\"x\": 2}}", "\"_id\" : 1");
+    stop(&f, client);
+}
+
 static void test_memory_ends(void **state)
 {
     (void)state;
@@ -184,8 +200,8 @@ int main(int argc, char **argv)
     }
     program = argv[1];
     mongoc_init();
-    int failed = TEST_RUN(TEST(test_ids), TEST(test_forget), TEST(test_memory_ends),
-                          TEST(test_large_messages), TEST(test_standalone));
+    int failed = TEST_RUN(TEST(test_ids), TEST(test_forget), TEST(test_some_collections),
+                          TEST(test_memory_ends), TEST(test_large_messages), TEST(test_standalone));
     mongoc_cleanup();
     return failed;
 }
