@@ -127,11 +127,11 @@ class FakeServer:
 
     name, every_s = FAKE, 0.02
 
-    def __init__(self, rig, memory="--ids"):
+    def __init__(self, rig):
         import fakes  # of tests/integration
         import gtap as support
         support.ARGS.gtap = str(rig.bench.gtap)
-        self.mongod = fakes.FakeMongod(memory)
+        self.mongod = fakes.FakeMongod("--ids", "--of", "gpu_metrics,token_usage")
 
     def __enter__(self):
         return self
