@@ -3,6 +3,7 @@
 #include "pipeline/meter.h"
 
 #include "base/time.h"
+#include "input/input_impl.h"
 #include "test.h"
 
 #define NEVER INT64_MIN
@@ -181,8 +182,115 @@ static void test_note(void **state)
     assert_i64(s.fed[RECORD_USAGE].ns, NOW); // late, but not silent
 }
 
+// ---- shards that are owned for a time ------------------------------------------------------
+
+enum { SHARDS_MAX = 3 };
+
+struct shard_case {
+    int64_t samples, usages; // newest event time taken in
+    int64_t samples_ago, usages_ago;
+    unsigned behind;
+    size_t coming;  // samples
+    int64_t newest; // of its engine; NEVER: it has none
+    int64_t want;
+};
+
+#define SILENT (3 * NS_PER_S + 1)
+#define USAGES (1U << RECORD_USAGE)
+
+static const struct owned_case {
+    const char *name;
+    struct shard_case s[SHARDS_MAX];
+} owned[] = {
+    {"each has its own",
+     {{100, 90, 0, 0, 0, 0, 100, 90}, {500, 700, 0, 0, 0, 0, 700, 500}, {7, 8, 0, 0, 0, 0, 8, 7}}},
+    {"a kind that has not come holds its shard back, for 3 s",
+     {{100, NEVER, 0, 0, 0, 0, 100, NEVER},
+      {100, NEVER, 0, SILENT, 0, 0, 100, 100},
+      {100, NEVER, 0, 3 * NS_PER_S, 0, 0, 100, NEVER}}},
+    {"or for as long as it waits to be read",
+     {{100, NEVER, 0, SILENT, USAGES, 0, 100, NEVER},
+      {100, 40, 0, SILENT, USAGES, 0, 100, 40},
+      {100, 40, 0, SILENT, 0, 0, 100, 100}}},
+    {"or is on its way",
+     {{30, 200, SILENT, 0, 0, 1, 200, 30},
+      {30, 200, SILENT, 0, 0, 0, 200, 200},
+      {50, 60, 0, 0, 0, 0, 60, 50}}},
+    {"a silent one follows the lowest of the others",
+     {{100, 100, SILENT, SILENT, 0, 0, 100, 500},
+      {600, 700, 0, 0, 0, 0, 700, 600},
+      {500, 900, 0, 0, 0, 0, 900, 500}}},
+    {"but never behind its own newest",
+     {{100, 650, SILENT, SILENT, 0, 0, 650, 650},
+      {600, 700, 0, 0, 0, 0, 700, 600},
+      {NEVER, NEVER, SILENT, SILENT, 0, 0, NEVER, NEVER}}},
+    {"all silent: each its own newest",
+     {{100, 80, SILENT, SILENT, 0, 0, 100, 100},
+      {300, 400, SILENT, SILENT, 0, 0, 400, 400},
+      {NEVER, NEVER, SILENT, SILENT, 0, 0, NEVER, NEVER}}},
+};
+
+static const struct owned_case *at_hand; // whose `behind` the input below tells
+
+static unsigned told_behind(const struct input *in, uint32_t shard)
+{
+    (void)in;
+    return at_hand->s[shard].behind;
+}
+
+static struct engine *engine_with(int64_t newest)
+{
+    static const struct price_book no_prices = {NULL, 0};
+    static struct settings epoch;
+    static const struct settings_history settings = {&epoch, 1};
+    epoch = settings_default;
+    struct engine *e = newest == NEVER ? NULL : engine_new(&settings, &no_prices);
+    if (e) {
+        struct record r = {.kind = RECORD_SAMPLE, .event_id = STR("x")};
+        r.sample = (struct gpu_sample){.ts = newest, .gpu = {STR("h"), 0, GPU_INSTANCE_NONE}};
+        assert_int_equal(engine_add(e, &r), 0);
+    }
+    return e;
+}
+
+static void set_shard(struct shard *s, const struct shard_case *c)
+{
+    *s = (struct shard){
+        .engine = engine_with(c->newest),
+        .newest = {c->samples, c->usages},
+        .fed = {{NOW - c->samples_ago}, {NOW - c->usages_ago}},
+        .coming = {c->coming, 0},
+        .watermark = NEVER,
+    };
+}
+
+static void test_shards(void **state)
+{
+    (void)state;
+    static const struct input_driver driver = {.scheme = "test", .behind = told_behind};
+    struct input input = {.driver = &driver};
+    struct source source = {.input = &input};
+    for (size_t i = 0; i < ARRAY_LEN(owned); i++) {
+        struct shard shards[SHARDS_MAX];
+        struct meter m = {.owner = &source, .shards = shards, .n_shards = SHARDS_MAX};
+        m.listened.ns = NOW;
+        at_hand = &owned[i];
+        for (size_t j = 0; j < SHARDS_MAX; j++) {
+            set_shard(&shards[j], &owned[i].s[j]);
+        }
+        feeds_find_watermarks(&m);
+        for (size_t j = 0; j < SHARDS_MAX; j++) {
+            if (shards[j].watermark != owned[i].s[j].want) {
+                fail_at(__FILE__, __LINE__, "%s: %lld, not %lld\n", owned[i].name,
+                        (long long)shards[j].watermark, (long long)owned[i].s[j].want);
+            }
+            engine_free(shards[j].engine);
+        }
+    }
+}
+
 int main(void)
 {
-    return TEST_RUN(TEST(test_watermark), TEST(test_only_what_was_listened_to), TEST(test_turns),
-                    TEST(test_note));
+    return TEST_RUN(TEST(test_shards), TEST(test_watermark), TEST(test_only_what_was_listened_to),
+                    TEST(test_turns), TEST(test_note));
 }
