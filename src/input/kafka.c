@@ -53,11 +53,11 @@ static int poll_consumer(struct kafka_input *k, struct error *err)
     rd_kafka_message_t *m;
     kafka_polled(k);
     for (int i = 0; r == 0 && i < SERVE_MAX && (m = rd_kafka_consumer_poll(k->rk, 0)); i++) {
-        if (m->err) {
+        if (m->err && m->err != RD_KAFKA_RESP_ERR__FATAL) { // kafka_health_step() says that one
             struct error why;
             kafka_error(&why, m->err, "kafka: %s", rd_kafka_message_errstr(m));
             kafka_went_wrong(k, &why);
-        } else {
+        } else if (!m->err) {
             r = error_set(err, -EPROTO,
                           "kafka: a message of %s [%d] came outside its queue: nothing is lost, "
                           "start again",

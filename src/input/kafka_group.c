@@ -97,7 +97,7 @@ static void open_part(struct kafka_input *k, struct kafka_part *p, int64_t commi
     rd_kafka_queue_io_event_enable(p->queue, k->wake, &one, sizeof(one));
     p->generation = k->who.generation;
     p->maybe = true;
-    p->any = false;
+    p->next_question.ns = 0;
     p->newest = INT64_MIN;
     p->next = p->noted = p->released = p->sent = committed >= 0 ? committed : KAFKA_UNKNOWN;
     atomic_store(&p->position, p->next);
@@ -247,7 +247,7 @@ static void step_leaving(struct kafka_input *k)
 static int refuse_partition(struct kafka_input *k, const rd_kafka_topic_partition_t *e,
                             struct error *err)
 {
-    return error_set(err, -ESTALE,
+    return error_set(err, -EPROTO,
                      "kafka: topic '%s' has a partition %d, and had %u when this began: hosts "
                      "belong to other partitions now; give all topics the same number and start "
                      "again",
@@ -294,6 +294,7 @@ static void drop_halves(struct kafka_input *k, part_list *list)
             dropped++;
         }
     }
+    k->health.split = dropped > 0;
     if (dropped > 0) {
         struct error err;
         atomic_fetch_add(&k->counts.mismatches, (uint64_t)dropped);
@@ -317,11 +318,11 @@ static int take(struct kafka_input *k, part_list *list, struct error *err)
         g->why = *err;
         return r;
     }
-    kafka_went_well(k);
     drop_halves(k, list);
     tell_library(k, true, list);
     recount(k, SHARDS_TAKEN);
     g->joined = true;
+    kafka_went_well(k);
     return 0;
 }
 

@@ -3,7 +3,9 @@
 
 #include "input/kafka_impl.h"
 
+#define PREFIX "kafka: " // whoever shows how an input fares names it
 #define PROBE_EVERY NS_PER_S
+#define HOLD_NS (5 * NS_PER_S) // longer than anybody takes to look
 enum { PROBE_MS = 200 };
 
 // ---- are we current? ---------------------------------------------------------------------------
@@ -34,10 +36,17 @@ bool kafka_current(const struct input *in)
 
 void kafka_went_well(struct kafka_input *k)
 {
-    if (!k->health.ok && !k->health.uncommitted && !k->closing) {
-        k->health.ok = true;
+    struct kafka_health *h = &k->health;
+    if (!h->ok && !h->uncommitted && !h->split && !k->closing && kafka_now(k).ns >= h->hold.ns) {
+        h->ok = true;
         input_report(&k->base, NULL);
     }
+}
+
+void kafka_went_missing(struct kafka_input *k, const struct error *err)
+{
+    k->health.hold.ns = kafka_now(k).ns + HOLD_NS;
+    kafka_went_wrong(k, err);
 }
 
 void kafka_went_wrong(struct kafka_input *k, const struct error *err)
@@ -45,8 +54,11 @@ void kafka_went_wrong(struct kafka_input *k, const struct error *err)
     atomic_fetch_add(&k->counts.errors, 1);
     k->health.ok = false;
     k->health.next_probe.ns = kafka_now(k).ns + PROBE_EVERY;
+    struct error said = *err;
+    size_t prefix = strncmp(said.msg, PREFIX, sizeof(PREFIX) - 1) == 0 ? sizeof(PREFIX) - 1 : 0;
+    memmove(said.msg, said.msg + prefix, strlen(said.msg) + 1 - prefix);
     if (!k->closing) {
-        input_report(&k->base, err);
+        input_report(&k->base, &said);
     }
 }
 
@@ -96,7 +108,7 @@ int kafka_health_step(struct kafka_input *k, struct error *err)
         return kafka_error(err, code, "kafka: %s", text);
     }
     hear_troubles(k);
-    if (!k->health.ok && kafka_now(k).ns >= k->health.next_probe.ns) {
+    if (!k->health.ok && k->who.joined && kafka_now(k).ns >= k->health.next_probe.ns) {
         probe(k);
         k->health.next_probe.ns = kafka_now(k).ns + PROBE_EVERY;
     }

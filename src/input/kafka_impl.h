@@ -108,6 +108,7 @@ void kafka_forward_done(struct kafka_input *k);
 void kafka_polled(struct kafka_input *k);    // we are alive
 void kafka_went_well(struct kafka_input *k); // brokers answer
 void kafka_went_wrong(struct kafka_input *k, const struct error *err);
+void kafka_went_missing(struct kafka_input *k, const struct error *err);    // and stays so
 int kafka_health_step(struct kafka_input *k, struct error *err) GTAP_CHECK; // negative: fatal
 bool kafka_current(const struct input *in);
 

@@ -259,7 +259,6 @@ int kafka_set_up(struct kafka_input *k, struct error *err)
     r = k->until_end ? ask(k, look_at_ends, err) : 0;
     r = r < 0 ? r : subscribe(k, err);
     if (r == 0) {
-        k->health = (struct kafka_health){.ok = true};
         k->who.left_at = KAFKA_UNKNOWN;
         atomic_store(&k->health.polled, kafka_now(k).ns);
         k->next_recommit.ns = kafka_now(k).ns + 300 * NS_PER_S;

@@ -27,8 +27,8 @@ struct kafka_part {
     uint32_t topic, shard;
     bool leaving; // it is still ours, but not read any more
     bool maybe;   // its queue may hold something
-    bool any;     // something was delivered in this assignment
     uint32_t generation;
+    struct mono next_question; // about gaps
     rd_kafka_queue_t *queue;
     int64_t next;     // what is to be delivered next
     int64_t newest;   // event time of the last record; INT64_MIN
@@ -100,10 +100,12 @@ struct kafka_forwarder {
 };
 
 struct kafka_health {
-    bool ok;
+    bool ok;           // as last reported
     bool uncommitted;  // the last commit failed: reading well is not enough
+    bool split;        // some of what is assigned is not read
+    struct mono hold;  // what cannot be mended is to be seen until then
     uint64_t troubles; // of the log, seen
-    struct mono since, next_probe;
+    struct mono next_probe;
     _Atomic int64_t polled; // monotonic
     _Atomic int64_t suspect_until;
 };
