@@ -1,3 +1,4 @@
+#include "cmd/kafka_options.h"
 #include "cmd/metering.h"
 #include "cmd/running.h"
 
@@ -59,6 +60,18 @@ static const struct option options[] = {
     {0},
 };
 
+// Of variables alone: what else there is to say about Kafka stands in the URI. They are not looked
+// at, and not complained about, in runs without.
+static int read_kafka(struct cli *cli, const struct options *o, struct kafka_settings *ret)
+{
+    bool uses = str_starts(str_of(o->store), STR("kafka:"));
+    for (size_t i = 0; i < o->in.n; i++) {
+        uses = uses || str_starts(str_of(o->in.items[i]), STR("kafka:"));
+    }
+    *ret = (struct kafka_settings){0};
+    return uses ? kafka_options_settings(cli, &(struct kafka_options){0}, ret) : 0;
+}
+
 static int run(struct cli *cli, const void *given)
 {
     const struct options *o = given;
@@ -73,11 +86,16 @@ static int run(struct cli *cli, const void *given)
         .until_end = o->until_end,
         .commit_interval_ns = COMMIT_INTERVAL_NS,
     };
+    struct kafka_settings kafka;
     int status = metering_configure(cli, &o->metering, &c);
+    status = status != 0 ? status : read_kafka(cli, o, &kafka);
     if (status != 0) {
         return status;
     }
-    return run_and_report(cli, &c, &(struct run_options){&o->serving, o->json});
+    c.env.kafka = &kafka;
+    status = run_and_report(cli, &c, &(struct run_options){&o->serving, o->json});
+    kafka_settings_done(&kafka);
+    return status;
 }
 
 const struct command command_run = {

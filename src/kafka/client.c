@@ -214,7 +214,7 @@ static int errno_of(rd_kafka_resp_err_t code)
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-        return -EACCES;
+        return -EKEYREJECTED; // not -EACCES: no file is meant
     default:
         return -EIO;
     }

@@ -79,7 +79,7 @@ static void test_not_allowed(void **state)
 {
     (void)state;
     rd_kafka_mock_topic_set_error(rig.mock, "few", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
-    check_refused("/few", -EACCES, "TOPIC_AUTHORIZATION_FAILED");
+    check_refused("/few", -EKEYREJECTED, "TOPIC_AUTHORIZATION_FAILED");
     rd_kafka_mock_topic_set_error(rig.mock, "few", RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 

@@ -99,7 +99,7 @@ static void test_errors(void **state)
     assert_i64(kafka_error(&err, RD_KAFKA_RESP_ERR__TIMED_OUT, "commit of %d", 3), -ETIMEDOUT);
     assert_str(str_of(err.msg), "commit of 3: Local: Timed out (_TIMED_OUT)");
     assert_true(err.retryable);
-    assert_i64(kafka_error(&err, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, "x"), -EACCES);
+    assert_i64(kafka_error(&err, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, "x"), -EKEYREJECTED);
     assert_false(err.retryable);
 }
 
@@ -171,7 +171,7 @@ static void test_topics(void **state)
     assert_i64(kafka_topic_partitions(rk, "absent", DEADLINE_MS, &n, &err), -ENOENT);
     assert_str(str_of(err.msg), "kafka: there is no topic 'absent' (or this user may not see it)");
     rd_kafka_mock_topic_set_error(c.mock, "tokens", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
-    assert_i64(kafka_topic_partitions(rk, "tokens", DEADLINE_MS, &n, &err), -EACCES);
+    assert_i64(kafka_topic_partitions(rk, "tokens", DEADLINE_MS, &n, &err), -EKEYREJECTED);
     assert_false(err.retryable);
     assert_true(kafka_client_destroy(rk, DEADLINE_MS));
     kafka_log_free(log);
