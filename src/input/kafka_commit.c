@@ -86,6 +86,23 @@ static void note_failure(struct kafka_input *k, rd_kafka_resp_err_t code)
     }
 }
 
+// What was asked is not committed: how old that is counts on.
+static void keep_age(struct kafka_checkpoints *c)
+{
+    if (c->oldest_asked.ns != 0) {
+        c->oldest_released = c->oldest_asked;
+        c->oldest_asked.ns = 0;
+    }
+}
+
+static void resend_all(struct kafka_input *k)
+{
+    for (uint32_t i = 0; i < k->n_topics * k->n_shards; i++) {
+        k->parts[i].sent = atomic_load(&k->parts[i].committed);
+    }
+    keep_age(&k->checkpoints);
+}
+
 static void note_committed(struct kafka_input *k, const rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_resp_err_t worst = RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -102,6 +119,7 @@ static void note_committed(struct kafka_input *k, const rd_kafka_topic_partition
         }
     }
     if (worst) {
+        keep_age(&k->checkpoints);
         note_failure(k, worst);
     } else {
         k->checkpoints.oldest_asked.ns = 0;
@@ -109,18 +127,6 @@ static void note_committed(struct kafka_input *k, const rd_kafka_topic_partition
         atomic_store(&k->health.suspect_until, 0); // the group knows us
         k->health.uncommitted = false;
         kafka_went_well(k);
-    }
-}
-
-static void resend_all(struct kafka_input *k)
-{
-    for (uint32_t i = 0; i < k->n_topics * k->n_shards; i++) {
-        k->parts[i].sent = atomic_load(&k->parts[i].committed);
-    }
-    struct kafka_checkpoints *c = &k->checkpoints;
-    if (c->oldest_asked.ns != 0) {
-        c->oldest_released = c->oldest_asked;
-        c->oldest_asked.ns = 0;
     }
 }
 

@@ -426,6 +426,9 @@ bool kafka_group_tell(struct kafka_input *k, struct batch *b)
 void kafka_group_done(struct kafka_input *k)
 {
     struct kafka_group *g = &k->who;
+    if (g->list) {
+        tell_library(k, false, g->list); // it waits for an answer
+    }
     for (uint32_t i = 0; k->parts && i < k->n_topics * k->n_shards; i++) {
         close_part(k, &k->parts[i]);
     }

@@ -74,7 +74,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    member_close(&a);
+    member_close(&b);
     rig_close(&rig);
     return 0;
 }
@@ -221,6 +221,24 @@ static void test_stood_still(void **state)
     assert_near(member_metric(&a, "gtap_kafka_commits_total", NULL), commits + 1, 0);
 }
 
+// It is stopped while it leaves its shards: it does not wait for what cannot come any more, and
+// the other has them soon.
+static void test_closes_while_it_leaves(void **state)
+{
+    (void)state;
+    a.holds = true;
+    rig_put_usage(&rig, 0, 1, 3600);
+    int64_t before = a.n_records;
+    MEMBER_UNTIL(&a, a.n_records == before + 1);
+    int left = a.left;
+    member_open(&b, &rig, "");
+    BOTH_UNTIL(a.left == left + 1);
+    struct mono from = clock_mono(&clock_system);
+    member_close(&a);
+    assert_true(clock_mono(&clock_system).ns - from.ns < 4 * NS_PER_S);
+    MEMBER_UNTIL(&b, member_owned(&b) == PARTITIONS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +248,7 @@ int main(void)
         TEST(test_pairs_that_were_split),
         TEST(test_idle_keeps_the_shards),
         TEST(test_stood_still),
+        TEST(test_closes_while_it_leaves),
     };
     return cmocka_run_group_tests_name(__FILE__, tests, set_up, tear_down);
 }
