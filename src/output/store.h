@@ -81,7 +81,8 @@ struct store_write {
     size_t n_positions;
     const struct window_rows *windows;
     size_t n_windows;
-    const struct usage_cost *costs; // by seq; late, once true for a seq, stays true
+    const struct usage_cost *costs; // by seq (an event_id, if it is there, is that record's: a help
+                                    // to find it); late, once true for a seq, stays true
     size_t n_costs;
     const struct shard_state *shards;
     size_t n_shards;

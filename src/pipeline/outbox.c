@@ -9,6 +9,7 @@
 void outbox_clear(struct outbox *o)
 {
     o->n_windows = o->n_rows = o->n_costs = o->n_shards = o->n_unsettled = o->preview_rows = 0;
+    arena_reset(&o->ids);
 }
 
 void outbox_done(struct outbox *o)
@@ -17,6 +18,7 @@ void outbox_done(struct outbox *o)
     free(o->rows);
     free(o->costs);
     free(o->cost_shards);
+    arena_done(&o->ids);
     free(o->shards);
     free(o->unsettled);
     *o = (struct outbox){0};
@@ -48,7 +50,7 @@ void outbox_add_cost(struct outbox *o, const struct usage_cost *cost)
     }
     o->cost_shards[o->n_costs] = o->shard;
     o->costs[o->n_costs] = *cost;
-    o->costs[o->n_costs++].event_id = STR_NONE; // the store knows it by seq
+    o->costs[o->n_costs++].event_id = arena_copy(&o->ids, cost->event_id);
 }
 
 static void on_window(void *ctx, int64_t start, int64_t end)

@@ -2,6 +2,7 @@
 // holds it: the meter, then the parcel it leaves with, then the writer. All zero is empty.
 #pragma once
 
+#include "base/arena.h"
 #include "cost/engine.h"
 #include "output/store.h"
 
@@ -19,6 +20,7 @@ struct outbox {
     size_t n_rows, cap_rows;
     struct usage_cost *costs;
     uint32_t *cost_shards; // of each cost
+    struct arena ids;      // event_ids of the costs
     size_t n_costs, cap_costs;
     size_t preview_rows; // of `rows`, those of open windows; about
     struct shard_state *shards;

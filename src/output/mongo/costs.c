@@ -1,5 +1,6 @@
-// Computed costs of requests, set in their documents. The last of several for one seq holds, and
-// late, once true, stays true.
+// Computed costs of requests, set in their documents, which are found by event_id where the cost
+// has it, else by the index of seq. The last of several for one seq holds, and late, once true,
+// stays true.
 #include "base/sort.h"
 #include "output/mongo/documents.h"
 
@@ -14,6 +15,7 @@ DEFINE_SORT(sort_costs, cost_ptr, by_seq); // stable
 static void write_update(struct mg_batch *m, const struct usage_cost *c, bool late)
 {
     size_t one = mg_batch_add(m), q = MG_DOC(&m->b, "q");
+    MG_MAYBE_STR(&m->b, "_id", c->event_id);
     MG_I64(&m->b, "seq", c->seq);
     mg_end(&m->b, q);
     mg_write_cost(&m->b, c, late);

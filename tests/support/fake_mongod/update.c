@@ -2,18 +2,28 @@
 
 #include <sys/random.h>
 
+#include "base/time.h"
 #include "filter.h"
 
 enum { FAILED_TO_PARSE = 9, TYPE_MISMATCH = 14, PATH_NOT_VIABLE = 28, IMMUTABLE_FIELD = 66 };
 
-enum change { CHANGE_SET, CHANGE_UNSET, CHANGE_INC, CHANGE_MAX, CHANGE_MIN, CHANGE_ON_INSERT };
+enum change {
+    CHANGE_SET,
+    CHANGE_UNSET,
+    CHANGE_INC,
+    CHANGE_MAX,
+    CHANGE_MIN,
+    CHANGE_ON_INSERT,
+    CHANGE_NOW, // to this server's time, a date
+};
 
 static const struct {
     const char *name;
     enum change change;
 } operators[] = {
-    {"$set", CHANGE_SET}, {"$unset", CHANGE_UNSET}, {"$inc", CHANGE_INC},
-    {"$max", CHANGE_MAX}, {"$min", CHANGE_MIN},     {"$setOnInsert", CHANGE_ON_INSERT},
+    {"$set", CHANGE_SET},         {"$unset", CHANGE_UNSET}, {"$inc", CHANGE_INC},
+    {"$max", CHANGE_MAX},         {"$min", CHANGE_MIN},     {"$setOnInsert", CHANGE_ON_INSERT},
+    {"$currentDate", CHANGE_NOW},
 };
 
 static bool refuse(struct refusal *ret, int code, const char *why)
@@ -49,6 +59,12 @@ static bool put_sum(struct buf *to, struct str key, struct value have, struct va
     return true;
 }
 
+static void put_now(struct buf *to, struct str key)
+{
+    int64_t ms = clock_wall(&clock_system) / NS_PER_MS;
+    put_raw(to, key, BSON_DATE, &ms, sizeof(ms));
+}
+
 static bool put_changed(struct buf *to, struct str key, struct value have, enum change change,
                         struct value v, struct refusal *why)
 {
@@ -63,6 +79,9 @@ static bool put_changed(struct buf *to, struct str key, struct value have, enum 
         put_value(to, key, absent || value_cmp(v, have) < 0 ? v : have);
         return true;
     case CHANGE_UNSET:
+        return true;
+    case CHANGE_NOW:
+        put_now(to, key);
         return true;
     default:
         put_value(to, key, v);
