@@ -13,7 +13,7 @@ test=(
     clang clang-format clang-tidy libclang-rt-14-dev llvm
     libcmocka-dev python3 python3-venv python3-jsonschema sqlite3 procps util-linux mount
     openssl iproute2 systemd
-    maven default-jre-headless kcat
+    maven default-jre-headless kcat nftables
 )
 # Packages of tests that would start a service where they are installed: only their files are laid
 # out, in .cache/debian.

@@ -62,7 +62,7 @@ const struct command command_agent = {
         "also over a restart\nor a crash, and are sent in order when it is back. SIGINT and "
         "SIGTERM end it in order.",
     .examples = "gtap agent --bootstrap kafka-1:9092,kafka-2:9092\n"
-                "gtap agent -b kafka:9092 --in gpu: --in vllm:http://127.0.0.1:8000/metrics\n"
+                "gtap agent -b kafka:9092 --in gpu: --in vllm+http://127.0.0.1:8000/metrics\n"
                 "RATE=500 KAFKA_BOOTSTRAP=kafka:9092 gtap agent  # a made-up load",
     .options = options,
     .size = sizeof(struct options),
