@@ -1,16 +1,21 @@
 #include "input/delivery.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/queue.h"
+#include "input/wait.h"
 
 enum { REASONS_BYTES_MAX = 64 * 1024, ANSWER_BYTES_MAX = REASONS_BYTES_MAX + 256 };
 
 struct deliveries {
     struct queue *arrived;
+    int bell; // an eventfd, rung for each that arrives: the input waits for it and for the stop
     delivery_answer *answer;
     pthread_mutex_t lock;
     struct delivery *oldest, **newest; // read, not yet stored: ascending by `last`
@@ -18,14 +23,21 @@ struct deliveries {
     int64_t until[FATE_REFUSED + 1]; // the last position that met each fate
 };
 
-struct deliveries *deliveries_new(size_t most_waiting, delivery_answer *answer)
+int deliveries_new(size_t most_waiting, delivery_answer *answer, struct deliveries **ret,
+                   struct error *err)
 {
+    int bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (bell < 0) {
+        return error_set(err, -errno, "eventfd: %s", error_name(errno));
+    }
     struct deliveries *d = x_zalloc(sizeof(*d));
+    d->bell = bell;
     d->arrived = queue_new(most_waiting);
     d->answer = answer;
     d->newest = &d->oldest;
     pthread_mutex_init(&d->lock, NULL);
-    return d;
+    *ret = d;
+    return 0;
 }
 
 static void delivery_free(struct delivery *one)
@@ -56,6 +68,7 @@ void deliveries_free(struct deliveries *d)
         turn_away(one, why);
     }
     queue_free(d->arrived);
+    close(d->bell);
     pthread_mutex_destroy(&d->lock);
     free(d);
 }
@@ -70,12 +83,22 @@ void deliveries_arrive(struct deliveries *d, struct http_exchange *x, int format
     http_defer(x);
     if (queue_try_push(d->arrived, one) < 0) {
         turn_away(one, "too much is waiting to be stored: send it again");
+        return;
     }
+    ssize_t rung = write(d->bell, &(uint64_t){1}, sizeof(uint64_t));
+    (void)rung; // a counter that is full rings as well
 }
 
-struct delivery *deliveries_next(struct deliveries *d, int64_t timeout_ns)
+struct delivery *deliveries_next(struct deliveries *d, const struct input_env *env)
 {
-    return queue_pop(d->arrived, timeout_ns);
+    struct delivery *one = queue_pop(d->arrived, 0);
+    uint64_t rung;
+    if (one || input_wait(env, d->bell, INPUT_WAIT_NS) == 0) {
+        return one;
+    }
+    ssize_t got = read(d->bell, &rung, sizeof(rung));
+    (void)got; // silent from here on until the next one arrives
+    return queue_pop(d->arrived, 0);
 }
 
 void delivery_accept(struct delivery *d)

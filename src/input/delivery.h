@@ -32,13 +32,16 @@ struct delivery {
 typedef void delivery_answer(struct delivery *d);
 
 struct deliveries;
-struct deliveries *deliveries_new(size_t most_waiting, delivery_answer *answer);
+// -EMFILE and the like.
+int deliveries_new(size_t most_waiting, delivery_answer *answer, struct deliveries **ret,
+                   struct error *err) GTAP_CHECK;
 void deliveries_free(struct deliveries *d); // refuses what is left by 503; accepts NULL
 
 void deliveries_arrive(struct deliveries *d, struct http_exchange *x, int format);
 
-// The next one that came, the caller's until deliveries_read(). NULL: none within timeout_ns.
-struct delivery *deliveries_next(struct deliveries *d, int64_t timeout_ns);
+// The next one that came, the caller's until deliveries_read(). Waits for one as an input may;
+// NULL: none came.
+struct delivery *deliveries_next(struct deliveries *d, const struct input_env *env);
 void delivery_accept(struct delivery *d);
 void delivery_pass_over(struct delivery *d);
 void delivery_reject(struct delivery *d, int64_t number, const char *reason); // number: from 1

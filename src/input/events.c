@@ -10,7 +10,6 @@
 #include "input/input_impl.h"
 #include "input/placement.h"
 #include "input/usage_shape.h"
-#include "input/wait.h"
 #include "model/decode.h"
 #include "model/validate.h"
 
@@ -176,7 +175,7 @@ static int events_next(struct input *in, struct batch *b, struct error *err)
 {
     struct events_input *e = (struct events_input *)in;
     (void)err;
-    if (!e->current && (e->current = deliveries_next(e->deliveries, INPUT_WAIT_NS))) {
+    if (!e->current && (e->current = deliveries_next(e->deliveries, in->env))) {
         e->number = 0;
         body_begin(&e->body, e->current->body, e->current->format == FORMAT_JSON);
         input_report(in, NULL);
@@ -224,11 +223,11 @@ static int events_open(const struct uri *uri, const struct input_env *env, struc
     }
     struct events_input *e = x_zalloc(sizeof(*e));
     e->base = (struct input){.driver = &input_events, .env = env, .uri = uri};
-    e->deliveries = deliveries_new(WAITING_MAX, delivery_answer_json);
     e->decoder = decoder_new();
     buf_init(&e->shaped, SHAPED_MAX);
     const char *address = uri->path.n ? uri->path.p : NULL;
-    int r = placement_read(uri, env, &e->arena, &e->placement, err);
+    int r = deliveries_new(WAITING_MAX, delivery_answer_json, &e->deliveries, err);
+    r = r < 0 ? r : placement_read(uri, env, &e->arena, &e->placement, err);
     r = r < 0 ? r : http_server_add(env->http, address, routes, ARRAY_LEN(routes), e, err);
     if (r < 0) {
         events_close(&e->base);

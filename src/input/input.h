@@ -145,6 +145,6 @@ void input_metrics(const struct input *in, struct metric_list *to);
 // On the input's thread, at least every 100 ms while there is no batch for input_next() to fill.
 void input_idle(struct input *in);
 
-// Waits for something to come (a live input at most about 200 ms, fewer when env->stop_fd becomes
+// Waits for something to come (a live input at most about a second, less when env->stop_fd becomes
 // readable) and adds it to *b. Bad records become dead letters; only a broken input is an error.
 int input_next(struct input *in, struct batch *b, struct error *err) GTAP_CHECK;

@@ -10,7 +10,6 @@
 #include "input/otlp_body.h"
 #include "input/placement.h"
 #include "input/span_nest.h"
-#include "input/wait.h"
 #include "model/validate.h"
 
 #define BODY_MAX ((size_t)16 << 20)
@@ -204,7 +203,7 @@ static int otlp_next(struct input *in, struct batch *b, struct error *err)
 {
     struct otlp_input *o = (struct otlp_input *)in;
     (void)err;
-    if (!o->current && (o->current = deliveries_next(o->deliveries, INPUT_WAIT_NS))) {
+    if (!o->current && (o->current = deliveries_next(o->deliveries, in->env))) {
         input_report(in, NULL);
         begin(o, b);
     }
@@ -271,9 +270,9 @@ static int otlp_open(const struct uri *uri, const struct input_env *env, struct 
     }
     struct otlp_input *o = x_zalloc(sizeof(*o));
     o->base = (struct input){.driver = &input_otlp, .env = env, .uri = uri};
-    o->deliveries = deliveries_new(WAITING_MAX, answer);
     const char *address = uri->path.n ? uri->path.p : NULL;
-    int r = read_options(uri, o, err);
+    int r = deliveries_new(WAITING_MAX, answer, &o->deliveries, err);
+    r = r < 0 ? r : read_options(uri, o, err);
     r = r < 0 ? r : http_server_add(env->http, address, routes, ARRAY_LEN(routes), o, err);
     if (r < 0) {
         otlp_close(&o->base);

@@ -10,6 +10,8 @@
 #include "base/alloc.h"
 #include "input/wait.h"
 
+#define LOOK_EVERY_NS (200 * NS_PER_MS)
+
 enum { PACKED_BLOCK = 256 * 1024, DENIED_MAX = 50 };
 
 struct reader {
@@ -92,9 +94,10 @@ void reader_close(struct reader *r)
     free(r);
 }
 
+// A pipe says when there is more; a file must be looked at.
 static int wait_for_more(const struct reader *r, int fd)
 {
-    return input_wait(r->env, fd, r->quiet ? 0 : INPUT_WAIT_NS);
+    return input_wait(r->env, fd, r->quiet ? 0 : fd >= 0 ? INPUT_WAIT_NS : LOOK_EVERY_NS);
 }
 
 // Pipes and terminals: stdin may be shared with others and so stays blocking; poll(2) goes first.

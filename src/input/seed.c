@@ -14,6 +14,7 @@
 
 #define EVERY_MIN (10 * NS_PER_MS)
 #define EVERY_MAX (30 * NS_PER_S)
+#define ROUND_MAX NS_PER_S
 
 struct seed_input {
     struct input base;
@@ -147,6 +148,10 @@ static int read_options(struct seed_input *s, struct error *err)
     s->start = live ? env->now_start : PACE_START_DEFAULT;
     r = r < 0 ? r : pace_start(uri, env, &s->start, err);
     r = r < 0 ? r : pace_init(&s->pace, uri, env, live ? 1 : 0, err);
+    if (r == 0 && s->pace.speed > 0) { // a round comes as one, as it does from GPUs that are real
+        double round = (double)s->every / s->pace.speed;
+        s->pace.interval = round < (double)ROUND_MAX ? (int64_t)round : ROUND_MAX;
+    }
     if (r == 0 && (s->every < EVERY_MIN || s->every > EVERY_MAX)) {
         return error_set(err, -EINVAL, "option every= must be from 10ms to 30s");
     }

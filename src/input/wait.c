@@ -9,8 +9,8 @@ int input_wait(const struct input_env *env, int fd, int64_t ns)
         {.fd = fd, .events = POLLIN},
         {.fd = env->stop_fd, .events = POLLIN},
     };
-    int64_t most = ns < INPUT_WAIT_NS ? ns : INPUT_WAIT_NS;
-    struct timespec timeout = {.tv_nsec = most > 0 ? most : 0};
+    int64_t most = MAX(MIN(ns, INPUT_WAIT_NS), (int64_t)0);
+    struct timespec timeout = {.tv_sec = most / NS_PER_S, .tv_nsec = most % NS_PER_S};
     // EINTR counts as "nothing yet": the caller is asked again anyway.
     return ppoll(fds, ARRAY_LEN(fds), &timeout, NULL) > 0 ? fds[0].revents : 0;
 }

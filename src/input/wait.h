@@ -3,7 +3,7 @@
 
 #include "input/input.h"
 
-#define INPUT_WAIT_NS (200 * NS_PER_MS)
+#define INPUT_WAIT_NS NS_PER_S
 
 // Waits until fd (-1: none) has something to say, the run is stopping, or ns (0..INPUT_WAIT_NS)
 // have passed. Returns fd's poll(2) events, 0 for none.

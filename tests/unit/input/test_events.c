@@ -288,6 +288,20 @@ static void test_stopped_before(void **state)
     sent_close(&f);
 }
 
+// A run that stops waits for none that may still come: in a test, stop_fd is readable all the time.
+static void test_a_stop_ends_the_wait(void **state)
+{
+    (void)state;
+    struct sent f;
+    sent_open(&f, "http", "");
+    struct mono begin = clock_mono(&clock_system);
+    for (int i = 0; i < 100; i++) {
+        sent_read_batch(&f);
+    }
+    assert_true(clock_mono(&clock_system).ns - begin.ns < 10 * NS_PER_S);
+    sent_close(&f);
+}
+
 static void test_needs_a_server(void **state)
 {
     (void)state;
@@ -305,5 +319,6 @@ int main(void)
                     TEST(test_too_far_ahead), TEST(test_nothing_in_it), TEST(test_ids),
                     TEST(test_ends_of_bodies), TEST(test_long_body), TEST(test_placed_by_options),
                     TEST(test_other_shapes), TEST(test_refused_shapes), TEST(test_model_by_option),
-                    TEST(test_stopped_before), TEST(test_needs_a_server));
+                    TEST(test_stopped_before), TEST(test_a_stop_ends_the_wait),
+                    TEST(test_needs_a_server));
 }
