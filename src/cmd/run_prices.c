@@ -35,11 +35,23 @@ static int read_known(struct store *s, struct arena *a, struct known *ret)
     return r < 0 ? r : store_settings(s, a, &ret->settings, &err);
 }
 
-static bool has_price(const struct known *k, const struct gpu_sample *g)
+enum priced { PRICED_NOT, PRICED_FIT, PRICED_AS_WHOLE };
+
+// An entry of the book is a slice's when the name is: sources that know the slices put the profile
+// in front (input/mig.h), so that no whole GPU's matches.
+static enum priced how_priced(const struct known *k, const struct gpu_sample *g)
 {
+    bool slice = g->gpu.instance != GPU_INSTANCE_NONE;
     bool fallback =
         k->settings.n > 0 && settings_at(&k->settings, g->ts)->default_price_nusd != PRICE_NONE;
-    return (g->has & SAMPLE_PRICE) || fallback || price_at(&k->book, g->name, g->site, g->ts);
+    if (g->has & SAMPLE_PRICE) {
+        return PRICED_FIT;
+    }
+    if (price_at(&k->book, g->name, g->site, g->ts)) {
+        bool of_gpu = str_present(g->mig_profile) && !str_starts(g->name, STR("MIG"));
+        return slice && of_gpu ? PRICED_AS_WHOLE : PRICED_FIT;
+    }
+    return !fallback ? PRICED_NOT : slice ? PRICED_AS_WHOLE : PRICED_FIT;
 }
 
 // False: there was a note about it, or there were enough of them.
@@ -80,6 +92,22 @@ static void say(struct run_prices *p, const struct gpu_info *info)
     buf_done(&b);
 }
 
+static void say_whole(struct run_prices *p, const struct gpu_info *info)
+{
+    const struct gpu_sample *g = &info->newest;
+    struct buf b;
+    buf_init(&b, NOTE_MAX);
+    buf_cstr(&b, "MIG slice ");
+    report_gpu_name(&b, &g->gpu);
+    if (str_present(g->name)) {
+        buf_printf(&b, " (" STR_FMT ")", STR_ARG(g->name));
+    }
+    buf_cstr(&b, " is billed the price of a whole GPU: its input's option price= says what the GPU "
+                 "costs, and gives each slice its share");
+    cli_note(p->cli, buf_view(&b).p);
+    buf_done(&b);
+}
+
 void run_prices_check(struct run_prices *p)
 {
     AUTO_STORE struct store *store = NULL;
@@ -89,8 +117,9 @@ void run_prices_check(struct run_prices *p)
     if (store_open(p->output, STORE_READ, &store, &err) == 0 && read_known(store, &a, &k) == 0) {
         for (size_t i = 0; i < k.n_gpus; i++) {
             const struct gpu_sample *g = &k.gpus[i].newest;
-            if (!has_price(&k, g) && is_news(p, g->name)) {
-                say(p, &k.gpus[i]);
+            enum priced how = how_priced(&k, g);
+            if (how != PRICED_FIT && is_news(p, g->name)) {
+                (how == PRICED_NOT ? say : say_whole)(p, &k.gpus[i]);
             }
         }
     }

@@ -6,6 +6,7 @@
 import csv
 import io
 import json
+import os
 import re
 
 import fleet
@@ -218,6 +219,25 @@ class Prices(Night):
             done = self.gtap.run("run", "--in", "file:" + self.gtap.file("night.ndjson"), "--out",
                                  store, *args)
             self.assertNotIn("no price is known", done.stderr)
+
+    def test_a_slice_at_the_price_of_a_gpu(self):
+        """Is said: by --price, and where the exporter calls a slice what it calls the GPU."""
+        gpu, said = "NVIDIA H100 80GB HBM3", "is billed the price of a whole GPU: its input's option"
+
+        def meter(name, *args, **more):
+            line = {"ts": "2026-01-01T00:00:00Z", "host": "h", "gpu_index": 0, "gpu_instance": 3,
+                    "utilization": 0.5, "mig_profile": "1g.10gb", "name": name, **more}
+            store = self.gtap.store(f"slice{len(os.listdir(self.gtap.folder))}.db")
+            self.gtap.run("price", "add", "NVIDIA H100*", "2.95", "--from", "2026-01-01", "--store",
+                          store)
+            return self.gtap.run("run", "--in", self.write("slice.ndjson", [json.dumps(line)]),
+                                 "--out", store, *args).stderr
+
+        self.assertIn(f"MIG slice h/0:3 ({gpu}) {said}", meter(gpu))
+        self.assertIn("no price is known", meter(f"MIG 1g.10gb of {gpu}"))
+        self.assertIn(f"MIG slice h/0:3 (MIG 1g.10gb of {gpu}) {said}",
+                      meter(f"MIG 1g.10gb of {gpu}", "--price", "2.95"))
+        self.assertNotIn(said, meter(gpu, price_per_hour_usd=0.42))
 
     def test_nothing_has_a_price(self):
         store = self.gtap.store("bare.db")
