@@ -11,6 +11,7 @@
 
 #define WAIT_NS (200 * NS_PER_MS)
 #define AGAIN_NS (250 * NS_PER_MS) // before what found no room is tried again
+#define UNREADY_NS (10 * NS_PER_S) // after there was no room
 enum { GATHER_MAX = 64 };          // parcels that go in one write
 
 struct relay {
@@ -29,11 +30,12 @@ struct relay {
     size_t n_held;
     struct mono held_at; // when they were tried last
 
-    bool away, full;   // the sink, as last told; and there was no room for what was written last
-    uint64_t failures; // of the sink, as last told
-    bool halting;      // the sources are: parcels are not given back
-    bool no_room;      // while halting: nothing is tried any more
-    bool failed;       // the sink has
+    bool away;              // the sink, as last told
+    uint64_t failures;      // likewise
+    struct mono no_room_at; // when it had no room last; 0: never
+    bool halting;           // the sources are: parcels are not given back
+    bool no_room;           // while halting: nothing is tried any more
+    bool failed;            // the sink has
     struct run_progress progress;
     struct metric_list metrics;
     struct mono last_progress;
@@ -97,14 +99,16 @@ static void tell_health(struct relay *r, const struct sink_health *h)
     r->failures = h->failures;
 }
 
-// A store that is away does not make a run unready as long as the spool takes the records.
+// A store that is away does not make a run unready as long as the spool takes the records. For want
+// of room it is unready for a while, and not until there is room: who is not ready is not asked.
 static void take_health(struct relay *r)
 {
     struct sink_health h;
     sink_health(r->sink, &h);
     tell_health(r, &h);
     struct run_store *s = &r->progress.store;
-    bool ok = !r->full;
+    int64_t now = clock_mono(r->config->env.clock).ns;
+    bool ok = r->no_room_at.ns == 0 || now - r->no_room_at.ns >= UNREADY_NS;
     if (s->ok != ok || s->since == 0) {
         s->ok = ok;
         s->since = clock_wall(r->config->env.clock);
@@ -215,10 +219,11 @@ static int write_out(struct relay *r, struct parcel *const *v, size_t n, enum in
     }
     int written = sink_write(r->sink, records, n_records, &place, err);
     *ret = fates[place];
-    r->full = written == -EAGAIN;
-    r->no_room = r->halting && r->full;
+    bool full = written == -EAGAIN;
+    r->no_room = r->halting && full;
+    r->no_room_at = full ? clock_mono(r->config->env.clock) : r->no_room_at;
     r->failed = written < 0 && written != -EAGAIN;
-    return r->full ? 1 : written;
+    return full ? 1 : written;
 }
 
 static int finish_all(struct relay *r, struct parcel *const *v, size_t n, bool taken,

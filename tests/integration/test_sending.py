@@ -192,9 +192,15 @@ class Gateway(sending.Case):
         answer = connection.getresponse()
         self.assertEqual((answer.status, answer.headers["Retry-After"]), (429, "1"))
         connection.close()
+        self.wait_for(lambda: gateway.metric("gtap_turned_away_total") == 21)
+        self.assertEqual(gateway.metric("gtap_spool_appended_total"), number * 20)
+        self.assertEqual(gateway.metric("gtap_kafka_up"), 0)
+        status, answer = gateway.ready()
+        self.assertEqual((status, answer["store"]["ok"]), (503, False))
         self.kafka.tell("broker up all")
         self.topics.read_until(ids(0, number * 20))
         self.wait_for(lambda: self.post(gateway, 10000, 1)[0] == 200)
+        self.wait_for(lambda: gateway.ready()[0] == 200)
 
     def test_token_rate_and_size(self):
         with open(self.gtap.file("token"), "w", encoding="ascii") as f:
