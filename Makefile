@@ -48,7 +48,7 @@ test: test-deps ## everything: gcc, clang, ASan, UBSan, TSan, fuzzing, integrati
 test-clean: ## `make demo` and `make test` in a fresh Debian 12 root (debootstrap; needs root)
 	tests/integration/clean-root.sh
 
-bench: ## the benchmarks; writes bench/RESULTS.md (20 minutes at most)
+bench: ## the benchmarks; writes bench/RESULTS.md (40 minutes at most)
 	bench/run.sh
 
 install: all ## binary, man page and completions under $(DESTDIR)$(PREFIX)

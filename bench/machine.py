@@ -7,7 +7,8 @@ import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
 
-PACKAGES = ("libsqlite3-0", "libsimdjson14", "libjansson4", "libzstd1")
+PACKAGES = ("libsqlite3-0", "libsimdjson14", "libjansson4", "libzstd1", "librdkafka1",
+            "libmongoc-1.0-0")
 
 
 def output(*command):
@@ -60,5 +61,6 @@ def facts(root, build, gtap, workplace):
         "files on": output("findmnt", "-n", "-o", "FSTYPE", "-T", workplace) or "unknown",
         "gtap": f"{output(gtap, 'version')}, commit {commit(root)}",
         "built": f"{output('cc', '--version').splitlines()[0]}; {build_options(build)}",
+        "Java": (output("java", "--version").splitlines() or ["none"])[0],
         "libraries": ", ".join(f"{package} {version(package)}" for package in PACKAGES),
     }

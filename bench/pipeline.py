@@ -1,7 +1,7 @@
 """From Kafka to MongoDB: gtap beside what else does it, on the same topics and servers.
 
-The servers are those of the tests (tests/support): Apache Kafka, a fake mongod that only remembers
-ids, and SecantusDB.
+The servers are those of the tests (tests/support): Apache Kafka, a fake mongod that remembers no more
+of records than their ids, and SecantusDB.
 """
 
 import json
@@ -20,6 +20,8 @@ for _folder in ("tests/support", "tests/integration"):
 
 PARTITIONS = 12
 LOAD = "synthetic:?gpus=1000&every=1s&rate=2000&price=2.5&duration={seconds}s"
+# Fewer GPUs for longer, so that rows of windows are to records as they are in the large load.
+SMALL_LOAD = "synthetic:?gpus=40&every=1s&rate=80&price=2.5&duration={seconds}s"
 DOCUMENTS = ROOT / "bench" / "documents"
 DATABASE = "gtap"
 MISSION_PACKAGES = ["confluent-kafka==2.16.1", "pymongo==4.20.1"]
@@ -51,7 +53,7 @@ class Rig:
         import daemon  # of tests/support, as the next
         import kafka
         self.daemon, self.kafka = daemon, kafka
-        self.bench, self.turns = bench, 0
+        self.bench, self.turns, self.loads = bench, 0, 0
         self.cluster = kafka.Cluster(bench.path("kafka"))
         self.brokers = None
 
@@ -103,20 +105,13 @@ class Rig:
             [self.bench.gtap, "run", "--in", source, "--out", "stdout:", "--until-end"],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
-    def load(self, seconds):
-        """A file of the records of so many seconds of 1,000 GPUs and 2,000 requests a second."""
-        path = self.path(f"cluster{seconds}.ndjson")
-        if not path.exists():
-            with open(path, "wb") as out, self.generate(LOAD.format(seconds=seconds)) as made:
-                subprocess.run(["cat"], stdin=made.stdout, stdout=out, check=True)
+    def load(self, source):
+        """A file of the records that a source makes up."""
+        self.loads += 1
+        path = self.path(f"cluster{self.loads}.ndjson")
+        with open(path, "wb") as out, self.generate(source) as made:
+            subprocess.run(["cat"], stdin=made.stdout, stdout=out, check=True)
         return path
-
-    def first_lines(self, path, n):
-        some = self.path(f"first{n}.ndjson")
-        with open(path, "rb") as lines, open(some, "wb") as out:
-            for _, line in zip(range(n), lines):
-                out.write(line)
-        return some
 
 
 # ---- servers -------------------------------------------------------------------------------
@@ -143,6 +138,9 @@ class FakeServer:
         """The address of a database that is empty."""
         self.mongod.tell("reset")
         return f"{self.mongod.uri}/{DATABASE}"
+
+    def check_documents(self):
+        """They are not kept: the other server's are looked at."""
 
     def stored(self):
         """Records that are stored."""
@@ -175,6 +173,18 @@ class RealServer:
         self.server = self.mongo.Server(self.rig.path(f"secantus-{self.rig.turn()}"))
         self.server.start()
         return self.server.uri
+
+    def check_documents(self):
+        """That what the bare loop writes has the fields of what gtap has just written."""
+        made = {name: json.loads((DOCUMENTS / f"{name}.json").read_text())
+                for name in ("gpu_metrics", "token_usage", "final_cost")}
+        made["token_usage"] |= made["final_cost"]["$set"]
+        final = {"final": True, "gpu_indices": {"$exists": True}}
+        for name, which in (("gpu_metrics", {}), ("token_usage", final)):
+            found = self.server.database[name].find_one(which) or {}
+            other = (set(made[name]) ^ set(found)) - {"energy_j"}  # where there is one
+            if other:
+                raise Failed(f"{DOCUMENTS / name}.json is not what gtap stores: {sorted(other)}")
 
     def stored(self):
         return sum(self.server.database[name].estimated_document_count()
@@ -219,8 +229,10 @@ class Contest:
                                                           updating))
 
     def gtap(self):
-        return self._turn(lambda group, uri: gtap_command(self.rig, self.topics, group, uri,
+        flow = self._turn(lambda group, uri: gtap_command(self.rig, self.topics, group, uri,
                                                           "&until=end"))
+        self.server.check_documents()
+        return flow
 
     def processors(self, n):
         """So many processors that go on for ever, until all records are stored."""
@@ -314,7 +326,7 @@ def document_bytes():
 
 
 def add_sizes(subject, rig, server, topics, lines):
-    """After a turn of gtap's: what the model in docs/scaling.md counts with."""
+    """After a turn of gtap's to the end: what the model in docs/scaling.md counts with."""
     data = Path(rig.cluster.folder)
     packed = sum(path.stat().st_size for name in topics.names
                  for path in data.glob(f"node-*/data/{name}-*/*.log")) / topics.records
@@ -378,17 +390,18 @@ def pipeline(bench):
         "are from the first record stored to the end; processor time and memory (VmHWM) are of "
         "the contestant's processes alone.")
     with Rig(bench) as rig:
-        lines = rig.load(scale.pipeline_s)
+        lines = rig.load(LOAD.format(seconds=scale.pipeline_s))
         with FakeServer(rig) as server:
             with open(lines, "rb") as f:
                 topics = rig.fill(rig.topics(""), f)
             contest = Contest(rig, server, topics, scale.mission_messages)
             add_contest(subject, FAKE, compete(contest, scale.pipeline_rounds))
             one = add_scaling(subject, contest, scale.pipeline_rounds)
+            contest.gtap()  # whose rows are counted
             add_sizes(subject, rig, server, topics, lines)
             add_latency(subject, rig, server, lines, one.per_s / 2, scale.pace_s)
         with RealServer(rig) as server:
-            with open(rig.first_lines(lines, scale.secantus_records), "rb") as f:
+            with open(rig.load(SMALL_LOAD.format(seconds=scale.secantus_s)), "rb") as f:
                 topics = rig.fill(rig.topics("few."), f)
             contest = Contest(rig, server, topics, scale.mission_messages // 4)
             add_contest(subject, REAL, compete(contest, scale.pipeline_rounds))

@@ -28,7 +28,7 @@ def parse_arguments():
                         help="where to write (default bench/RESULTS.md when all ran in full)")
     parser.add_argument("--build", metavar="DIR", type=Path, default=ROOT / "build")
     parser.add_argument("--dir", metavar="DIR", help="where loads and stores are put meanwhile, "
-                        "some 5 GB; on the disk to be measured (default TMPDIR)")
+                        "some 5 GB (soak: 10); on the disk to be measured (default TMPDIR)")
     return parser.parse_args()
 
 

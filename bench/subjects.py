@@ -50,7 +50,7 @@ class Scale:
     page: tuple = (400_000, 401)  # bytes, rounds
     pipeline_s: int = 900  # event seconds: 2.76 M records
     pipeline_rounds: int = 3
-    secantus_records: int = 30_000
+    secantus_s: int = 250  # 30,000 records
     mission_messages: int = 20_000
     pace_s: int = 20
     agent_s: tuple = (10, 60)  # to warm up, to measure
@@ -61,7 +61,7 @@ class Scale:
 QUICK = Scale(engine=(5_000, 10_000, 20_000), engine_rounds=1, decode=(500, 3), load_hours=1,
               path_rounds=1, month_days=(1, 2), audit_rounds=1, starts=3,
               post_rounds=1, live_s=(1, 3), page=(400_000, 3), pipeline_s=20, pipeline_rounds=1,
-              secantus_records=5_000, mission_messages=1_000, pace_s=3, agent_s=(1, 3), soak_s=120,
+              secantus_s=30, mission_messages=1_000, pace_s=3, agent_s=(1, 3), soak_s=120,
               soak_speed=10)
 
 
