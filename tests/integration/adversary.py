@@ -99,3 +99,19 @@ def same_shape(row):
     """A row as every store must have it: without what may remember how records came."""
     left_out = (*support.HISTORY, "partition")
     return json.dumps({k: v for k, v in row.items() if k not in left_out}, sort_keys=True)
+
+
+def unplaced_together(rows):
+    """Requests without a place are in no particular shard: their rows, of all shards, as one."""
+    counts = ("prompt_tokens", "completion_tokens", "cached_prompt_tokens", "requests",
+              "unpriced_requests")
+    merged = {}
+    for row in rows:
+        if row["kind"] != "unplaced":
+            yield row
+            continue
+        key = (row["window_start"], row["model"], row["tenant"])
+        one = merged.setdefault(key, {**row, **dict.fromkeys(counts, 0)})
+        for name in counts:
+            one[name] += row[name]
+    yield from merged.values()

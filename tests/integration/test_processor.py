@@ -38,4 +38,4 @@ class SameRows(stack.Case):
 
 
 if __name__ == "__main__":
-    support.main()
+    support.main(__name__)
