@@ -159,6 +159,38 @@ class Demo(support.Case):
             self.assertTrue(os.path.exists(os.path.join(ROOT, path)))
 
 
+class Libraries(support.Case):
+    """What few commands use is loaded by these (src/base/library.h)."""
+
+    LAZY = {"libmongoc-1.0.so.0": ("libmongoc-1.0-0", ("export", "gpus", "--store", "mongodb://127.0.0.1:9/x"))}
+
+    def test_not_linked(self):
+        need("ldd")
+        linked = subprocess.run(["ldd", self.gtap.path], capture_output=True, text=True,
+                                check=True).stdout
+        self.assertIn("libsqlite3.so.0", linked)
+        for library in self.LAZY:
+            self.assertNotIn(library, linked)
+
+    def test_missing(self):
+        """One that cannot be loaded, which is found first: the rest of gtap does without."""
+        folder = self.gtap.file("broken")
+        os.mkdir(folder)
+        for library in self.LAZY:
+            with open(os.path.join(folder, library), "wb"):
+                pass
+        for library, (package, words) in self.LAZY.items():
+            done = subprocess.run([self.gtap.path, *words], cwd=self.gtap.folder, text=True,
+                                  capture_output=True, check=False, timeout=60,
+                                  env={**os.environ, "LD_LIBRARY_PATH": folder})
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertIn(f"{library} cannot be loaded: install the package {package} (",
+                          done.stderr)
+            version = subprocess.run([self.gtap.path, "version"], capture_output=True, text=True,
+                                     check=True, env={**os.environ, "LD_LIBRARY_PATH": folder})
+            self.assertEqual(version.stdout, self.gtap.run("version").stdout)
+
+
 class Documentation(support.Case):
     def test_commands_page_is_current(self):
         with open(os.path.join(ROOT, "docs", "commands.md"), encoding="utf-8") as f:

@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/str.h"
 #include "base/time.h"
-#include "output/mongo/libmongoc.h"
+#include "output/mongo/mongo_lib.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "BSON is little-endian");
 

@@ -1,20 +1,7 @@
 #include "output/mongo/conn.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
-
-static void discard(mongoc_log_level_t level, const char *domain, const char *message, void *ctx)
-{
-    (void)level, (void)domain, (void)message, (void)ctx;
-}
-
-// What libmongoc has to say is in its errors, too, and these are ours to tell.
-static void init_library(void)
-{
-    mongoc_log_set_handler(discard, NULL);
-    mongoc_init();
-}
 
 static void default_int(mongoc_uri_t *uri, const char *option, int32_t value)
 {
@@ -81,10 +68,12 @@ static int connect_uri(const mongoc_uri_t *uri, bool primary, struct mg_conn *c,
 int mg_connect(struct str text, const char *name, bool primary, struct mg_conn *c,
                struct error *err)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     bson_error_t error = {0};
     char *given AUTO_FREE = x_strndup(text.p, text.n);
-    pthread_once(&once, init_library);
+    int r = mongo_lib_load(err);
+    if (r < 0) {
+        return error_prefix(err, "%s", name);
+    }
     *c = (struct mg_conn){.name = x_strdup(name)};
     bson_init(&c->write_opts);
     bson_init(&c->read_opts);
@@ -93,7 +82,7 @@ int mg_connect(struct str text, const char *name, bool primary, struct mg_conn *
         return error_set(err, -EINVAL, "%s: %s", name, error.message);
     }
     set_timeouts(uri);
-    int r = connect_uri(uri, primary, c, err);
+    r = connect_uri(uri, primary, c, err);
     mongoc_uri_destroy(uri);
     return r;
 }

@@ -2,6 +2,7 @@
 // owns some shards (output/store.h, "owners"). What is shared among its files; collections, fields
 // and guarantees are in docs/stores/mongodb.md.
 //
+//   mongo_lib.c  libmongoc, loaded when it is needed
 //   bson.c       documents written into one buffer
 //   conn.c       connection, commands, cursors; errors.c MongoDB's errors in our words
 //   open.c       opening, closing, the table of functions; schema.c meta and indexes
