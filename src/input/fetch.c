@@ -1,11 +1,11 @@
 #include "input/fetch.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "input/curl_lib.h"
 
 enum { PAGE_KEPT = 1 << 20 }; // a buffer larger than this is not kept for the next page
 
@@ -83,11 +83,15 @@ static int build_url(CURLU *u, const struct uri *uri, const char *path, struct s
 int fetch_url(const struct uri *uri, const char *path, struct str model, struct arena *a,
               const char **ret, struct error *err)
 {
+    int r = curl_lib_load(err);
+    if (r < 0) {
+        return r;
+    }
     CURLU *u = curl_url();
     if (u == NULL) {
         return error_set(err, -ENOMEM, "no memory for an address");
     }
-    int r = build_url(u, uri, path, model, err);
+    r = build_url(u, uri, path, model, err);
     if (r == 0) {
         char *text = url_part(u, CURLUPART_URL);
         *ret = arena_copy(a, str_of(text)).p;
@@ -213,6 +217,10 @@ static void curl_fetch_close(void *fetch)
 
 static int curl_fetch_open(const struct fetch_config *c, void **ret, struct error *err)
 {
+    int r = curl_lib_load(err);
+    if (r < 0) {
+        return r;
+    }
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         return error_set(err, -ENOMEM, "libcurl does not start");
     }

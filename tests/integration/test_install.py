@@ -162,7 +162,11 @@ class Demo(support.Case):
 class Libraries(support.Case):
     """What few commands use is loaded by these (src/base/library.h)."""
 
-    LAZY = {"libmongoc-1.0.so.0": ("libmongoc-1.0-0", ("export", "gpus", "--store", "mongodb://127.0.0.1:9/x"))}
+    LAZY = {  # and Debian's package that has it, and a command that needs it
+        "libcurl.so.4": ("libcurl4", ("run", "--in", "vllm+http://127.0.0.1:9", "--out", "null:")),
+        "libmongoc-1.0.so.0": ("libmongoc-1.0-0",
+                               ("export", "gpus", "--store", "mongodb://127.0.0.1:9/x")),
+    }
 
     def test_not_linked(self):
         need("ldd")
