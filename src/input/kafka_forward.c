@@ -207,7 +207,7 @@ static void tell_one(struct kafka_input *k, struct batch *b, struct kafka_forwar
     *batch_add_dead(b) = (struct dead_letter){
         .at = clock_wall(k->base.env->clock),
         .origin = arena_copy(&b->arena, (struct str){origin, (size_t)n}),
-        .position = f->position,
+        .position = f->offset,
         .reason = arena_copy(&b->arena, str_of(f->reason)),
         .payload = arena_copy(&b->arena, payload),
     };

@@ -32,10 +32,11 @@ static void refuse(struct taking *t, const rd_kafka_message_t *m, struct str pay
 {
     struct dead_letter *d = batch_add_dead(t->b);
     payload.n = MIN(payload.n, (size_t)RECORD_BYTES_MAX);
+    t->k->position++;
     *d = (struct dead_letter){
         .at = t->now,
         .origin = place(t, "kafka:", m->offset),
-        .position = ++t->k->position,
+        .position = m->offset, // whoever reads it again says the same
         .reason = arena_copy(&t->b->arena, str_of(reason)),
         .payload = payload,
     };

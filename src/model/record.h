@@ -138,7 +138,7 @@ uint64_t record_digest(const struct record *r);
 struct dead_letter {
     int64_t at;         // ns, wall time of the refusal
     struct str origin;  // the input's name
-    int64_t position;   // record number in that input, from 1
+    int64_t position;   // record number in that input, from 1; of a Kafka message its offset
     struct str reason;  // "tokens: negative", "conflict: ...": a short sentence
     struct str payload; // as received, cut at RECORD_BYTES_MAX
 };

@@ -243,6 +243,13 @@ static void note_record(struct member *m, const struct record *r, struct str pay
     }
 }
 
+// A store knows a letter that comes again, after a crash say, by where it stood.
+static void check_place(const struct dead_letter *d)
+{
+    AUTO_FREE char *end = x_asprintf("/%lld", (long long)d->position);
+    assert_true(str_ends(d->origin, str_of(end)));
+}
+
 static void note_batch(struct member *m)
 {
     int64_t last = m->position;
@@ -255,6 +262,7 @@ static void note_batch(struct member *m)
     }
     for (size_t i = 0; i < m->b.n_dead; i++) {
         const struct dead_letter *d = &m->b.dead[i];
+        check_place(d);
         buf_printf(&m->notes, "dead " STR_FMT ": " STR_FMT "\n", STR_ARG(d->origin),
                    STR_ARG(d->reason));
         m->n_dead++;
