@@ -2,16 +2,55 @@
 
 #include <errno.h>
 
+#include "base/alloc.h"
 #include "http/server.h"
 #include "pipeline/meter.h"
+#include "pipeline/patience.h"
 #include "pipeline/relay.h"
+
+static void tell_waiting(const struct run_config *c, const struct error *err)
+{
+    if (c->notice) {
+        AUTO_FREE char *text = x_asprintf("%s; trying again", err->msg);
+        c->notice(c->ctx, text);
+    }
+}
+
+// A store that may be away at the start is waited for. *ret stays NULL when the run is told to stop
+// meanwhile: nothing was read, so nothing is lost.
+static int open_store(const struct run_config *c, struct store **ret, struct error *err)
+{
+    struct patience patience;
+    struct attempts attempts;
+    bool told = false;
+    int r;
+    patience_init(&patience, c);
+    attempts_init(&attempts, (uint64_t)clock_mono(c->env.clock).ns);
+    while ((r = store_open(c->output, STORE_WRITE, ret, err)) < 0 && c->wait_for_store &&
+           err->retryable) {
+        if (!told) {
+            tell_waiting(c, err);
+            told = true;
+        }
+        if (patience_told_to_stop(&patience) ||
+            !patience_again(&patience, &attempts, err, NULL, NULL)) {
+            r = 0;
+            break;
+        }
+    }
+    patience_done(&patience);
+    return r;
+}
 
 static int run_meter(const struct run_config *c, struct run_progress *ret, struct error *err)
 {
     struct store *store = NULL;
     struct meter meter;
-    int r = store_open(c->output, STORE_WRITE, &store, err);
-    if (r < 0) {
+    int r = open_store(c, &store, err);
+    if (!store) {
+        if (ret) {
+            *ret = (struct run_progress){.newest = INT64_MIN, .frontier = INT64_MIN};
+        }
         return r;
     }
     r = meter_open(&meter, c, store, err);

@@ -1,6 +1,8 @@
 // Whole runs: to the end, from several inputs, stopped and taken up again.
 #include "rig.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <unistd.h>
 
 // What the same records come to in one run of one file, on a store in memory.
@@ -277,10 +279,48 @@ static void test_a_stop_stores_what_was_read(void **state)
     rig_done(&r);
 }
 
+// ---- a store that somebody else has ---------------------------------------------------------
+
+static void let_go(struct rig *r)
+{
+    int64_t until = atomic_load(&r->clock.ns) + 2 * NS_PER_S; // so long it has tried
+    while (atomic_load(&r->clock.ns) < until) {
+        (void)poll(NULL, 0, 1);
+    }
+    store_close(r->keeper);
+    r->keeper = NULL;
+}
+
+static void test_waits_for_the_store(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct buf load;
+    buf_init(&load, RIG_TEXT_MAX);
+    int64_t n = put_load(&load, 0, 600);
+    rig_init(&r, "sqlite");
+    rig_inputs(&r, rig_file(&r, "load.ndjson", &load), NULL);
+    r.config.retry_ns = NS_PER_MS;
+    r.keeper = rig_open(&r, STORE_WRITE);
+    assert_int_equal(rig_run(&r), -EBUSY); // who is not told to does not wait
+    r.config.wait_for_store = true;
+    rig_stop(&r); // nor does it when there is nothing to do any more
+    assert_int_equal(rig_run(&r), 0);
+    assert_i64((int64_t)r.progress.records, 0);
+    assert_non_null(strstr(buf_view(&r.notices).p, "trying again"));
+    rig_unstop(&r);
+    buf_clear(&r.notices);
+    rig_help(&r, let_go);
+    rig_must_run(&r);
+    assert_i64((int64_t)r.progress.records, n);
+    buf_done(&load);
+    rig_done(&r);
+}
+
 int main(void)
 {
     return TEST_RUN(TEST(test_to_the_end), TEST(test_several_inputs), TEST(test_made_up_inputs),
                     TEST(test_stop_and_go_on), TEST(test_in_shards), TEST(test_a_pipe_in_every_run),
                     TEST(test_a_silent_input_holds_nobody_up),
-                    TEST(test_a_stop_stores_what_was_read));
+                    TEST(test_a_stop_stores_what_was_read), TEST(test_waits_for_the_store));
 }
