@@ -7,7 +7,7 @@ DESTDIR =
 NINJA = ninja -C $(BUILD)
 C_FILES = $(shell find src tests bench -name '*.c' -o -name '*.h' -o -name '*.cpp')
 
-.PHONY: all deps test-deps demo check lint tidy test test-clean bench install clean fmt help
+.PHONY: all deps test-deps demo check lint tidy test test-clean chaos bench install clean fmt help
 
 all: $(BUILD)/build.ninja ## build/gtap, optimised and hardened (the default)
 	$(NINJA) gtap
@@ -47,6 +47,14 @@ test: test-deps ## everything: gcc, clang, ASan, UBSan, TSan, fuzzing, integrati
 
 test-clean: ## `make demo` and `make test` in a fresh Debian 12 root (debootstrap; needs root)
 	tests/integration/clean-root.sh
+
+# The same KILLS, SEED and MINUTES strike the same plan.
+KILLS = 100
+MINUTES = 10
+SEED = $(shell date +%s)
+
+chaos: all test-deps ## faults by the hundred, accounts kept (KILLS, MINUTES, SEED)
+	tests/chaos/chaos.py --gtap $(BUILD)/gtap --kills $(KILLS) --minutes $(MINUTES) --seed $(SEED)
 
 bench: ## the benchmarks; writes bench/RESULTS.md (40 minutes at most)
 	bench/run.sh

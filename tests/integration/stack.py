@@ -189,7 +189,8 @@ class Case(support.Case):
         self.gtap.meter(plain, self.write("plain.ndjson", lines))
         wanted, found = self.rows(plain), self.rows(self.store_uri)
         for collection, rows in wanted.items():
-            missing = [row for row in rows if row not in set(found[collection])]
+            there = set(found[collection])
+            missing = [row for row in rows if row not in there]
             self.assertEqual(missing[:3], [], f"{len(missing)} rows of {collection} are missing")
             self.assertEqual(found[collection], rows)
         self.assert_verified()
