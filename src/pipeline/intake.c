@@ -5,11 +5,11 @@
 #include "base/alloc.h"
 #include "base/time.h"
 #include "pipeline/meter.h"
+#include "pipeline/seen.h"
 
 static void feed(struct meter *m, struct shard *s, const struct record *r)
 {
-    int64_t *seen = r->kind == RECORD_SAMPLE ? &s->state.samples_seen : &s->state.usage_seen;
-    *seen = MAX(*seen, r->seq);
+    seen_fed(&s->state, r->kind, r->seq);
     m->preview_due = s->touched = true;
     if (engine_add(s->engine, r) == ENGINE_LATE) {
         m->progress.late++;

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/time.h"
+#include "pipeline/seen.h"
 
 struct rebuild {
     struct store *store;
@@ -28,14 +29,9 @@ static int each_record(struct rebuild *b, const struct record_query *q,
     return r;
 }
 
-static bool seen(const struct rebuild *b, const struct record *r)
-{
-    return r->seq <= (r->kind == RECORD_SAMPLE ? b->state->samples_seen : b->state->usage_seen);
-}
-
 static void feed_known(struct rebuild *b, const struct record *r)
 {
-    if (seen(b, r)) {
+    if (seen_has(b->state, r->kind, r->seq)) {
         (void)engine_add(b->engine, r);
     }
 }
@@ -76,20 +72,25 @@ static int feed_past(struct rebuild *b, int64_t from, int64_t longest)
     return each_record(b, &q, feed_known);
 }
 
-static int feed_unseen(struct rebuild *b)
+static int feed_seqs(struct rebuild *b, enum record_kind kind, int64_t from, int64_t to)
 {
-    struct record_query q = {.kind = RECORD_SAMPLE,
-                             .order = RECORDS_BY_SEQ,
-                             .from = b->state->samples_seen + 1,
-                             .to = INT64_MAX,
-                             .shard = b->state->shard};
-    int r = each_record(b, &q, feed_arrived);
-    if (r < 0) {
-        return r;
+    struct record_query q = {
+        .kind = kind, .order = RECORDS_BY_SEQ, .from = from, .to = to, .shard = b->state->shard};
+    return from < to ? each_record(b, &q, feed_arrived) : 0;
+}
+
+// What came to light in gaps, then all behind the highest. Reading narrows the gaps.
+static int feed_unseen(struct rebuild *b, enum record_kind kind)
+{
+    const struct shard_gaps gaps = b->state->gaps[kind];
+    int64_t behind = seen_highest(b->state, kind) + 1;
+    for (size_t i = 0; i < gaps.n; i++) {
+        int r = feed_seqs(b, kind, gaps.v[i].from, MIN(gaps.v[i].to, behind));
+        if (r < 0) {
+            return r;
+        }
     }
-    q.kind = RECORD_USAGE;
-    q.from = b->state->usage_seen + 1;
-    return each_record(b, &q, feed_arrived);
+    return feed_seqs(b, kind, behind, INT64_MAX);
 }
 
 static int restore_ranges(struct rebuild *b)
@@ -105,12 +106,6 @@ static int restore_ranges(struct rebuild *b)
     }
     arena_done(&arena);
     return r;
-}
-
-static void track_seen(struct shard_state *state, const struct record *r)
-{
-    int64_t *seen = r->kind == RECORD_SAMPLE ? &state->samples_seen : &state->usage_seen;
-    *seen = MAX(*seen, r->seq);
 }
 
 static int run(struct rebuild *b)
@@ -135,7 +130,8 @@ static int run(struct rebuild *b)
         engine_advance(b->engine, frontier, &nowhere);
     }
     r = restore_ranges(b);
-    return r < 0 ? r : feed_unseen(b);
+    r = r < 0 ? r : feed_unseen(b, RECORD_SAMPLE);
+    return r < 0 ? r : feed_unseen(b, RECORD_USAGE);
 }
 
 // Wraps the caller's `arrived`, keeping count of what was seen.
@@ -148,7 +144,7 @@ struct arrival {
 static void on_arrival(void *ctx, const struct record *r, int late)
 {
     struct arrival *a = ctx;
-    track_seen(a->state, r);
+    seen_read(a->state, r->kind, r->seq);
     if (a->arrived) {
         a->arrived(a->ctx, r, late);
     }

@@ -10,6 +10,7 @@
 #include "pipeline/claim.h"
 #include "pipeline/meter.h"
 #include "pipeline/rebuild.h"
+#include "pipeline/seen.h"
 
 #define AUDIT_NS (60 * NS_PER_S)
 #define RETAKE_NS (10 * NS_PER_S)
@@ -153,8 +154,8 @@ static int make_engine(struct meter *m, struct shard *s, const struct shard_hold
         return r;
     }
     forget_audit(s);
-    s->known[RECORD_SAMPLE] = s->state.samples_seen;
-    s->known[RECORD_USAGE] = s->state.usage_seen;
+    seen_open_gap(&s->state, RECORD_SAMPLE, hold->own_seq[RECORD_SAMPLE]);
+    seen_open_gap(&s->state, RECORD_USAGE, hold->own_seq[RECORD_USAGE]);
     s->state_due = s->touched = true;
     int64_t wait = m->config->audit_ns > 0 ? m->config->audit_ns : AUDIT_NS;
     s->audit_at.ns = clock_mono(m->config->env.clock).ns + wait;
@@ -172,7 +173,6 @@ static int took(struct meter *m, struct shard *s, const struct shard_hold *hold)
     s->parked = NULL;
     s->engine = goes_on ? known : NULL;
     if (!goes_on) { // else what this process stored before is its own, too
-        memcpy(s->own, hold->own_seq, sizeof(s->own));
         bury(m, known);
         r = make_engine(m, s, hold);
     }
@@ -310,7 +310,7 @@ int shards_retake(struct meter *m)
 bool shards_adopt(struct meter *m, struct shard *s, const struct record *r)
 {
     struct map *adopted = &s->adopted[r->kind];
-    if (r->seq <= s->known[r->kind] || r->seq >= s->own[r->kind] || map_get(adopted, r->seq)) {
+    if (!seen_in_gap(&s->state, r->kind, r->seq) || map_get(adopted, r->seq)) {
         return false;
     }
     map_put(adopted, r->seq, s);

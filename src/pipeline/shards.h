@@ -11,8 +11,10 @@
 //
 // A former owner that has not noticed yet may still write, raw records at any time and computed
 // rows of the commit that it was in. So
-//   - a record that turns out to be stored already, under a number that it was given after this
-//     engine was made and before this owner had any, is fed to the engine;
+//   - a record that turns out to be stored already, under a number that a former owner gave it
+//   after
+//     others had read all there was (a gap, pipeline/seen.h), is fed to the engine. The state keeps
+//     the gaps, so that also the next owner looks into them;
 //   - time that the former owner may have been writing (what was not settled, and from the frontier
 //     on) is noted as not settled, and compared with the records once it is final here and a minute
 //     has passed.
@@ -28,14 +30,13 @@ struct shard {
     struct engine *engine; // NULL: not computed here
     struct engine *parked; // of one that was left
     struct shard_state state;
-    bool ours;                // the input says so
-    struct mono retake;       // when to take one again that was lost
-    int64_t known[2], own[2]; // seqs by kind: the highest when it was taken, the first given since
-    struct map adopted[2];    // seqs between them that came to light
-    struct ranges audit;      // see above
-    int64_t audit_end;        // of all that was ever in it; INT64_MIN: nothing
-    struct mono audit_at;     // when it may begin
-    bool state_due, touched;  // the state must be written; it would say something new
+    bool ours;               // the input says so
+    struct mono retake;      // when to take one again that was lost
+    struct map adopted[2];   // seqs in the gaps of its state that came to light
+    struct ranges audit;     // see above
+    int64_t audit_end;       // of all that was ever in it; INT64_MIN: nothing
+    struct mono audit_at;    // when it may begin
+    bool state_due, touched; // the state must be written; it would say something new
     // Of an input that owns shards: feeds.c.
     int64_t newest[2]; // event time taken in since it was taken, by kind
     struct mono fed[2];

@@ -377,6 +377,26 @@ static int read_ranges(const bson_iter_t *it, uint32_t shard, struct arena *a,
     return 0;
 }
 
+static int read_gaps(const bson_iter_t *it, struct shard_gaps *g)
+{
+    bson_iter_t in, gap;
+    if (!BSON_ITER_HOLDS_ARRAY(it) || !bson_iter_recurse(it, &in)) {
+        return -EBADMSG;
+    }
+    while (bson_iter_next(&in)) {
+        if (g->n == SHARD_GAPS_MAX || !BSON_ITER_HOLDS_DOCUMENT(&in) ||
+            !bson_iter_recurse(&in, &gap)) {
+            return -EBADMSG;
+        }
+        const struct number numbers[] = {{"from", &g->v[g->n].from}, {"to", &g->v[g->n].to}};
+        while (bson_iter_next(&gap)) {
+            read_numbers(&gap, numbers, ARRAY_LEN(numbers));
+        }
+        g->n++;
+    }
+    return 0;
+}
+
 static int read_state(const bson_iter_t *it, struct arena *a, struct mg_shard_doc *d)
 {
     bson_iter_t in;
@@ -393,8 +413,13 @@ static int read_state(const bson_iter_t *it, struct arena *a, struct mg_shard_do
     }
     while (r == 0 && bson_iter_next(&in)) {
         read_numbers(&in, numbers, ARRAY_LEN(numbers));
-        if (strcmp(bson_iter_key(&in), "unsettled") == 0) {
+        const char *key = bson_iter_key(&in);
+        if (strcmp(key, "unsettled") == 0) {
             r = read_ranges(&in, d->state.shard, a, d);
+        } else if (strcmp(key, "samples_gaps") == 0) {
+            r = read_gaps(&in, &d->state.gaps[RECORD_SAMPLE]);
+        } else if (strcmp(key, "usage_gaps") == 0) {
+            r = read_gaps(&in, &d->state.gaps[RECORD_USAGE]);
         }
     }
     return r;

@@ -127,6 +127,23 @@ static void write_unsettled(struct mg_buf *b, const struct store_write *w, uint3
     mg_end(b, list);
 }
 
+static void write_gaps(struct mg_buf *b, const struct shard_gaps *g, const char *name)
+{
+    if (g->n == 0) {
+        return;
+    }
+    mg_key(b, '\x04', str_of(name));
+    size_t list = mg_begin(b);
+    for (size_t i = 0; i < g->n; i++) {
+        mg_index(b, '\x03', i);
+        size_t one = mg_begin(b);
+        MG_I64(b, "from", g->v[i].from);
+        MG_I64(b, "to", g->v[i].to);
+        mg_end(b, one);
+    }
+    mg_end(b, list);
+}
+
 static void write_state(struct mg_buf *b, const struct store_write *w,
                         const struct shard_state *state)
 {
@@ -143,6 +160,8 @@ static void write_state(struct mg_buf *b, const struct store_write *w,
     }
     MG_I64(b, "samples_seen", state->samples_seen);
     MG_I64(b, "usage_seen", state->usage_seen);
+    write_gaps(b, &state->gaps[RECORD_SAMPLE], "samples_gaps");
+    write_gaps(b, &state->gaps[RECORD_USAGE], "usage_gaps");
     write_unsettled(b, w, state->shard);
     mg_end(b, at);
     mg_end(b, set);

@@ -92,7 +92,7 @@ static void test_a_dead_process(void **state)
 
 static int put_by(struct fixture *f, struct store *s, int64_t frontier, bool *ret_lost)
 {
-    struct shard_state state = {0, frontier, frontier, INT64_MAX, 0, 0};
+    struct shard_state state = {0, frontier, frontier, INT64_MAX, 0, 0, {{0}}};
     struct store_write w = {
         .windows = f->windows,
         .n_windows = f->n_windows,
@@ -144,6 +144,28 @@ static void test_takeover(void **state)
     hold = take(f, f->s, SHARD_TAKEOVER); // and back
     assert_false(hold.kept);
     assert_i64(hold.state.frontier, at(120));
+    store_close(second);
+}
+
+static void test_gaps(void **state)
+{
+    struct fixture *f = *state;
+    struct store *second = open_second(f);
+    struct shard_state s = {
+        .newest = at(1), .oldest_pending = INT64_MAX, .samples_seen = 9, .usage_seen = 8};
+    s.gaps[RECORD_SAMPLE] = (struct shard_gaps){2, {{3, 5}, {INT64_C(1) << 40, INT64_MAX}}};
+    s.gaps[RECORD_USAGE] = (struct shard_gaps){1, {{6, 7}}};
+    (void)take(f, f->s, SHARD_TAKEOVER);
+    struct store_write w = {.shards = &s, .n_shards = 1};
+    assert_ok(store_commit(f->s, &w, &f->err), &f->err);
+    struct shard_hold hold = take(f, second, SHARD_TAKEOVER);
+    for (size_t kind = 0; kind < ARRAY_LEN(s.gaps); kind++) {
+        const struct shard_gaps *a = &s.gaps[kind], *b = &hold.state.gaps[kind];
+        assert_i64((int64_t)a->n, (int64_t)b->n);
+        for (size_t i = 0; i < a->n; i++) {
+            assert_true(a->v[i].from == b->v[i].from && a->v[i].to == b->v[i].to);
+        }
+    }
     store_close(second);
 }
 
@@ -319,6 +341,7 @@ int main(void)
         ON_MONGODB(test_an_old_lease),
         ON_MONGODB(test_a_dead_process),
         ON_MONGODB(test_takeover),
+        ON_MONGODB(test_gaps),
         ON_MONGODB(test_a_take_rolls_up_again),
         ON_MONGODB(test_only_what_changed_is_sent),
         ON_MONGODB(test_cost_fields),

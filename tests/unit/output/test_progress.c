@@ -34,8 +34,9 @@ static void test_shard_states(void **state)
     assert_ok(store_shard(f->s, 3, &s, &f->err), &f->err);
     assert_true(s.shard == 3 && s.frontier == INT64_MIN && s.newest == INT64_MIN);
     assert_true(s.oldest_pending == INT64_MAX && s.samples_seen == 0 && s.usage_seen == 0);
-    f->shards[f->n_shards++] = (struct shard_state){3, at(60), at(70), at(50), 12, 34};
-    f->shards[f->n_shards++] = (struct shard_state){0, INT64_MIN, INT64_MIN, INT64_MAX, 0, 0};
+    f->shards[f->n_shards++] = (struct shard_state){3, at(60), at(70), at(50), 12, 34, {{0}}};
+    f->shards[f->n_shards++] =
+        (struct shard_state){0, INT64_MIN, INT64_MIN, INT64_MAX, 0, 0, {{0}}};
     put(f);
     fixture_reopen(f);
     assert_ok(store_shard(f->s, 3, &s, &f->err), &f->err);

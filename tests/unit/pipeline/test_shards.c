@@ -387,6 +387,57 @@ static void test_records_of_a_former_owner(void **state)
     world_done(&w);
 }
 
+// What a process stores as A did, of time that is final, before anybody has read it from its input.
+static void store_late(struct process *p, int64_t from, int64_t to)
+{
+    put(&p->script, from, to);
+    script_wait(&p->script);
+}
+
+// A stores late records after B has read what there was, and B is gone before they come to it. The
+// one who follows finds them in the gap that B's state tells of; so it does when A stores some more
+// after that, and they come to it as duplicates.
+static void test_records_of_the_one_before(void **state)
+{
+    (void)state;
+    struct world w;
+    struct process c;
+    world_init(&w);
+    process_init(&c, "c", &w.db);
+    struct process *a = &w.p[0], *b = &w.p[1];
+    begin(a);
+    begin(b);
+    begin(&c);
+    script_change(&a->script, SHARDS_TAKEN, 0, 1, -1);
+    put(&a->script, 0, 500);
+    script_wait(&a->script);
+    script_change(&b->script, SHARDS_TAKEN, 0, 1, -1);
+    put(&b->script, 2001, 3000);
+    put(&b->script, 3001, 4000);
+    script_wait(&b->script);
+    for (uint32_t i = 0; i < 2; i++) {
+        wait_until(final_until(&w, i) > EPOCH_NS + 3000 * NS_PER_S);
+    }
+    store_late(a, 501, 1000);
+    end(b);
+    script_change(&c.script, SHARDS_TAKEN, 0, 1, -1);
+    script_wait(&c.script);
+    wait_until(atomic_load(&c.late) > 0);
+    store_late(a, 1001, 2000);
+    store_late(&c, 501, 1000);
+    store_late(&c, 1001, 2000);
+    end(&c);
+    end(a);
+    struct buf of_a;
+    buf_init(&of_a, RIG_TEXT_MAX);
+    assert_i64((int64_t)atomic_load(&c.adopted), put_load(&of_a, 1001, 2000));
+    buf_done(&of_a);
+    check_world(&w);
+    script_done(&c.script);
+    rig_done(&c.rig);
+    world_done(&w);
+}
+
 // B takes them in the store by mistake, and is gone; A is told by the store alone. It goes on
 // storing, and takes them again.
 static void test_taken_by_mistake(void **state)
@@ -574,6 +625,7 @@ int main(void)
 {
     return TEST_RUN(TEST(test_handed_over), TEST(test_kept), TEST(test_lost),
                     TEST(test_zombie_writes_late), TEST(test_records_of_a_former_owner),
+                    TEST(test_records_of_the_one_before),
                     TEST(test_taken_by_mistake), TEST(test_not_current), TEST(test_a_lagging_topic),
                     TEST(test_what_is_refused), TEST(test_exclusive));
 }
