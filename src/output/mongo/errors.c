@@ -120,9 +120,10 @@ int mg_fail_code(const struct mg_conn *c, int32_t code, const char *text, struct
     return set(err, -EIO, true, c->name, what, text);
 }
 
-// libmongoc tells timeouts from other network errors by their text alone.
+// libmongoc tells timeouts from other network errors by their text alone, and not always.
 static int fail_network(const struct mg_conn *c, const bson_error_t *error, struct error *err)
 {
+    bool either = strstr(error->message, "socket error or timeout") != NULL;
     bool late = strstr(error->message, "timeout") || strstr(error->message, "timed out");
     if (error->domain == MONGOC_ERROR_SERVER_SELECTION) {
         return set(err, -EHOSTUNREACH, true, c->name,
@@ -131,7 +132,10 @@ static int fail_network(const struct mg_conn *c, const bson_error_t *error, stru
                    error->message);
     }
     return set(err, late ? -ETIMEDOUT : -ECONNRESET, true, c->name,
-               late ? "the server does not answer" : "the connection broke", error->message);
+               either ? "the connection broke, or the server does not answer"
+               : late ? "the server does not answer"
+                      : "the connection broke",
+               error->message);
 }
 
 int mg_fail(const struct mg_conn *c, const bson_error_t *error, struct error *err)

@@ -191,6 +191,29 @@ static int create_meta(struct mg_store *s, struct error *err)
     return r;
 }
 
+// A database without our mark: ours to begin, or somebody else's. What another process of ours
+// began a moment ago looks foreign, too; but its mark comes before anything else, so it is there
+// now.
+static int begin(struct mg_store *s, struct error *err)
+{
+    struct error foreign, *why = err ? err : &foreign;
+    int r = check_foreign(s, why);
+    if (r == -EMEDIUMTYPE) {
+        struct error unread;
+        int marked = load_meta(s, &unread);
+        if (marked < 0) {
+            *why = unread;
+            return marked;
+        }
+        return marked > 0 ? 0 : r;
+    }
+    if (r == 0 && s->base.access == STORE_READ) {
+        return error_set(err, -ENOENT, "%s: there is no such store", s->conn.name);
+    }
+    r = r < 0 ? r : create_meta(s, err);
+    return r < 0 ? r : mg_load_shards(s, err);
+}
+
 int mg_check_schema(struct mg_store *s, struct error *err)
 {
     int r = load_meta(s, err);
@@ -198,12 +221,7 @@ int mg_check_schema(struct mg_store *s, struct error *err)
         return r;
     }
     if (r == 0) {
-        r = check_foreign(s, err);
-        if (r == 0 && s->base.access == STORE_READ) {
-            return error_set(err, -ENOENT, "%s: there is no such store", s->conn.name);
-        }
-        r = r < 0 ? r : create_meta(s, err);
-        r = r < 0 ? r : mg_load_shards(s, err);
+        r = begin(s, err);
     }
     return r < 0 || s->base.access == STORE_READ ? MIN(r, 0) : create_all_indexes(s, err);
 }
