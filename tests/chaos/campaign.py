@@ -128,6 +128,7 @@ class Campaign:
                 sender.abandoned = True
             self.pace.stop()
             self.fleet.close()
+        self.figures["longest stop s"] = {k: round(v, 1) for k, v in self.fleet.stops.items()}
         self.figures["peak MiB"] = {k: round(v, 1) for k, v in self.fleet.peaks.items()}
 
     def show(self, planned):
@@ -192,7 +193,7 @@ class Campaign:
         self.judge_messages(lines)
         self.judge_letters()
         self.judge_memory()
-        self.case.assert_as_one_machine(lines)
+        self.judge_rows(lines)
         self.judge_contents(lines)
 
     def lines_stored(self):
@@ -219,6 +220,24 @@ class Campaign:
     def judge_memory(self):
         for kind, peak in self.fleet.peaks.items():
             self.case.assertLess(peak, members.CEILINGS[kind], f"MiB of a {kind}")
+
+    def judge_rows(self, lines):
+        """What differs is also written down, with the records and the states of shards."""
+        try:
+            self.case.assert_as_one_machine(lines)
+        except AssertionError:
+            plain = self.case.gtap.store("differs.db")
+            self.case.gtap.meter(plain, self.case.write("differs.ndjson", lines))
+            wanted, found = self.case.rows(plain), self.case.rows(self.case.store_uri)
+            with open(os.path.join(self.folder, "differences.txt"), "w", encoding="utf-8") as out:
+                for collection, rows in wanted.items():
+                    for what, differ in (("missing", set(rows) - set(found[collection])),
+                                         ("too many", set(found[collection]) - set(rows))):
+                        out.writelines(f"{what} {collection} {row}\n" for row in sorted(differ))
+                out.writelines(f"{shard}\n" for shard in self.case.db["shards"].find({}))
+                for collection in stack.RAW:
+                    out.writelines(f"{r}\n" for r in self.case.db[collection].find({}))
+            raise
 
     def judge_contents(self, lines):
         """Samples, too, are as they were sent; of usage the rows were compared."""

@@ -40,8 +40,7 @@ class Member:
 
     def start(self):
         with self.lock, open(self.log, "ab") as log:
-            log.write(f"--- {time.strftime('%H:%M:%S')} {' '.join(self.more)}\n".encode())
-            log.flush()
+            self.note(f"started {' '.join(self.more)}")
             self.ended = None
             self.child = subprocess.Popen([self.fleet.gtap, *self.args, *self.more],
                                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -64,6 +63,7 @@ class Member:
             if self.child is None:
                 return
             self.fleet.look_at(self)
+            begin = time.monotonic()
             if self.child.poll() is None:
                 self.child.send_signal(signal.SIGTERM)
             try:
@@ -72,6 +72,7 @@ class Member:
                 self.child.kill()
                 status = f"{self.child.wait()}, by force after {seconds} s"
             self.child = None
+            self.fleet.stopped(self, time.monotonic() - begin)
             if status != 0:
                 self.fleet.complain(f"{self.name} was asked to stop and ended with {status}")
 
@@ -110,6 +111,10 @@ class Member:
             self.fleet.over.wait(0.02)
         return None
 
+    def note(self, text):
+        with open(self.log, "a", encoding="utf-8") as log:
+            log.write(f"--- {time.strftime('%H:%M:%S')} {text}\n")
+
     def tail(self, lines=15):
         with open(self.log, encoding="utf-8", errors="replace") as f:
             return "".join(f.readlines()[-lines:])
@@ -120,13 +125,17 @@ class Fleet:
 
     def __init__(self, gtap, folder):
         self.gtap, self.folder = os.path.abspath(gtap), folder
-        self.members, self.wrong, self.peaks = [], [], {}
+        self.members, self.wrong, self.peaks, self.stops = [], [], {}, {}
         self.lock, self.over = threading.Lock(), threading.Event()
         self.watcher = threading.Thread(target=self._watch, daemon=True)
         self.watcher.start()
 
     def complain(self, text):
         self.wrong.append(text)
+
+    def stopped(self, member, seconds):
+        member.note(f"ended {seconds:.1f} s after it was asked to")
+        self.stops[member.kind] = max(self.stops.get(member.kind, 0), seconds)
 
     def add(self, kind, name, args, env=None, start=True):
         member = Member(self, kind, name, args, env)
