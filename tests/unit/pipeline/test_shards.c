@@ -625,7 +625,7 @@ int main(void)
 {
     return TEST_RUN(TEST(test_handed_over), TEST(test_kept), TEST(test_lost),
                     TEST(test_zombie_writes_late), TEST(test_records_of_a_former_owner),
-                    TEST(test_records_of_the_one_before),
-                    TEST(test_taken_by_mistake), TEST(test_not_current), TEST(test_a_lagging_topic),
-                    TEST(test_what_is_refused), TEST(test_exclusive));
+                    TEST(test_records_of_the_one_before), TEST(test_taken_by_mistake),
+                    TEST(test_not_current), TEST(test_a_lagging_topic), TEST(test_what_is_refused),
+                    TEST(test_exclusive));
 }
