@@ -137,8 +137,8 @@ uint64_t record_digest(const struct record *r);
 // A record refused: whole, with the reason and where it came from.
 struct dead_letter {
     int64_t at;         // ns, wall time of the refusal
-    struct str origin;  // the input's name
-    int64_t position;   // record number in that input, from 1; of a Kafka message its offset
+    struct str origin;  // the input's name; kafka:TOPIC/PARTITION/OFFSET; event_id:ID
+    int64_t position;   // record number in that input, from 1; the offset; 0
     struct str reason;  // "tokens: negative", "conflict: ...": a short sentence
     struct str payload; // as received, cut at RECORD_BYTES_MAX
 };

@@ -2,19 +2,21 @@
 
 #include "model/encode.h"
 
-// A record does not say which input it came from; it is known when the write has only one.
-static struct str origin_of(const struct store_write *w)
+// What identifies a record whose place nobody keeps is its id: the same letter is written however
+// often it is read.
+static struct str origin_of(const struct store_record *sr, struct buf *room)
 {
-    for (size_t i = 1; i < w->n_positions; i++) {
-        if (!str_eq(w->positions[i].input, w->positions[0].input)) {
-            return STR_NONE;
-        }
+    size_t before = room->n;
+    if (str_present(sr->origin)) {
+        return sr->origin;
     }
-    return w->n_positions > 0 ? w->positions[0].input : STR_NONE;
+    buf_cstr(room, "event_id:");
+    buf_str(room, sr->record->event_id);
+    struct str all = buf_view(room);
+    return (struct str){all.p + before, all.n - before};
 }
 
-struct dead_letter refusal_letter(const struct store_write *w, const struct store_record *sr,
-                                  int64_t now, struct buf *payload)
+struct dead_letter refusal_letter(const struct store_record *sr, int64_t now, struct buf *room)
 {
     static const char *const reasons[] = {
         [STORE_CONFLICT] = "conflict: another record with this event_id is stored, and stays",
@@ -22,17 +24,19 @@ struct dead_letter refusal_letter(const struct store_write *w, const struct stor
         [STORE_REFUSED] = "the store does not take it",
     };
     bool told = sr->verdict == STORE_REFUSED && str_present(sr->reason);
-    struct str text = {sr->payload, sr->payload_n};
-    buf_init(payload, 2 * (size_t)RECORD_BYTES_MAX);
+    buf_init(room, 2 * (size_t)RECORD_BYTES_MAX);
     if (sr->payload == NULL) {
-        record_encode(payload, sr->record);
-        text = buf_view(payload);
+        record_encode(room, sr->record);
     }
+    size_t encoded = room->n;
+    struct str origin = origin_of(sr, room); // which may move what is in the room
+    struct str text =
+        sr->payload ? (struct str){sr->payload, sr->payload_n} : (struct str){room->p, encoded};
     text.n = MIN(text.n, (size_t)RECORD_BYTES_MAX);
     return (struct dead_letter){
         .at = now,
-        .origin = origin_of(w),
-        .position = sr->record->position,
+        .origin = origin,
+        .position = str_present(sr->origin) ? sr->record->position : 0,
         .reason = told ? sr->reason : str_of(reasons[sr->verdict]),
         .payload = text,
     };

@@ -4,11 +4,9 @@
 #include "base/buf.h"
 #include "output/store.h"
 
-// Borrows from w, sr and *payload, which is initialised here and holds the record re-encoded when
-// sr brought no payload; the caller frees it. The origin is the write's input when its positions
-// are all of one, else absent.
-struct dead_letter refusal_letter(const struct store_write *w, const struct store_record *sr,
-                                  int64_t now, struct buf *payload);
+// Borrows from sr and *room, which is initialised here and holds what sr did not bring: the record
+// re-encoded, and "event_id:ID" as its origin. The caller frees it.
+struct dead_letter refusal_letter(const struct store_record *sr, int64_t now, struct buf *room);
 
 // Whether the verdict puts a record into the dead letters.
 static inline bool verdict_refuses(enum store_verdict v)

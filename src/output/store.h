@@ -49,14 +49,14 @@ enum store_verdict {
                      // dead letters too, where there is room; `reason` says why
 };
 
-// One record to be stored. record.seq: set by the commit; 0 before the first attempt, and left as
-// it is when the same write is tried again. Of a duplicate it is the stored one's where several
-// processes write, else 0. provisional: its provisional cost (usage; NULL: unknown).
+// record.seq: set by the commit; 0 before the first attempt, left as it is when the same write is
+// tried again. Of a duplicate it is the stored one's where several processes write, else 0.
 struct store_record {
     struct record *record;
-    const struct usage_cost *provisional;
+    const struct usage_cost *provisional; // of usage; NULL: unknown
     const char *payload; // as received, for the dead letter of a conflict; NULL: re-encoded
     size_t payload_n;
+    struct str origin; // the input in which record.position counts, for dead letters; or absent
     enum store_verdict verdict; // out
     struct str reason;          // out, with STORE_REFUSED: valid until the next commit
 };

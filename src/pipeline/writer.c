@@ -88,16 +88,18 @@ static void add_position(struct writer *w, const struct parcel *p)
 
 static void add_parcel(struct writer *w, struct parcel *p)
 {
+    const struct input_info *info = p->source ? input_info(p->source->input) : NULL;
+    bool counted = info && !info->keeps_position; // the store keeps how far it was read
     for (size_t i = 0; i < p->batch.n_records; i++) {
         ARRAY_RESERVE(w->records, w->n_records, w->cap_records);
-        w->records[w->n_records++] = p->entries[i];
+        w->records[w->n_records] = p->entries[i];
+        w->records[w->n_records++].origin = counted ? str_of(info->name) : STR_NONE;
     }
     for (size_t i = 0; i < p->batch.n_dead; i++) {
         ARRAY_RESERVE(w->dead, w->n_dead, w->cap_dead);
         w->dead[w->n_dead++] = p->batch.dead[i];
     }
-    if (p->source && p->batch.n_records + p->batch.n_dead > 0 &&
-        !input_info(p->source->input)->keeps_position) {
+    if (counted && p->batch.n_records + p->batch.n_dead > 0) {
         add_position(w, p);
     }
     outbox_append(&w->outbox, &p->outbox);
@@ -116,19 +118,15 @@ static void hand_verdicts_back(const struct writer *w, struct parcel *const *par
 // ---- dead letters --------------------------------------------------------------------------
 
 // The letter that the store wrote of a record that it did not take.
-static void add_refusal(struct writer *w, const struct store_write *write, const struct parcel *p,
-                        const struct store_record *sr)
+static void add_refusal(struct writer *w, const struct store_record *sr)
 {
     if (!verdict_refuses(sr->verdict)) {
         return;
     }
     ARRAY_RESERVE(w->payloads, w->n_payloads, w->cap_payloads);
     ARRAY_RESERVE(w->dead, w->n_dead, w->cap_dead);
-    struct dead_letter *d = &w->dead[w->n_dead++];
-    *d = refusal_letter(write, sr, clock_wall(w->c.run->env.clock), &w->payloads[w->n_payloads++]);
-    if (!str_present(d->origin) && p->source) {
-        d->origin = str_of(input_info(p->source->input)->name);
-    }
+    w->dead[w->n_dead++] =
+        refusal_letter(sr, clock_wall(w->c.run->env.clock), &w->payloads[w->n_payloads++]);
 }
 
 static void drop_payloads(struct writer *w)
@@ -139,8 +137,7 @@ static void drop_payloads(struct writer *w)
 }
 
 // Refused records come back with the commit, so their letters follow those that went into it.
-static int publish(struct writer *w, const struct store_write *write, struct parcel *const *parcels,
-                   size_t n)
+static int publish(struct writer *w, struct parcel *const *parcels, size_t n)
 {
     const struct run_config *c = w->c.run;
     size_t at = 0;
@@ -150,7 +147,7 @@ static int publish(struct writer *w, const struct store_write *write, struct par
     }
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < parcels[i]->batch.n_records; j++) {
-            add_refusal(w, write, parcels[i], &w->records[at++]);
+            add_refusal(w, &w->records[at++]);
         }
     }
     while (w->n_dead > 0) {
@@ -254,7 +251,7 @@ static int commit(struct writer *w, struct parcel *const *parcels, size_t n)
     hand_verdicts_back(w, parcels, n);
     note_lost(w, &write, parcels[0]);
     parcels[0]->preview_took = preview_part(w, &write, took);
-    return publish(w, &write, parcels, n);
+    return publish(w, parcels, n);
 }
 
 // ---- what else is to be done ---------------------------------------------------------------

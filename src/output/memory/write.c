@@ -83,14 +83,13 @@ static void add_letter(struct mem_db *db, const struct dead_letter *d)
     db->dead_letters.v[db->dead_letters.n++] = mem_copy_letter(&db->arena, d);
 }
 
-static void refuse(struct mem_db *db, const struct store_write *w, struct store_record *sr,
-                   enum store_verdict verdict)
+static void refuse(struct mem_db *db, struct store_record *sr, enum store_verdict verdict)
 {
-    struct buf payload;
+    struct buf room;
     sr->verdict = verdict;
-    struct dead_letter letter = refusal_letter(w, sr, clock_wall(&clock_system), &payload);
+    struct dead_letter letter = refusal_letter(sr, clock_wall(&clock_system), &room);
     add_letter(db, &letter);
-    buf_done(&payload);
+    buf_done(&room);
 }
 
 static bool too_late(const struct mem_db *db, const struct record *r)
@@ -99,7 +98,7 @@ static bool too_late(const struct mem_db *db, const struct record *r)
     return record_too_late(r, retain_open_from(&h, db->raw_from));
 }
 
-static void store_record(struct mem_db *db, const struct store_write *w, struct store_record *sr)
+static void store_record(struct mem_db *db, struct store_record *sr)
 {
     struct record *r = sr->record;
     struct mem_table *t = &db->tables[r->kind];
@@ -113,7 +112,7 @@ static void store_record(struct mem_db *db, const struct store_write *w, struct 
     if (*seq > 0 && t->rows[*seq - 1]->record.digest == r->digest) {
         sr->verdict = STORE_DUPLICATE;
     } else if (*seq > 0 || late) {
-        refuse(db, w, sr, *seq > 0 ? STORE_CONFLICT : STORE_EXPIRED);
+        refuse(db, sr, *seq > 0 ? STORE_CONFLICT : STORE_EXPIRED);
     } else {
         *seq = r->seq = (int64_t)t->n;
         add_row(db, t, sr);
@@ -192,7 +191,7 @@ static int check(struct store *s, const struct store_write *w, struct error *err
 static void apply(struct mem_db *db, struct store_write *w)
 {
     for (size_t i = 0; i < w->n_records; i++) {
-        store_record(db, w, &w->records[i]);
+        store_record(db, &w->records[i]);
     }
     for (size_t i = 0; i < w->n_dead_letters; i++) {
         add_letter(db, &w->dead_letters[i]);

@@ -343,14 +343,13 @@ static int put_refusals(struct mg_store *s, const struct store_write *w, struct 
 {
     int r = 0;
     for (size_t i = 0; r == 0 && i < w->n_records; i++) {
-        struct buf payload;
+        struct buf room;
         if (!verdict_refuses(w->records[i].verdict)) {
             continue;
         }
-        struct dead_letter d =
-            refusal_letter(w, &w->records[i], clock_wall(&clock_system), &payload);
+        struct dead_letter d = refusal_letter(&w->records[i], clock_wall(&clock_system), &room);
         r = mg_put_letter(s, &d, err);
-        buf_done(&payload);
+        buf_done(&room);
     }
     return r < 0 ? r : mg_flush_letters(s, err);
 }

@@ -292,13 +292,12 @@ static int insert(struct sq_store *s, enum record_kind kind, struct error *err)
     return judge_all(s, list, err);
 }
 
-static int put_refusal(struct sq_store *s, const struct store_write *w,
-                       const struct store_record *sr, struct error *err)
+static int put_refusal(struct sq_store *s, const struct store_record *sr, struct error *err)
 {
-    struct buf payload;
-    struct dead_letter d = refusal_letter(w, sr, clock_wall(&clock_system), &payload);
+    struct buf room;
+    struct dead_letter d = refusal_letter(sr, clock_wall(&clock_system), &room);
     int r = sq_put_letter(s, &d, err);
-    buf_done(&payload);
+    buf_done(&room);
     return r;
 }
 
@@ -308,7 +307,7 @@ static int put_refusals(struct sq_store *s, const struct store_write *w, struct 
     int r = 0;
     for (size_t i = 0; r == 0 && i < w->n_records; i++) {
         if (verdict_refuses(w->records[i].verdict)) {
-            r = put_refusal(s, w, &w->records[i], err);
+            r = put_refusal(s, &w->records[i], err);
         }
     }
     return r;

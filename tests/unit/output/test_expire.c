@@ -75,6 +75,9 @@ static void test_too_late(void **state)
         add_usage(f, "d", "h", 0, at(1800), at(1801));
         add_usage(f, "d", "h", 0, at(1800), at(1802));
         add_usage(f, pass ? "y" : "x", "h", 0, at(1202 + MARGIN), at(1203 + MARGIN));
+        for (size_t i = 0; i < f->n_records; i++) { // from two files: each tells of its own
+            f->records[i].origin = pass ? STR("again.ndjson") : STR("late.ndjson");
+        }
         put(f);
         static const enum store_verdict verdicts[] = {STORE_EXPIRED, STORE_EXPIRED, STORE_DUPLICATE,
                                                       STORE_CONFLICT, STORE_NEW};

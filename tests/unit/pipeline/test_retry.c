@@ -348,7 +348,8 @@ static void test_letters(void **state)
     assert_false(box.early);
     const char *text = buf_view(&box.text).p;
     assert_non_null(strstr(text, "x ts: "));
-    assert_non_null(strstr(text, "x conflict: another record with this event_id is stored"));
+    assert_non_null(
+        strstr(text, "event_id:one conflict: another record with this event_id is stored"));
     assert_non_null(strstr(text, "\"event_id\":\"one\""));
     assert_null(strstr(text, "three"));
     assert_i64((int64_t)b.rig.progress.conflicts, 1);
