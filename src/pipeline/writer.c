@@ -220,7 +220,9 @@ static int64_t preview_part(const struct writer *w, const struct store_write *wr
 static int commit_trying(struct writer *w, struct store_write *write)
 {
     for (;;) {
-        memset(w->lost, 0, write->n_shards * sizeof(w->lost[0]));
+        for (size_t i = 0; i < write->n_shards; i++) {
+            w->lost[i] = false;
+        }
         move(w, true);
         int r = store_commit(w->c.store, write, &w->err);
         move(w, false);
