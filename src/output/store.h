@@ -117,6 +117,7 @@ struct shard_hold {
     struct shard_state state; // as the former owner left it
     bool kept; // nobody else has had it since this handle took it last: what is known of it holds
     int64_t own_seq[2]; // by enum record_kind: seqs from here on are given by this owner
+    int64_t first_seq;  // all seqs of the shard are from here on; those of others may be below
 };
 int store_take_shard(struct store *s, uint32_t shard, enum shard_claim claim,
                      struct shard_hold *ret, struct error *err) GTAP_CHECK;

@@ -47,10 +47,10 @@ void seen_read(struct shard_state *s, enum record_kind kind, int64_t seq)
     seen_fed(s, kind, seq);
 }
 
-void seen_open_gap(struct shard_state *s, enum record_kind kind, int64_t own)
+void seen_open_gap(struct shard_state *s, enum record_kind kind, int64_t first, int64_t own)
 {
     struct shard_gaps *g = &s->gaps[kind];
-    int64_t from = seen_highest(s, kind) + 1;
+    int64_t from = MAX(seen_highest(s, kind) + 1, first);
     if (g->n > 0 && g->v[g->n - 1].to > from) { // nothing was read since that one was opened
         from = g->v[--g->n].from;
     }

@@ -16,6 +16,6 @@ void seen_read(struct shard_state *s, enum record_kind kind, int64_t seq);
 // It came in, in any order.
 void seen_fed(struct shard_state *s, enum record_kind kind, int64_t seq);
 
-// At a takeover: from the highest that was read up to the first own one, exclusive. The oldest gap
-// makes room.
-void seen_open_gap(struct shard_state *s, enum record_kind kind, int64_t own);
+// At a takeover: from the highest that was read, or the `first` of the shard, up to the first `own`
+// one, exclusive. The oldest gap makes room.
+void seen_open_gap(struct shard_state *s, enum record_kind kind, int64_t first, int64_t own);

@@ -154,8 +154,8 @@ static int make_engine(struct meter *m, struct shard *s, const struct shard_hold
         return r;
     }
     forget_audit(s);
-    seen_open_gap(&s->state, RECORD_SAMPLE, hold->own_seq[RECORD_SAMPLE]);
-    seen_open_gap(&s->state, RECORD_USAGE, hold->own_seq[RECORD_USAGE]);
+    seen_open_gap(&s->state, RECORD_SAMPLE, hold->first_seq, hold->own_seq[RECORD_SAMPLE]);
+    seen_open_gap(&s->state, RECORD_USAGE, hold->first_seq, hold->own_seq[RECORD_USAGE]);
     s->state_due = s->touched = true;
     int64_t wait = m->config->audit_ns > 0 ? m->config->audit_ns : AUDIT_NS;
     s->audit_at.ns = clock_mono(m->config->env.clock).ns + wait;

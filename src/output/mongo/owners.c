@@ -309,6 +309,7 @@ int mg_take_shard(struct store *base, uint32_t shard, enum shard_claim claim,
     if (r == 0) {
         int64_t first = mg_first_seq(shard, d.epoch);
         *ret = (struct shard_hold){.state = d.state, .kept = kept, .own_seq = {first, first}};
+        ret->first_seq = mg_first_seq(shard, 0);
     }
     arena_done(&a);
     return r;

@@ -119,6 +119,7 @@ static void test_takeover(void **state)
     assert_false(lost);
     int64_t seq = f->records[0].record->seq;
     assert_true(seq > first.own_seq[RECORD_SAMPLE]);
+    assert_true(first.own_seq[RECORD_SAMPLE] > first.first_seq && first.first_seq >= 0);
 
     struct shard_hold hold = take(f, second, SHARD_TAKEOVER);
     assert_false(hold.kept);

@@ -190,6 +190,7 @@ static int owned_take(struct store *base, uint32_t shard, enum shard_claim claim
         s->taken++;
         s->kept += ret->kept;
         ret->own_seq[0] = ret->own_seq[1] = seq_of(shard, s->epochs[shard], 0);
+        ret->first_seq = seq_of(shard, 0, 0);
         r = store_shard(db->inner, shard, &ret->state, err);
     }
     pthread_mutex_unlock(&db->lock);
