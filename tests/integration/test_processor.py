@@ -184,8 +184,10 @@ class Letters(watched.Real):
         for payload, word in {**bad, conflict: "another"}.items():
             headers = letters[payload or None] if payload else letters.get(None, letters.get(b""))
             self.assertIn(word, headers["gtap.reason"])
-            origin = "" if payload == conflict else rf"{self.topics[1]}/3/\d+"
-            self.assertRegex(headers["gtap.origin"], f"^kafka:{origin}$")
+            origin = f"event_id:{json.loads(usage)['event_id']}"
+            if payload != conflict:
+                origin = rf"kafka:{self.topics[1]}/3/\d+"
+            self.assertRegex(headers["gtap.origin"], f"^{origin}$")
         stored = list(self.db.dead_letters.find({}))
         self.assertEqual(len(stored), len(bad) + 1)
         self.assertEqual(sorted(d["reason"] for d in stored),
