@@ -9,7 +9,7 @@
 //   owners.c     who owns a shard
 //   commit.c     the sequence of writes that a commit is; its parts:
 //                records.c, letters.c, gpus.c, windows.c, rollups.c, costs.c, progress.c
-//   documents.h  records, rows and costs as documents (documents.c), and back (parse.c)
+//   documents.h  records, rows and costs as documents (documents.c), and back (parse.c, keys.c)
 //   driver.h     the driver's functions
 //   config.c     settings and prices
 //   read.c       cursors; expire.c retention

@@ -1,9 +1,11 @@
 // Documents as records, rows and states. Fields that nobody knows are passed over: a database may
 // be added to.
 #include <errno.h>
+#include <pthread.h>
 
 #include "model/fields.h"
 #include "output/mongo/documents.h"
+#include "output/mongo/keys.h"
 
 struct str mg_iter_str(const bson_iter_t *it)
 {
@@ -38,19 +40,50 @@ struct str mg_find_str(const bson_t *doc, const char *field)
 
 // ---- records -------------------------------------------------------------------------------
 
-static const struct field *field_named(const char *name)
-{
-    for (size_t i = 0; i < n_record_fields; i++) {
-        if (strcmp(record_fields[i].name, name) == 0) {
-            return &record_fields[i];
-        }
-    }
-    return NULL;
-}
+// What a key of a record's document says: of a field, its place in record_fields; else one of
+// these.
+enum {
+    OF_CORE = FIELDS_MAX,
+    IS_SEQ = OF_CORE,
+    IS_DIGEST,
+    IS_PARTITION,
+    IS_POSITION,
+    IS_EXTRA,
+    OF_COST,
+    IS_COST_IN = OF_COST,
+    IS_COST_OUT,
+    IS_PRICED_PART,
+    IS_PRICED,
+    IS_UNPRICED_NS,
+    IS_ENERGY,
+    IS_FINAL,
+    IS_LATE,
+    IS_REVISION,
+    IS_COMPUTED,
+    IS_METHOD,
+};
 
-// The exact forms of fields that stand in a document twice; NULL: the name says nothing of a
-// record.
-static const struct field *field_of_key(const char *key)
+static const char *const other_keys[] = {
+    [IS_SEQ] = "seq",
+    [IS_DIGEST] = "digest",
+    [IS_PARTITION] = "partition",
+    [IS_POSITION] = "position",
+    [IS_EXTRA] = "extra",
+    [IS_COST_IN] = "cost_in_nusd",
+    [IS_COST_OUT] = "cost_out_nusd",
+    [IS_PRICED_PART] = "priced_part",
+    [IS_PRICED] = "priced",
+    [IS_UNPRICED_NS] = "unpriced_ns",
+    [IS_ENERGY] = "energy_j",
+    [IS_FINAL] = "final",
+    [IS_LATE] = "late",
+    [IS_REVISION] = "revision",
+    [IS_COMPUTED] = "computed",
+    [IS_METHOD] = "method",
+};
+
+// The key of a field; those that stand in a document twice are read from their exact form.
+static const char *key_of_field(const char *name)
 {
     static const char *const exact[][2] = {
         {"ts_ns", "ts"},        {"latency_ns", "latency_ms"},
@@ -58,14 +91,69 @@ static const struct field *field_of_key(const char *key)
         {"_id", "event_id"},
     };
     for (size_t i = 0; i < ARRAY_LEN(exact); i++) {
-        if (strcmp(key, exact[i][0]) == 0) {
-            return field_named(exact[i][1]);
-        }
-        if (strcmp(key, exact[i][1]) == 0) {
-            return NULL;
+        if (strcmp(name, exact[i][1]) == 0) {
+            return exact[i][0];
         }
     }
-    return field_named(key);
+    return name;
+}
+
+static struct mg_keys record_keys, row_keys; // see keys_ready()
+
+static void fill_record_keys(void)
+{
+    for (size_t i = 0; i < n_record_fields; i++) {
+        mg_keys_put(&record_keys, key_of_field(record_fields[i].name), (int)i);
+    }
+    for (int i = OF_CORE; i < (int)ARRAY_LEN(other_keys); i++) {
+        mg_keys_put(&record_keys, other_keys[i], i);
+    }
+}
+
+enum row_type { ROW_I64, ROW_I32, ROW_TEXT, ROW_BOOL, ROW_ENERGY, ROW_KIND, ROW_METHOD };
+
+#define AT(member) offsetof(struct window_row, member)
+static const struct row_field {
+    const char *key;
+    enum row_type type;
+    size_t at;
+} row_fields[] = {
+    {"window_start_ns", ROW_I64, AT(window_start)},
+    {"host", ROW_TEXT, AT(gpu.host)},
+    {"gpu_index", ROW_I32, AT(gpu.index)},
+    {"gpu_instance", ROW_I32, AT(gpu.instance)},
+    {"site", ROW_TEXT, AT(site)},
+    {"kind", ROW_KIND, 0},
+    {"model", ROW_TEXT, AT(model)},
+    {"tenant", ROW_TEXT, AT(tenant)},
+    {"cost_nusd", ROW_I64, AT(cost_nusd)},
+    {"cost_in_nusd", ROW_I64, AT(cost_in_nusd)},
+    {"cost_out_nusd", ROW_I64, AT(cost_out_nusd)},
+    {"prompt_tokens", ROW_I64, AT(prompt_tokens)},
+    {"completion_tokens", ROW_I64, AT(completion_tokens)},
+    {"cached_prompt_tokens", ROW_I64, AT(cached_prompt_tokens)},
+    {"requests", ROW_I64, AT(requests)},
+    {"unpriced_requests", ROW_I64, AT(unpriced_requests)},
+    {"busy_ns", ROW_I64, AT(busy_ns)},
+    {"unpriced_ns", ROW_I64, AT(unpriced_ns)},
+    {"energy_j", ROW_ENERGY, 0},
+    {"final", ROW_BOOL, AT(final)},
+    {"revision", ROW_I32, AT(revision)},
+    {"method", ROW_METHOD, 0},
+};
+
+static void fill_keys(void)
+{
+    fill_record_keys();
+    for (size_t i = 0; i < ARRAY_LEN(row_fields); i++) {
+        mg_keys_put(&row_keys, row_fields[i].key, (int)i);
+    }
+}
+
+static void keys_ready(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fill_keys);
 }
 
 static bool read_gpus(const bson_iter_t *it, struct arena *a, struct gpu_list *ret)
@@ -114,24 +202,28 @@ static struct str inside_braces(struct str s)
     return s.n >= 2 ? (struct str){s.p + 1, s.n - 2} : STR_NONE;
 }
 
-// Whether the key is one of a record that its producer did not send.
-static bool read_origin(const bson_iter_t *it, struct record *r)
+// What a record has that its producer did not send.
+static void read_core(const bson_iter_t *it, int what, struct record *r)
 {
-    const char *key = bson_iter_key(it);
-    if (strcmp(key, "seq") == 0) {
+    switch (what) {
+    case IS_SEQ:
         r->seq = bson_iter_as_int64(it);
-    } else if (strcmp(key, "digest") == 0) {
+        break;
+    case IS_DIGEST:
         r->digest = (uint64_t)bson_iter_as_int64(it);
-    } else if (strcmp(key, "partition") == 0) {
+        break;
+    case IS_PARTITION:
         r->shard = (uint32_t)bson_iter_as_int64(it);
-    } else if (strcmp(key, "position") == 0) {
+        break;
+    case IS_POSITION:
         r->position = bson_iter_as_int64(it);
-    } else if (strcmp(key, "extra") == 0) {
+        break;
+    case IS_EXTRA:
         r->extra = inside_braces(mg_iter_str(it));
-    } else {
-        return false;
+        break;
+    default:
+        break;
     }
-    return true;
 }
 
 static void read_part(const bson_iter_t *it, struct usage_cost *c)
@@ -151,37 +243,47 @@ struct cost_fields {
     bool computed, known; // known: computed or estimated
 };
 
-static bool read_cost(const bson_iter_t *it, struct cost_fields *ret)
+static void read_cost(const bson_iter_t *it, int what, struct cost_fields *ret)
 {
     struct usage_cost *c = &ret->cost;
-    const char *key = bson_iter_key(it);
-    if (strcmp(key, "cost_in_nusd") == 0) {
+    switch (what) {
+    case IS_COST_IN:
         c->cost_in_nusd = bson_iter_as_int64(it);
-    } else if (strcmp(key, "cost_out_nusd") == 0) {
+        break;
+    case IS_COST_OUT:
         c->cost_out_nusd = bson_iter_as_int64(it);
-    } else if (strcmp(key, "priced_part") == 0) {
+        break;
+    case IS_PRICED_PART:
         read_part(it, c);
-    } else if (strcmp(key, "priced") == 0) {
+        break;
+    case IS_PRICED:
         c->priced = bson_iter_as_bool(it);
-    } else if (strcmp(key, "unpriced_ns") == 0) {
+        break;
+    case IS_UNPRICED_NS:
         c->unpriced_ns = bson_iter_as_int64(it);
-    } else if (strcmp(key, "energy_j") == 0) {
+        break;
+    case IS_ENERGY:
         c->energy_j = bson_iter_as_double(it);
         c->has_energy = true;
-    } else if (strcmp(key, "final") == 0) {
+        break;
+    case IS_FINAL:
         c->final = bson_iter_as_bool(it);
-    } else if (strcmp(key, "late") == 0) {
+        break;
+    case IS_LATE:
         c->late = bson_iter_as_bool(it);
-    } else if (strcmp(key, "revision") == 0) {
+        break;
+    case IS_REVISION:
         c->revision = (int32_t)bson_iter_as_int64(it);
-    } else if (strcmp(key, "computed") == 0) {
+        break;
+    case IS_COMPUTED:
         ret->computed = bson_iter_as_bool(it);
-    } else if (strcmp(key, "method") == 0) {
+        break;
+    case IS_METHOD:
         ret->known = method_parse(mg_iter_str(it), &c->method) == 0;
-    } else {
-        return false;
+        break;
+    default:
+        break;
     }
-    return true;
 }
 
 static bool set_cost(struct cost_fields *given, struct stored_record *ret)
@@ -198,22 +300,35 @@ static bool set_cost(struct cost_fields *given, struct stored_record *ret)
     return !__builtin_add_overflow(c->cost_in_nusd, c->cost_out_nusd, &ret->cost.cost_nusd);
 }
 
+static bool read_field(const bson_iter_t *it, const struct field *f, struct arena *a,
+                       struct record *r)
+{
+    union field_value v;
+    if (!field_of(f, r->kind)) {
+        return true; // somebody else's
+    }
+    if (!read_value(it, f->type, a, &v)) {
+        return false;
+    }
+    field_store(f, r, v, a);
+    return true;
+}
+
 static bool parse(const bson_t *doc, struct arena *a, struct record *r, struct cost_fields *cost)
 {
     bson_iter_t it;
+    keys_ready();
     if (!bson_iter_init(&it, doc)) {
         return false;
     }
     while (bson_iter_next(&it)) {
-        union field_value v;
-        const struct field *f = field_of_key(bson_iter_key(&it));
-        if (f && field_of(f, r->kind)) {
-            if (!read_value(&it, f->type, a, &v)) {
-                return false;
-            }
-            field_store(f, r, v, a);
-        } else if (!read_origin(&it, r) && cost && r->kind == RECORD_USAGE) {
-            (void)read_cost(&it, cost);
+        int what = mg_keys_find(&record_keys, bson_iter_key(&it));
+        if (what >= OF_COST && r->kind == RECORD_USAGE) {
+            read_cost(&it, what, cost);
+        } else if (what >= OF_CORE) {
+            read_core(&it, what, r);
+        } else if (what >= 0 && !read_field(&it, &record_fields[what], a, r)) {
+            return false;
         }
     }
     return true;
@@ -240,15 +355,14 @@ int mg_parse_sample(const bson_t *doc, struct arena *a, struct gpu_sample *ret)
     struct record r;
     bson_iter_t it;
     record_clear(&r, RECORD_SAMPLE);
+    keys_ready();
     if (!bson_iter_init(&it, doc)) {
         return -EBADMSG;
     }
     while (bson_iter_next(&it)) {
-        union field_value v;
-        const char *key = bson_iter_key(&it);
-        const struct field *f = strcmp(key, "_id") == 0 ? NULL : field_of_key(key);
-        if (f && f->tag && field_of(f, r.kind) && read_value(&it, f->type, a, &v)) {
-            field_store(f, &r, v, a);
+        int what = mg_keys_find(&record_keys, bson_iter_key(&it));
+        if (what >= 0 && what < OF_CORE && record_fields[what].tag) { // _id is the GPU's
+            (void)read_field(&it, &record_fields[what], a, &r);
         }
     }
     *ret = r.sample;
@@ -257,82 +371,50 @@ int mg_parse_sample(const bson_t *doc, struct arena *a, struct gpu_sample *ret)
 
 // ---- rows ----------------------------------------------------------------------------------
 
-static bool read_row_key(const bson_iter_t *it, struct window_row *row)
+static bool read_row_field(const bson_iter_t *it, const struct row_field *f, struct window_row *row)
 {
-    const char *key = bson_iter_key(it);
-    if (strcmp(key, "host") == 0) {
-        row->gpu.host = mg_iter_str(it);
-    } else if (strcmp(key, "gpu_index") == 0) {
-        row->gpu.index = (int32_t)bson_iter_as_int64(it);
-    } else if (strcmp(key, "gpu_instance") == 0) {
-        row->gpu.instance = (int32_t)bson_iter_as_int64(it);
-    } else if (strcmp(key, "site") == 0) {
-        row->site = mg_iter_str(it);
-    } else if (strcmp(key, "model") == 0) {
-        row->model = mg_iter_str(it);
-    } else if (strcmp(key, "tenant") == 0) {
-        row->tenant = mg_iter_str(it);
-    } else {
-        return false;
+    void *at = (char *)row + f->at;
+    switch (f->type) {
+    case ROW_I64:
+        *(int64_t *)at = bson_iter_as_int64(it);
+        return true;
+    case ROW_I32:
+        *(int32_t *)at = (int32_t)bson_iter_as_int64(it);
+        return true;
+    case ROW_TEXT:
+        *(struct str *)at = mg_iter_str(it);
+        return true;
+    case ROW_BOOL:
+        *(bool *)at = bson_iter_as_bool(it);
+        return true;
+    case ROW_ENERGY:
+        row->energy_j = bson_iter_as_double(it);
+        row->has_energy = true;
+        return true;
+    case ROW_KIND:
+        return row_kind_parse(mg_iter_str(it), &row->kind) == 0;
+    case ROW_METHOD:
+        return method_parse(mg_iter_str(it), &row->method) == 0;
     }
-    return true;
-}
-
-static int64_t *row_number(const char *key, struct window_row *row)
-{
-    const struct {
-        const char *key;
-        int64_t *at;
-    } numbers[] = {
-        {"window_start_ns", &row->window_start},
-        {"cost_nusd", &row->cost_nusd},
-        {"cost_in_nusd", &row->cost_in_nusd},
-        {"cost_out_nusd", &row->cost_out_nusd},
-        {"prompt_tokens", &row->prompt_tokens},
-        {"completion_tokens", &row->completion_tokens},
-        {"cached_prompt_tokens", &row->cached_prompt_tokens},
-        {"requests", &row->requests},
-        {"unpriced_requests", &row->unpriced_requests},
-        {"busy_ns", &row->busy_ns},
-        {"unpriced_ns", &row->unpriced_ns},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-        if (strcmp(key, numbers[i].key) == 0) {
-            return numbers[i].at;
-        }
-    }
-    return NULL;
+    return false;
 }
 
 int mg_parse_row(const bson_t *doc, struct window_row *ret)
 {
     bson_iter_t it;
-    bool kind = false, method = false;
+    unsigned seen = 0; // bits of enum row_type
     *ret = (struct window_row){.gpu = {.index = -1, .instance = GPU_INSTANCE_NONE}};
+    keys_ready();
     if (!bson_iter_init(&it, doc)) {
         return -EBADMSG;
     }
     while (bson_iter_next(&it)) {
-        const char *key = bson_iter_key(&it);
-        int64_t *number = row_number(key, ret);
-        if (number) {
-            *number = bson_iter_as_int64(&it);
-        } else if (read_row_key(&it, ret)) {
-            continue;
-        } else if (strcmp(key, "kind") == 0) {
-            kind = row_kind_parse(mg_iter_str(&it), &ret->kind) == 0;
-        } else if (strcmp(key, "energy_j") == 0) {
-            ret->energy_j = bson_iter_as_double(&it);
-            ret->has_energy = true;
-        } else if (strcmp(key, "final") == 0) {
-            ret->final = bson_iter_as_bool(&it);
-        } else if (strcmp(key, "revision") == 0) {
-            ret->revision = (int32_t)bson_iter_as_int64(&it);
-        } else if (strcmp(key, "method") == 0) {
-            method = method_parse(mg_iter_str(&it), &ret->method) == 0;
+        int what = mg_keys_find(&row_keys, bson_iter_key(&it));
+        if (what >= 0 && read_row_field(&it, &row_fields[what], ret)) {
+            seen |= 1U << row_fields[what].type;
         }
     }
-    return kind && method ? 0 : -EBADMSG;
+    return seen & 1U << ROW_KIND && seen & 1U << ROW_METHOD ? 0 : -EBADMSG;
 }
 
 // ---- shards --------------------------------------------------------------------------------
