@@ -18,6 +18,9 @@ static const struct kafka_value defaults[] = {
     {"fetch.wait.max.ms", "100", NULL},
     {"queued.min.messages", "10000", NULL},
     {"queued.max.messages.kbytes", "2048", NULL}, // of each partition
+    // What a full queue may be overshot by, compressed: JSON is eight times that, and as much again
+    // around its messages, of each partition.
+    {"fetch.message.max.bytes", "131072", NULL},
     {"allow.auto.create.topics", "false", NULL},
     {NULL, NULL, NULL},
 };
