@@ -4,13 +4,16 @@
 #include "base/sort.h"
 #include "output/mongo/documents.h"
 
-typedef const struct usage_cost *cost_ptr;
+struct place {
+    int64_t seq; // here, since there are more costs than caches hold
+    const struct usage_cost *cost;
+};
 
-static bool by_seq(const cost_ptr *a, const cost_ptr *b)
+static bool by_seq(const struct place *a, const struct place *b)
 {
-    return (*a)->seq < (*b)->seq;
+    return a->seq < b->seq;
 }
-DEFINE_SORT(sort_costs, cost_ptr, by_seq); // stable
+DEFINE_SORT(sort_places, struct place, by_seq); // stable
 
 static void write_update(struct mg_batch *m, const struct usage_cost *c, bool late)
 {
@@ -25,23 +28,23 @@ static void write_update(struct mg_batch *m, const struct usage_cost *c, bool la
 int mg_put_costs(struct mg_store *s, const struct store_write *w, struct error *err)
 {
     struct mg_batch *m = &s->writer->updates;
-    cost_ptr *sorted AUTO_FREE = x_array(2 * w->n_costs, sizeof(*sorted)); // half to sort with
+    struct place *sorted AUTO_FREE = x_array(2 * w->n_costs, sizeof(*sorted)); // half to sort with
     size_t n = 0;
     for (size_t i = 0; i < w->n_costs; i++) {
         if (mg_owns(s, mg_seq_shard(w->costs[i].seq))) {
-            sorted[n++] = &w->costs[i];
+            sorted[n++] = (struct place){w->costs[i].seq, &w->costs[i]};
         }
     }
-    sort_costs(sorted, n, sorted + w->n_costs);
+    sort_places(sorted, n, sorted + w->n_costs);
     m->collection = mg_record_collection[RECORD_USAGE];
     bool late = false;
     int r = 0;
     for (size_t i = 0; r == 0 && i < n; i++) {
-        late |= sorted[i]->late;
-        if (i + 1 < n && sorted[i + 1]->seq == sorted[i]->seq) {
+        late |= sorted[i].cost->late;
+        if (i + 1 < n && sorted[i + 1].seq == sorted[i].seq) {
             continue;
         }
-        write_update(m, sorted[i], late);
+        write_update(m, sorted[i].cost, late);
         late = false;
         r = mg_batch_spill(&s->conn, m, err);
     }
