@@ -6,10 +6,23 @@
 #include "base/alloc.h"
 #include "base/sort.h"
 
+enum { KEPT_ROWS = 4096, KEPT_COSTS = 8192 };
+
+// One that carried all open windows, or those of many shards at once, is large; it goes round with
+// one of many parcels, and each of these would come to be as large.
 void outbox_clear(struct outbox *o)
 {
     o->n_windows = o->n_rows = o->n_costs = o->n_shards = o->n_unsettled = o->preview_rows = 0;
     arena_reset(&o->ids);
+    if (o->cap_rows > KEPT_ROWS) {
+        free(TAKE_PTR(o->rows));
+        o->cap_rows = 0;
+    }
+    if (o->cap_costs > KEPT_COSTS) {
+        free(TAKE_PTR(o->costs));
+        free(TAKE_PTR(o->cost_shards));
+        o->cap_costs = 0;
+    }
 }
 
 void outbox_done(struct outbox *o)

@@ -40,8 +40,11 @@ static void refuse_future(struct source *s, struct batch *b)
         struct error err;
         struct record *r = &b->records[i];
         if (record_check_now(r, now, &err) == 0) {
-            b->payloads[kept] = b->payloads[i];
-            b->records[kept++] = *r;
+            if (kept != i) {
+                b->payloads[kept] = b->payloads[i];
+                b->records[kept] = *r;
+            }
+            kept++;
             continue;
         }
         struct dead_letter *d = batch_add_dead(b);

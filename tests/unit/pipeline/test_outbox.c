@@ -175,9 +175,31 @@ static void test_a_shard_is_dropped(void **state)
     engine_free(e);
 }
 
+// Every parcel's would come to be as large as the largest there ever was.
+static void test_a_large_one_does_not_stay_large(void **state)
+{
+    (void)state;
+    enum { MANY = 20000, FEW = 100 };
+    struct outbox o = {0};
+    for (int64_t n = MANY; n >= FEW; n -= MANY - FEW) {
+        add_window(&o, 60, 1, (size_t)n);
+        for (int64_t i = 0; i < n; i++) {
+            const struct usage_cost cost = {.seq = i + 1, .event_id = STR("r")};
+            outbox_add_cost(&o, &cost);
+        }
+        assert_i64(o.costs[n - 1].seq, n);
+        assert_int_equal(o.cost_shards[n - 1], 1);
+        assert_i64(o.rows[n - 1].cost_nusd, n - 1);
+        outbox_clear(&o);
+        assert_true(outbox_empty(&o));
+        assert_true(o.cap_rows < MANY / 2 && o.cap_costs < MANY / 2);
+    }
+    outbox_done(&o);
+}
+
 int main(void)
 {
     return TEST_RUN(TEST(test_the_last_of_a_window_counts), TEST(test_a_shard_is_dropped),
                     TEST(test_windows_keep_their_rows), TEST(test_newer_states_replace_older_ones),
-                    TEST(test_costs_in_order));
+                    TEST(test_costs_in_order), TEST(test_a_large_one_does_not_stay_large));
 }
