@@ -104,9 +104,8 @@ int store_commit(struct store *s, struct store_write *w, struct error *err) GTAP
 //
 // Where several processes write one store, each shard has one owner, who alone may write its
 // windows, costs and states; raw records may come from anyone, since they are the same whoever
-// writes them. Whoever takes a shard shuts the former owner out of it (by a number in the state of
-// the shard that only grows), whether that has noticed or not. In a store with one writer that
-// writer owns all, and this only reads the state.
+// writes them. Whoever takes a shard shuts the former owner out of it (by a number in its state
+// that only grows), noticed or not. In a store with one writer this only reads the state.
 
 enum shard_claim {
     SHARD_EXCLUSIVE, // -EBUSY (retryable) while another live process has it; says which
