@@ -21,6 +21,8 @@ class Flow:
     cpu_s: float
     peak_kib: int  # the sum of the most that each process held
     life_us: float = 0  # processor time a record of the processes' whole lives, their start too
+    thread_us: float = 0  # the same of the thread that took most of it
+    server_us: float = 0  # and of who they wrote to
 
     @property
     def per_s(self):
@@ -29,6 +31,13 @@ class Flow:
     @property
     def cpu_us(self):
         return self.cpu_s / self.records * 1e6
+
+
+def process_cpu_s(pid):
+    """User and system time of all its threads, those that have ended too."""
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * TICK_S
 
 
 class Followed:
@@ -40,6 +49,7 @@ class Followed:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=out,
                                             stderr=out, env=env and {**os.environ, **env})
         self.usage = None  # once it has ended
+        self.threads = {}  # s by thread, as last looked at
 
     def __enter__(self):
         return self
@@ -78,14 +88,20 @@ class Followed:
         """User and system time of all its threads, those that have ended too."""
         if self.usage:
             return self.usage.ru_utime + self.usage.ru_stime
-        stat = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii")
-        fields = stat.rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) * TICK_S
+        return process_cpu_s(self.process.pid)
 
     def threads_cpu_s(self):
         """Of the threads that it has now, to the nanosecond."""
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
         return sum(int(task.read_text(encoding="ascii").split()[0]) for task in tasks) / 1e9
+
+    def look_at_threads(self):
+        for task in Path(f"/proc/{self.process.pid}/task").glob("*/schedstat"):
+            try:
+                ns = int(task.read_text(encoding="ascii").split()[0])
+                self.threads[task.parent.name] = ns / 1e9
+            except (OSError, IndexError):
+                pass  # it has ended
 
     def memory_kib(self, key="VmHWM"):
         """VmHWM or VmRSS; once it has ended, the former."""
@@ -123,6 +139,7 @@ def follow(processes, watch):
             first = _mark(watch, processes, done)
         for p in processes:
             p.check()
+            p.look_at_threads()
         if all(ended) if watch.ends else done >= watch.total:
             break
         if any(ended) and not watch.ends or time.monotonic() - began > watch.limit_s:
@@ -139,4 +156,5 @@ def _flow(watch, processes, first, last):
     records = last[1] - first[1]
     cpu_s = last[2] - first[2] if watch.share > 0 else last[2] * records / last[1]
     return Flow(records, last[0] - first[0], cpu_s, sum(p.memory_kib() for p in processes),
-                last[2] / last[1] * 1e6)
+                last[2] / last[1] * 1e6,
+                max(s for p in processes for s in p.threads.values()) / last[1] * 1e6)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import kafka_connect
-from following import Flow, Followed, Watch, follow
+from following import Flow, Followed, Watch, follow, process_cpu_s
 from harness import Failed, Goal, Subject, count, mb, median, rate, results
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -134,6 +134,9 @@ class FakeServer:
     def __exit__(self, kind, error, trace):
         self.mongod.stop()
 
+    def cpu_s(self):
+        return process_cpu_s(self.mongod.pid)
+
     def begin(self):
         """The address of a database that is empty."""
         self.mongod.tell("reset")
@@ -173,6 +176,9 @@ class RealServer:
         self.server = self.mongo.Server(self.rig.path(f"secantus-{self.rig.turn()}"))
         self.server.start()
         return self.server.uri
+
+    def cpu_s(self):
+        return process_cpu_s(self.server.daemon.pid())
 
     def check_documents(self):
         """That what the bare loop writes has the fields of what gtap has just written."""
@@ -217,9 +223,12 @@ class Contest:
         group, uri = self.rig.turn(), self.server.begin()
         command = make_command(group, uri)
         watch = {"total": self.topics.records, "every_s": self.server.every_s, **watch}
+        before = self.server.cpu_s()
         running = [Followed(command, self.rig.path(f"{group}-{n}.log")) for n in range(processes)]
         try:
-            return follow(running, Watch(self.server.stored, **watch))
+            flow = follow(running, Watch(self.server.stored, **watch))
+            flow.server_us = (self.server.cpu_s() - before) / watch["total"] * 1e6
+            return flow
         finally:
             for one in running:
                 one.__exit__(None, None, None)
@@ -278,7 +287,8 @@ def middle(flows):
     records = flows[0].records
     return Flow(records, records / median([f.per_s for f in flows]),
                 median([f.cpu_us for f in flows]) * records / 1e6,
-                median([f.peak_kib for f in flows]), median([f.life_us for f in flows]))
+                *(median([getattr(f, name) for f in flows])
+                  for name in ("peak_kib", "life_us", "thread_us", "server_us")))
 
 
 # ---- rows ----------------------------------------------------------------------------------
@@ -290,7 +300,8 @@ def add_contest(subject, server, flows):
         subject.add(f"{server}: {NAMES[name]}", flow.per_s,
                     f"{rate(flow.per_s)} ({flow.per_s / base.per_s:.2f} of the bare loop, "
                     f"updating), {flow.cpu_us:.2f} us of processor time a record"
-                    f"{start_of(flow)}, {mb(flow.peak_kib)}")
+                    f"{start_of(flow)}, {flow.thread_us:.2f} us of it on its busiest thread; "
+                    f"{flow.server_us:.2f} us of the server's; {mb(flow.peak_kib)}")
     add_ratios(subject, server, flows)
 
 
