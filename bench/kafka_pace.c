@@ -4,10 +4,11 @@
 //
 // Produces the records of the file RECORDS (lines that gtap wrote) over and over, RATE of them a
 // second, evenly, each with the present time as its `ts` and an event_id of its own, to topics that
-// exist. Every 10 ms the next record is a probe: its id is looked for in the fake mongod, whose
-// control channel is at CONTROL_PORT of loopback, each millisecond until it is there. The time
-// counts from before the producer is given the record until the fake's answer that it has it, so
-// some of it is the asking: reported as asking_ms, the median of one question's time.
+// exist. After a second, in which the producer finds its brokers, every 10 ms the next record is a
+// probe: its id is looked for in the fake mongod, whose control channel is at CONTROL_PORT of
+// loopback, each millisecond until it is there. The time counts from before the producer is given
+// the record until the fake's answer that it has it, so some of it is the asking: reported as
+// asking_ms, the median of one question's time.
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <netinet/tcp.h>
@@ -22,6 +23,7 @@
 #include "kafka.h"
 
 enum { LINES_MAX = 100000, PROBES_MAX = 100000, PROBE_EVERY_MS = 10, GIVE_UP_S = 60, ID_MAX = 64 };
+enum { WARM_UP_S = 1 };
 
 struct times { // seconds
     double *v;
@@ -127,7 +129,7 @@ static void produce_all(struct pace *p)
 {
     struct buf b;
     buf_init(&b, 1 << 20);
-    double began = now_s(), next_probe = began;
+    double began = now_s(), next_probe = began + WARM_UP_S;
     while (now_s() - began < (double)p->seconds) {
         double passed = now_s() - began;
         int64_t due = (int64_t)(passed * (double)p->rate);
