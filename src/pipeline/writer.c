@@ -10,9 +10,7 @@
 #include "output/refusal.h"
 #include "pipeline/source.h"
 
-// Of one commit. GROUP_RECORDS is half of what a source's parcels hold: while these are stored, the
-// others are read and computed.
-enum { GROUP_MAX = 16, GROUP_RECORDS = 8000, EXPIRE_ROWS = 20000 };
+enum { GROUP_MAX = 16, EXPIRE_ROWS = 20000 };
 #define LOOK_NS (500 * NS_PER_MS)     // how often it looks up while there is nothing to do
 #define ALIVE_EVERY_NS (2 * NS_PER_S) // see store_alive()
 #define STILL_MAX_NS (60 * NS_PER_S)  // without moving, when it is not in the store
@@ -369,9 +367,9 @@ static void *writer_main(void *ctx)
     struct writer *w = ctx;
     struct parcel *parcels[GROUP_MAX];
     while ((parcels[0] = next_parcel(w))) {
-        size_t n = 1, records = parcels[0]->batch.n_records;
-        while (n < GROUP_MAX && records < GROUP_RECORDS && (parcels[n] = queue_pop(w->queue, 0))) {
-            records += parcels[n++]->batch.n_records;
+        size_t n = 1;
+        while (n < GROUP_MAX && (parcels[n] = queue_pop(w->queue, 0))) {
+            n++;
         }
         gauges_spent(w->c.gauges, STAGE_IDLE, &w->since);
         serve(w, parcels, n);
