@@ -3,6 +3,7 @@
 #include "cmd/kafka_options.h"
 #include "cmd/metering.h"
 #include "cmd/running.h"
+#include "cmd/stop.h"
 #include "kafka/client.h"
 #include "output/letters.h"
 
@@ -10,6 +11,12 @@
 #define MONGODB_DEFAULT "mongodb://127.0.0.1:27017/gtap"
 // What has come is stored as soon as the writer is free: who waits, waits for milliseconds.
 #define COMMIT_INTERVAL_NS (5 * NS_PER_MS)
+
+// What waits for us waits 25 s, while one call of the store may take 30 s.
+#define STOP_LIMIT_S 24
+#define STOPPED                                                                                    \
+    "gtap: stopped in the middle of a write, or while leaving the group, as that took too long; "  \
+    "what was read and not stored was not acknowledged, and comes again\n"
 
 enum { URI_TEXT_MAX = 4096, LISTEN_MAX = 300, ADMIN_MS = 30000 };
 
@@ -185,6 +192,7 @@ static int process(struct cli *cli, const struct options *o, const struct kafka_
         .env = {.kafka = s},
     };
     int status = metering_configure(cli, &o->metering, &c);
+    stop_within(STOP_LIMIT_S, STOPPED);
     if (status == 0 && o->create_topics) {
         status = create_topics(cli, o, s);
     }

@@ -63,8 +63,16 @@ static int run_with_listeners(struct cli *cli, struct run_config *c, const struc
     if (exit_status != 0) {
         return exit_status;
     }
+    if (c->wait_for_store) {
+        exit_status = serving_start(&to.serving);
+    } else {
+        c->env.http = to.serving.server;
+    }
+    if (exit_status != 0) {
+        serving_close(&to.serving);
+        return exit_status;
+    }
     run_status_init(&to.status, cli, c->output);
-    c->env.http = to.serving.server;
     c->progress = tell_progress;
     c->notice = tell_notice;
     c->ctx = &to;

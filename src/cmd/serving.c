@@ -74,6 +74,16 @@ static void announce(struct serving *s)
     }
 }
 
+int serving_start(struct serving *s)
+{
+    struct error err;
+    if (http_server_start(s->server, &err) < 0) {
+        return cli_fail(s->cli, &err);
+    }
+    announce(s);
+    return 0;
+}
+
 static void reload(struct serving *s)
 {
     struct error err;

@@ -25,6 +25,10 @@ struct serving {
 // 0, or the exit status after saying why not.
 int serving_open(struct serving *s, struct cli *cli, const struct serving_options *o,
                  const char *const *inputs, size_t n_inputs, const char *output);
+// Begins to serve and says where, ahead of a run that may wait long before it begins: whoever
+// watches sees that it lives. Only where no input has routes. 0, or the exit status after saying
+// why not.
+int serving_start(struct serving *s);
 void serving_close(struct serving *s); // the run is over
 
 // As the run goes on: what is served is kept current, files are read again after a SIGHUP.

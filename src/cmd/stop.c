@@ -14,10 +14,24 @@ static const int signals[] = {SIGINT, SIGTERM};
 static volatile int stop_fd = -1, told_fd = -1;
 static const char *volatile told_text;
 
+static volatile unsigned limit_s;
+static const char *volatile limit_line;
+
+static void on_limit(int number)
+{
+    (void)number;
+    ssize_t written = write(STDERR_FILENO, limit_line, strlen(limit_line));
+    (void)written;
+    _exit(0);
+}
+
 static void on_signal(int number)
 {
     (void)number;
     int saved = errno;
+    if (limit_s > 0) {
+        alarm(limit_s);
+    }
     for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
         signal(signals[i], SIG_DFL);
     }
@@ -34,6 +48,14 @@ void stop_tells(int socket, const char *text)
     told_fd = -1;
     told_text = text;
     told_fd = socket;
+}
+
+void stop_within(unsigned seconds, const char *line)
+{
+    struct sigaction action = {.sa_handler = on_limit};
+    limit_line = line;
+    limit_s = seconds;
+    sigaction(SIGALRM, &action, NULL);
 }
 
 static volatile sig_atomic_t reload_asked;

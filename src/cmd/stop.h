@@ -13,5 +13,10 @@ int stop_on_signals(int *ret_fd, struct error *err) GTAP_CHECK;
 // to do then may take a while. Both are borrowed; -1: to none.
 void stop_tells(int socket, const char *text);
 
+// And the process ends by itself, with status 0, so many seconds after the first of them, saying
+// this line on stderr: for those who lose nothing by that, as whatever calls they are in may take
+// longer. Borrowed. 0: it takes what it takes.
+void stop_within(unsigned seconds, const char *line);
+
 // Whether a SIGHUP came since this was last asked: files are to be read again.
 bool stop_reload_asked(void);

@@ -316,6 +316,9 @@ static void keep_alive(struct writer *w)
 {
     struct mono now = clock_mono(w->c.run->env.clock);
     move(w, false);
+    if (w->failed) {
+        return; // to say so would take long where the store is away, and those who stop us wait
+    }
     if (!store_is_shared(w->c.store) || now.ns - w->alive.ns < ALIVE_EVERY_NS ||
         pthread_mutex_trylock(&w->c.patience->use) != 0) {
         return;

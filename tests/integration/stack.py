@@ -5,6 +5,7 @@ what must be in the store in the end."""
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -104,9 +105,9 @@ class Case(support.Case):
         self.mark = uuid.uuid4().hex[:8]
         self.topics = [f"gpu.{self.mark}", f"token.{self.mark}"]
         self.dlq, self.group = f"dlq.{self.mark}", f"group-{self.mark}"
-        head, _, tail = self.mongo.uri.partition(self.mongo.name)
         self.database = f"{self.mongo.name}_{self.mark}"
-        self.store_uri = head + self.database + tail
+        self.store_uri = re.sub(rf"/{self.mongo.name}(?=\?|$)", f"/{self.database}",
+                                self.mongo.uri)
         self.addCleanup(self.drop_database)
         for topic in (*self.topics, self.dlq):
             self.kafka.create_topic(topic, partitions=PARTITIONS)

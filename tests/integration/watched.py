@@ -115,10 +115,11 @@ class Faked(support.Case):
             "linger.ms": 1, "log_level": 2})
         self.sent, self.number = [], 0
 
-    def processor(self, *more, uri="socketTimeoutMS=1000&serverSelectionTimeoutMS=500"):
+    def processor(self, *more, uri="socketTimeoutMS=1000&serverSelectionTimeoutMS=500",
+                  mongod=None):
         return Watched(self, "processor", "--bootstrap", self.kafka.bootstrap,
                        "--listen", "127.0.0.1:0", *PROPERTIES, *more,
-                       env={"MONGODB_URI": f"{self.mongod.uri}/gtap?{uri}"})
+                       env={"MONGODB_URI": f"{(mongod or self.mongod).uri}/gtap?{uri}"})
 
     def lines(self, requests, **more):
         """Some requests and the samples around them; other ones each time."""

@@ -93,6 +93,9 @@ void mg_disconnect(struct mg_conn *c)
         return;
     }
     mg_end_snapshot(c);
+    if (c->client && c->away) {
+        mongoc_client_reset(c->client); // else it would wait for the server, to end its sessions
+    }
     if (c->client) {
         mongoc_client_destroy(c->client);
     }
@@ -144,6 +147,7 @@ int mg_run(struct mg_conn *c, enum mg_kind kind, const struct mg_buf *b, size_t 
                                  : mongoc_client_command_with_opts(c->client, c->db, &command, NULL,
                                                                    &c->write_opts, reply, &error);
     int r = check_concern(c, reply, err);
+    c->away = r == 0 && !ok && reply->len <= 5; // an empty document
     if (r < 0) {
         return r;
     }

@@ -15,13 +15,14 @@ struct mg_conn {
     bson_t write_opts;                 // {writeConcern: ...}
     bson_t read_opts;                  // {} or the session of a held snapshot
     mongoc_client_session_t *snapshot; // NULL: none is held
+    bool away;                         // the last command had no answer
 };
 
 // uri: "mongodb://..." as given. primary: read from the primary whatever the URI prefers, because
 // what is read decides what is written. Nothing is sent before the first command.
 int mg_connect(struct str uri, const char *name, bool primary, struct mg_conn *c, struct error *err)
     GTAP_CHECK;
-void mg_disconnect(struct mg_conn *c);
+void mg_disconnect(struct mg_conn *c); // takes no time when the server is away
 
 // ---- commands ------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@
     X(bson_iter_date_time) X(bson_iter_document) X(bson_iter_find) X(bson_iter_init)               \
     X(bson_iter_init_find) X(bson_iter_key) X(bson_iter_next) X(bson_iter_recurse)                 \
     X(bson_iter_type) X(bson_iter_utf8) X(bson_reinit) X(mongoc_client_command_with_opts)          \
-    X(mongoc_client_destroy) X(mongoc_client_get_collection)                                       \
+    X(mongoc_client_destroy) X(mongoc_client_get_collection) X(mongoc_client_reset)                \
     X(mongoc_client_new_from_uri_with_error) X(mongoc_client_read_command_with_opts)               \
     X(mongoc_client_session_append) X(mongoc_client_session_destroy)                               \
     X(mongoc_client_set_error_api) X(mongoc_client_set_read_prefs)                                 \
@@ -65,6 +65,7 @@ int mongo_lib_load(struct error *err) GTAP_CHECK;
 #define mongoc_client_get_collection mongo_lib.mongoc_client_get_collection
 #define mongoc_client_new_from_uri_with_error mongo_lib.mongoc_client_new_from_uri_with_error
 #define mongoc_client_read_command_with_opts mongo_lib.mongoc_client_read_command_with_opts
+#define mongoc_client_reset mongo_lib.mongoc_client_reset
 #define mongoc_client_session_append mongo_lib.mongoc_client_session_append
 #define mongoc_client_session_destroy mongo_lib.mongoc_client_session_destroy
 #define mongoc_client_set_error_api mongo_lib.mongoc_client_set_error_api

@@ -40,7 +40,7 @@ static void writer_free(struct mg_writer *w)
 static void mg_close(struct store *base)
 {
     struct mg_store *s = mg_of(base);
-    if (s->writer && s->conn.client) {
+    if (s->writer && s->conn.client && !s->conn.away) { // a lease ends by itself
         mg_give_back(s);
     }
     writer_free(s->writer);
