@@ -26,6 +26,7 @@ static const struct kafka_value forced[] = {
 
 struct letters {
     struct kafka_log *log;
+    rd_kafka_conf_t *conf; // to make another client by
     rd_kafka_t *rk;
     char *topic;
     size_t waiting;             // for their delivery reports
@@ -47,18 +48,35 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *o
     }
 }
 
+static int start(struct letters *l, struct error *err)
+{
+    return kafka_client_new(RD_KAFKA_PRODUCER, rd_kafka_conf_dup(l->conf), &l->rk, err);
+}
+
+// After what librdkafka calls fatal a producer takes nothing more; another one does.
+static int mend(struct letters *l, struct error *err)
+{
+    char text[KAFKA_LINE_MAX];
+    if (l->rk && rd_kafka_fatal_error(l->rk, text, sizeof(text)) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return 0;
+    }
+    if (l->rk) {
+        (void)kafka_client_destroy(TAKE_PTR(l->rk), CLOSE_MS);
+    }
+    return start(l, err);
+}
+
 int letters_open(const char *bootstrap, const char *topic, const struct kafka_settings *settings,
                  struct letters **ret, struct error *err)
 {
     const struct kafka_plan plan = {defaults, forced};
     struct letters *l = x_zalloc(sizeof(*l));
-    rd_kafka_conf_t *conf = NULL;
     l->log = kafka_log_new(l);
     l->topic = x_strdup(topic);
-    int r = kafka_conf_new(settings, &plan, bootstrap, l->log, &conf, err);
+    int r = kafka_conf_new(settings, &plan, bootstrap, l->log, &l->conf, err);
     if (r == 0) {
-        rd_kafka_conf_set_dr_msg_cb(conf, on_report);
-        r = kafka_client_new(RD_KAFKA_PRODUCER, conf, &l->rk, err);
+        rd_kafka_conf_set_dr_msg_cb(l->conf, on_report);
+        r = start(l, err);
     }
     if (r < 0) {
         letters_close(l);
@@ -75,6 +93,9 @@ void letters_close(struct letters *l)
     }
     if (!l->rk || kafka_client_destroy(l->rk, CLOSE_MS)) {
         kafka_log_free(l->log); // else a client that hangs may still speak to it
+    }
+    if (l->conf) {
+        rd_kafka_conf_destroy(l->conf);
     }
     free(l->topic);
     free(l);
@@ -136,6 +157,10 @@ static void wait_for_reports(struct letters *l)
 static int publish_chunk(struct letters *l, const struct dead_letter *v, size_t n,
                          struct error *err)
 {
+    int r = mend(l, err);
+    if (r < 0) {
+        return r;
+    }
     l->failed = RD_KAFKA_RESP_ERR_NO_ERROR;
     memset(l->too_large, 0, sizeof(l->too_large));
     for (size_t i = 0; i < n; i++) {
@@ -148,9 +173,11 @@ static int publish_chunk(struct letters *l, const struct dead_letter *v, size_t 
         }
     }
     wait_for_reports(l);
-    return l->failed
-               ? kafka_error(err, l->failed, "topic %s: a dead letter cannot be sent", l->topic)
-               : 0;
+    if (l->failed) {
+        r = kafka_error(err, l->failed, "topic %s: a dead letter cannot be sent", l->topic);
+        err->retryable = true; // rights can be given while we wait, and nothing is lost meanwhile
+    }
+    return r;
 }
 
 int letters_publish(struct letters *l, const struct dead_letter *v, size_t n, struct error *err)

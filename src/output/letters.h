@@ -18,7 +18,7 @@ int letters_open(const char *bootstrap, const char *topic, const struct kafka_se
 void letters_close(struct letters *l); // accepts NULL; waits for nothing
 
 // On return every broker that must have them has them. After a failure some may be there: who reads
-// the topic may find a letter twice. Takes at most some 10 s; retryable but for what somebody must
-// change first (rights, a topic that nobody may create).
+// the topic may find a letter twice. Takes at most some 10 s. Every failure is retryable, also what
+// somebody must change first (rights, a topic that nobody may create): the message says what.
 int letters_publish(struct letters *l, const struct dead_letter *v, size_t n, struct error *err)
     GTAP_CHECK;

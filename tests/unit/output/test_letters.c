@@ -4,13 +4,14 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "base/time.h"
 #include "kafka/client.h"
 #include "test.h"
 
 #include <librdkafka/rdkafka_mock.h> // after rdkafka.h
 
 #define TOPIC "gtap.dlq.v1"
-enum { WAIT_MS = 20000 };
+enum { WAIT_MS = 20000, PRODUCE = 0 }; // the key of Kafka's request
 
 struct brokers {
     rd_kafka_t *rk;
@@ -143,6 +144,17 @@ static void too_large_goes_without_its_record(void **state)
     brokers_stop(&b);
 }
 
+static void publish_at_last(struct letters *l, const struct dead_letter *d)
+{
+    struct error err;
+    int64_t until = clock_mono(&clock_system).ns + WAIT_MS * NS_PER_MS;
+    int r = -1;
+    while (r < 0 && clock_mono(&clock_system).ns < until) {
+        r = letters_publish(l, d, 1, &err);
+    }
+    assert_ok(r, &err);
+}
+
 static void away_is_to_be_tried_again(void **state)
 {
     (void)state;
@@ -156,17 +168,44 @@ static void away_is_to_be_tried_again(void **state)
     assert_true(err.retryable);
     assert_non_null(strstr(err.msg, TOPIC));
     assert_int_equal(rd_kafka_mock_broker_set_up(b.cluster, -1), 0);
-    int r = -1;
-    for (int i = 0; i < 50 && r < 0; i++) { // each waits for its own 300 ms
-        r = letters_publish(l, &d, 1, &err);
-    }
-    assert_ok(r, &err);
+    publish_at_last(l, &d);
     letters_close(l);
     brokers_stop(&b);
+}
+
+static void refused(rd_kafka_resp_err_t code, struct error *ret)
+{
+    struct brokers b;
+    brokers_start(&b);
+    struct letters *l = open_letters(&b, NULL);
+    struct dead_letter d = letter("not JSON", "{");
+    rd_kafka_mock_push_request_errors(b.cluster, PRODUCE, 1, code);
+    assert_true(letters_publish(l, &d, 1, ret) < 0);
+    publish_at_last(l, &d);
+    letters_close(l);
+    brokers_stop(&b);
+}
+
+static void rights_may_be_given_later(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    refused(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, &err);
+    assert_true(err.retryable);
+    assert_non_null(strstr(err.msg, "TOPIC_AUTHORIZATION_FAILED"));
+}
+
+static void after_a_fatal_error_another_producer_sends(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    refused(RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, &err);
+    assert_true(err.retryable);
 }
 
 int main(void)
 {
     return TEST_RUN(TEST(whole_with_reason_and_origin), TEST(too_large_goes_without_its_record),
-                    TEST(away_is_to_be_tried_again));
+                    TEST(away_is_to_be_tried_again), TEST(rights_may_be_given_later),
+                    TEST(after_a_fatal_error_another_producer_sends));
 }
