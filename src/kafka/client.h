@@ -1,6 +1,7 @@
 // What every client of Kafka here begins with: a configuration out of defaults, settings and what
-// gtap must decide itself; librdkafka's messages, kept for whoever asks; its error codes as errors.
-// Measured facts about librdkafka 2.0.2 that decide the details are in docs/inputs/kafka.md.
+// gtap must decide itself; librdkafka's newest error, kept for whoever asks; its error codes as
+// errors. Measured facts about librdkafka 2.0.2 that decide the details are in
+// docs/inputs/kafka.md.
 #pragma once
 
 #include <librdkafka/rdkafka.h>
@@ -8,24 +9,18 @@
 #include "base/str.h"
 #include "kafka/settings.h"
 
-// ---- messages ----------------------------------------------------------------------------------
+// ---- troubles ----------------------------------------------------------------------------------
 
-// What one client has said, from any of its threads: the newest lines at LOG_WARNING or worse, and
-// its newest error. It is the client's opaque and outlives it. Thread-safe.
+// What one client has said of its troubles, from any of its threads: its newest error. What
+// librdkafka logs besides goes nowhere: it says the same again, once for each try. It is the
+// client's opaque and outlives it. Thread-safe.
 struct kafka_log;
 
 struct kafka_log *kafka_log_new(void *owner); // owner: for callbacks, never touched here
 void kafka_log_free(struct kafka_log *log);   // accepts NULL
 void *kafka_log_owner(const struct kafka_log *log);
 
-enum { KAFKA_LINE_MAX = 512, KAFKA_LINES_KEPT = 32 };
-struct kafka_line {
-    int level; // as syslog's
-    char text[KAFKA_LINE_MAX];
-};
-// The oldest line not yet taken; false: none. What nobody takes in time makes room for newer ones.
-bool kafka_log_take(struct kafka_log *log, struct kafka_line *ret);
-
+enum { KAFKA_LINE_MAX = 512 };
 struct kafka_trouble {
     rd_kafka_resp_err_t code; // the newest error; RD_KAFKA_RESP_ERR_NO_ERROR: none
     uint64_t count;           // of all so far: whether there is a new one

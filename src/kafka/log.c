@@ -3,15 +3,12 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <syslog.h>
 
 #include "base/alloc.h"
 
 struct kafka_log {
     pthread_mutex_t lock;
     void *owner;
-    struct kafka_line lines[KAFKA_LINES_KEPT];
-    size_t first, n; // a ring
     struct kafka_trouble trouble;
 };
 
@@ -36,19 +33,6 @@ void *kafka_log_owner(const struct kafka_log *log)
     return log->owner;
 }
 
-bool kafka_log_take(struct kafka_log *log, struct kafka_line *ret)
-{
-    pthread_mutex_lock(&log->lock);
-    bool some = log->n > 0;
-    if (some) {
-        *ret = log->lines[log->first];
-        log->first = (log->first + 1) % KAFKA_LINES_KEPT;
-        log->n--;
-    }
-    pthread_mutex_unlock(&log->lock);
-    return some;
-}
-
 void kafka_log_trouble(struct kafka_log *log, struct kafka_trouble *ret)
 {
     pthread_mutex_lock(&log->lock);
@@ -56,22 +40,13 @@ void kafka_log_trouble(struct kafka_log *log, struct kafka_trouble *ret)
     pthread_mutex_unlock(&log->lock);
 }
 
-// On librdkafka's threads.
+// On librdkafka's threads, which would write to stderr otherwise.
 static void on_line(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
-    struct kafka_log *log = rd_kafka_opaque(rk);
-    if (!log || level > LOG_WARNING) {
-        return;
-    }
-    pthread_mutex_lock(&log->lock);
-    if (log->n == KAFKA_LINES_KEPT) {
-        log->first = (log->first + 1) % KAFKA_LINES_KEPT;
-        log->n--;
-    }
-    struct kafka_line *line = &log->lines[(log->first + log->n++) % KAFKA_LINES_KEPT];
-    line->level = level;
-    snprintf(line->text, sizeof(line->text), "%s: %s", facility, text);
-    pthread_mutex_unlock(&log->lock);
+    (void)rk;
+    (void)level;
+    (void)facility;
+    (void)text;
 }
 
 // Served by whoever polls the client.
