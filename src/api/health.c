@@ -56,10 +56,11 @@ static size_t find_faults(const struct api *a, const char *ret[FAULTS_MAX])
         bool is;
         const char *text;
     } faults[FAULTS_MAX] = {
-        {!a->heard, "the run has not begun"},
+        {!a->heard || a->progress.opening, "the run has not begun"},
         {!threads_move(a), "the pipeline has not moved for a minute"},
         {!any_comes(a), "no input can be read"},
-        {a->heard && !all_joined(a), "an input has not been told yet which shards are its own"},
+        {a->heard && !a->progress.opening && !all_joined(a),
+         "an input has not been told yet which shards are its own"},
         {!a->progress.store.ok, "the store cannot be written"},
         {a->progress.draining, "told to stop"},
     };

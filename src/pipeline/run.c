@@ -2,43 +2,54 @@
 
 #include <errno.h>
 
-#include "base/alloc.h"
 #include "http/server.h"
 #include "pipeline/meter.h"
 #include "pipeline/patience.h"
 #include "pipeline/relay.h"
 
-static void tell_waiting(const struct run_config *c, const struct error *err)
+// A store that is waited for before there is a meter.
+struct absence {
+    const struct run_config *config;
+    struct patience patience;
+    struct mono told;
+};
+
+static void tell_absence(void *ctx)
 {
-    if (c->notice) {
-        AUTO_FREE char *text = x_asprintf("%s; trying again", err->msg);
-        c->notice(c->ctx, text);
+    struct absence *a = ctx;
+    const struct run_config *c = a->config;
+    struct mono now = clock_mono(c->env.clock);
+    if (!c->progress || now.ns - a->told.ns < NS_PER_S) {
+        return;
     }
+    struct run_progress p = {.newest = INT64_MIN,
+                             .frontier = INT64_MIN,
+                             .input_total = -1,
+                             .opening = true,
+                             .writer_moves = true};
+    patience_state(&a->patience, &p.store);
+    a->told = now;
+    c->progress(c->ctx, &p);
 }
 
 // A store that may be away at the start is waited for. *ret stays NULL when the run is told to stop
 // meanwhile: nothing was read, so nothing is lost.
 static int open_store(const struct run_config *c, struct store **ret, struct error *err)
 {
-    struct patience patience;
+    struct absence away = {.config = c, .told = {INT64_MIN / 2}};
     struct attempts attempts;
-    bool told = false;
     int r;
-    patience_init(&patience, c);
+    patience_init(&away.patience, c);
     attempts_init(&attempts, (uint64_t)clock_mono(c->env.clock).ns);
     while ((r = store_open(c->output, STORE_WRITE, ret, err)) < 0 && c->wait_for_store &&
            err->retryable) {
-        if (!told) {
-            tell_waiting(c, err);
-            told = true;
-        }
-        if (patience_told_to_stop(&patience) ||
-            !patience_again(&patience, &attempts, err, NULL, NULL)) {
+        if (patience_told_to_stop(&away.patience) ||
+            !patience_again(&away.patience, &attempts, err, tell_absence, &away)) {
             r = 0;
             break;
         }
     }
-    patience_done(&patience);
+    patience_done(&away.patience);
     return r;
 }
 

@@ -47,6 +47,7 @@ struct run_progress {
     int64_t newest;                  // newest event time; INT64_MIN: none
     int64_t frontier;                // final until; INT64_MIN: none
     int64_t settling;                // ns of event time waiting to be settled
+    bool opening;                    // the store or what it says is not here yet: see `store`
     bool ending;                     // all inputs ended: finishing windows
     bool draining;                   // told to stop
     bool writer_moves;               // the thread that commits does; a slow store is no standstill

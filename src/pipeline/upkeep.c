@@ -245,6 +245,7 @@ void upkeep_progress(struct meter *m, bool at_once)
     count_time(m);
     tell_sources(m);
     patience_state(&m->patience, &m->progress.store);
+    m->progress.opening = !m->open;
     m->progress.writer_moves = !m->writer || writer_moves(m->writer);
     gauges_list(m, &m->metrics);
     m->progress.metrics = &m->metrics;

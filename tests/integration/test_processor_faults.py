@@ -107,6 +107,7 @@ class Database(watched.Faked):
         self.mongod.tell("down")
         processor = self.processor()
         processor.wait_unready("the run has not begun")
+        processor.wait_unready(STORE, "cannot be reached")
         processor.until(lambda: processor.says("cannot be reached"), 30, "it does not say why")
         self.produce(self.lines(12))
         self.mongod.tell("up")
