@@ -205,8 +205,13 @@ class Broker(watched.Faked):
         first = self.lines(12, host="h1") + self.lines(12, host="h2") + self.lines(12, host="h3")
         self.produce(first)
         self.wait_counted(processor)
-        for leader in (-1, 2):
-            self.kafka.tell(f"leader {self.topics[1]} 0 {leader}")
+        self.kafka.tell(f"leader {self.topics[1]} 0 -1")
+        others = [host for host, partition in self.places.items() if partition == 1]
+        self.assertTrue(0 < len(others) < len(self.places), self.places)
+        for host in others:
+            self.produce(self.lines(12, host=host))
+        self.wait_stored()  # they go on meanwhile
+        self.kafka.tell(f"leader {self.topics[1]} 0 2")
         self.produce(self.lines(12, host="h1") + self.lines(12, host="h2"))
         self.wait_stored()
         self.wait_counted(processor)

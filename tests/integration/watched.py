@@ -114,6 +114,7 @@ class Faked(support.Case):
             "bootstrap.servers": self.kafka.bootstrap, "partitioner": "murmur2_random",
             "linger.ms": 1, "log_level": 2})
         self.sent, self.number = [], 0
+        self.places = {}  # the partition of each host
 
     def processor(self, *more, uri="socketTimeoutMS=1000&serverSelectionTimeoutMS=500",
                   mongod=None):
@@ -134,9 +135,14 @@ class Faked(support.Case):
     def produce(self, lines):
         for line in lines:
             record = json.loads(line)
-            self.producer.produce(self.topics["model" in record], line, record.get("host"))
+            self.producer.produce(self.topics["model" in record], line, record.get("host"),
+                                  on_delivery=self.note_place)
         self.assertEqual(self.producer.flush(30), 0)
         self.sent += lines
+
+    def note_place(self, error, message):
+        if error is None and message.key():
+            self.places[message.key().decode()] = message.partition()
 
     def ids(self):
         return stack.Case.ids(self.sent)
