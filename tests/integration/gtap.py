@@ -6,17 +6,21 @@ import hashlib
 import json
 import os
 import random
+import select
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from daemon import DEADLINE, wait_for  # noqa: E402
 
 HISTORY = ("late", "revision")  # what a row may remember of the order records came in
 EPOCH = 1_767_225_600  # 2026-01-01T00:00:00Z
 
 
 ARGS = argparse.Namespace(gtap=None, kills=50)  # of the command line, see main()
+LINES_OF_TRACE, LINES_OF_VOICE, LINES_OF_FAILURE = 30, 12, 60  # of what failed, at most
 
 
 class Gtap:
@@ -24,6 +28,11 @@ class Gtap:
 
     def __init__(self, path, folder):
         self.path, self.folder = os.path.abspath(path), folder
+        self.voices = []  # see hear()
+
+    def hear(self, name, said):
+        """A process that goes on by itself: what said() answers is told where its test fails."""
+        self.voices.append((name, said))
 
     def file(self, name):
         return os.path.join(self.folder, name)
@@ -32,8 +41,10 @@ class Gtap:
         return f"sqlite:{self.file(name)}"
 
     def start(self, *args, **kwargs):
-        return subprocess.Popen([self.path, *args], cwd=self.folder, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs)
+        child = subprocess.Popen([self.path, *args], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs)
+        self.hear(f"gtap {' '.join(args)}", lambda: unread(child.stderr))
+        return child
 
     def run(self, *args, expect=0, timeout=300):
         done = subprocess.run([self.path, *args], cwd=self.folder, stdin=subprocess.DEVNULL,
@@ -62,6 +73,13 @@ class Gtap:
 
     def verify(self, store):
         return self.run("verify", "--store", store, expect=None)
+
+
+def unread(pipe):
+    """What stands in a pipe that nobody reads."""
+    if pipe is None or pipe.closed or not select.select([pipe], [], [], 0)[0]:
+        return ""
+    return os.read(pipe.fileno(), 1 << 16).decode(errors="replace")
 
 
 def records(n, seed=1, gpus=8, rate=20.0):
@@ -123,11 +141,9 @@ class Case(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn(" 0 differ", done.stdout)
 
-    def wait_for(self, condition, seconds=60):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            self.assertLess(time.monotonic(), deadline, "it did not come about")
-            time.sleep(0.01)
+    @staticmethod
+    def wait_for(condition, complaint="it did not come about"):
+        wait_for(condition, complaint=complaint)
 
 
 class TapResult(unittest.TestResult):
@@ -141,8 +157,14 @@ class TapResult(unittest.TestResult):
         name = test.id().split(".", 1)[-1]
         print(f"{'ok' if good else 'not ok'} {self.number} - {name}{note}", flush=True)
 
-    def comment(self, text):
-        print("".join(f"# {line}\n" for line in text.splitlines()), end="")
+    def explain(self, test, text):
+        """On stderr, which `meson test --print-errorlogs` shows: of a TAP program's stdout it shows
+        nothing. The processes of the test still run, mostly."""
+        lines = text.splitlines()[-LINES_OF_TRACE:]
+        for name, said in getattr(getattr(test, "gtap", None), "voices", ()):
+            last = said().splitlines()[-LINES_OF_VOICE:]
+            lines += [f"-- {name}", *last] if last else []
+        print(f"{test.id()}:", *lines[:LINES_OF_FAILURE], sep="\n", file=sys.stderr, flush=True)
 
     def addSuccess(self, test):
         super().addSuccess(test)
@@ -150,18 +172,19 @@ class TapResult(unittest.TestResult):
 
     def addFailure(self, test, err):
         super().addFailure(test, err)
-        self.comment(self.failures[-1][1])
+        self.explain(test, self.failures[-1][1])
         self.say(False, test)
 
     def addError(self, test, err):
         super().addError(test, err)
-        self.comment(self.errors[-1][1])
+        self.explain(test, self.errors[-1][1])
         self.say(False, test)
 
     def addSubTest(self, test, subtest, err):
         super().addSubTest(test, subtest, err)
         if err is not None:
-            self.comment((self.failures + self.errors)[-1][1])
+            kind = self.failures if issubclass(err[0], test.failureException) else self.errors
+            self.explain(test, kind[-1][1])
             self.say(False, subtest)
 
     def addSkip(self, test, reason):

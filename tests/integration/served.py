@@ -32,6 +32,7 @@ class Served:
             self.command, cwd=gtap.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, **kwargs)
         self.said, self.port, self.ending = [], None, None
+        gtap.hear(" ".join(command), lambda: "".join(self.said))
         self.heard = threading.Event()  # where it serves, or that it does not
         self.reader = threading.Thread(target=self.listen, daemon=True)
         self.reader.start()

@@ -36,6 +36,7 @@ class Process:
 
     def __init__(self, case, *args, env=None):
         self.case, self.said = case, []
+        case.gtap.hear(f"gtap {' '.join(args)}", lambda: "".join(self.said))
         self.child = subprocess.Popen(
             [case.gtap.path, *args], cwd=case.gtap.folder, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,

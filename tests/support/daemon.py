@@ -11,6 +11,10 @@ import time
 
 HOST = "127.0.0.1"
 
+# Seconds that tests wait for what takes a moment, on a machine that does other things as well. One
+# that passes waits no longer than it must. Sanitizers double it: see tests/integration/meson.build.
+DEADLINE = 120 * int(os.environ.get("GTAP_TEST_SLOWNESS", "1"))
+
 
 class Daemon:
     """One process and its folder, which gets `pid` and `log`.
@@ -79,7 +83,7 @@ def _born(pid):
     return None if fields[0] in "ZX" else fields[19]
 
 
-def holds(condition, seconds):
+def holds(condition, seconds=DEADLINE):
     """Whether it came true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -89,7 +93,7 @@ def holds(condition, seconds):
     return True
 
 
-def wait_for(condition, seconds, complaint):
+def wait_for(condition, seconds=DEADLINE, complaint="it did not come about"):
     if not holds(condition, seconds):
         raise AssertionError(f"{complaint} (waited {seconds} s)")
 
