@@ -93,6 +93,11 @@ void sink_health(struct sink *s, struct sink_health *ret)
     pthread_mutex_unlock(&s->lock);
 }
 
+int64_t sink_waiting(struct sink *s)
+{
+    return s->driver->waiting ? s->driver->waiting(s) : 0;
+}
+
 void sink_metrics(struct sink *s, struct metric_list *to)
 {
     if (s->driver->metrics) {

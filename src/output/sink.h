@@ -52,5 +52,10 @@ struct sink_health {
 };
 void sink_health(struct sink *s, struct sink_health *ret);
 
+// Bytes of records that are safe, and have not reached what the sink writes to: those in the spool.
+// They become fewer by themselves while Kafka takes records, or are sent by the next sink over the
+// same spool. Thread-safe.
+int64_t sink_waiting(struct sink *s);
+
 // Measurements of its own, for /metrics; thread-safe.
 void sink_metrics(struct sink *s, struct metric_list *to);

@@ -26,6 +26,7 @@ struct sink_driver {
                 struct error *err);
     int (*write)(struct sink *s, const struct record *records, size_t n, enum sink_place *ret,
                  struct error *err);
+    int64_t (*waiting)(struct sink *s);                      // NULL: nothing ever does
     void (*metrics)(struct sink *s, struct metric_list *to); // NULL: none
     void (*close)(struct sink *s);
 };

@@ -1,6 +1,7 @@
 #include "pipeline/relay.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 
@@ -12,6 +13,10 @@
 #define WAIT_NS (200 * NS_PER_MS)
 #define AGAIN_NS (250 * NS_PER_MS) // before what found no room is tried again
 #define UNREADY_NS (10 * NS_PER_S) // after there was no room
+// Of what is in the spool at the end nothing has been sent for so long: librdkafka takes as much to
+// give up a connection, and waits no longer before the next.
+#define REST_NS (10 * NS_PER_S)
+#define REST_LOOK_MS 50
 enum { GATHER_MAX = 64 };          // parcels that go in one write
 
 struct relay {
@@ -295,10 +300,15 @@ static int pass_held(struct relay *r, struct error *err)
 
 // ---- the loop --------------------------------------------------------------------------------
 
-static bool told_to_stop(const struct relay *r)
+static bool told_to_stop_within(const struct relay *r, int ms)
 {
     struct pollfd fd = {.fd = r->config->env.stop_fd, .events = POLLIN};
-    return fd.fd >= 0 && poll(&fd, 1, 0) > 0;
+    return poll(&fd, 1, ms) > 0; // a negative one is passed over
+}
+
+static bool told_to_stop(const struct relay *r)
+{
+    return told_to_stop_within(r, 0);
 }
 
 // How much longer others may come to join a parcel: nobody waits for samples of a live input, so
@@ -367,6 +377,36 @@ static int drain(struct relay *r, struct error *err)
     return result;
 }
 
+// Every input is at its end: what went into the spool is sent, too, as long as it gets less. A run
+// that ended before that would have stored it, but nobody might start the one that sends it.
+static void send_the_rest(struct relay *r)
+{
+    struct mono since = clock_mono(r->config->env.clock);
+    int64_t before = INT64_MAX, left;
+    while ((left = sink_waiting(r->sink)) > 0 && !told_to_stop_within(r, REST_LOOK_MS)) {
+        struct mono now = clock_mono(r->config->env.clock);
+        if (left < before) {
+            before = left;
+            since = now;
+        } else if (now.ns - since.ns >= REST_NS) {
+            return;
+        }
+        tell(r, false);
+    }
+}
+
+static void tell_rest(struct relay *r)
+{
+    int64_t left = r->sink ? sink_waiting(r->sink) : 0;
+    if (left > 0 && r->config->notice) {
+        AUTO_FREE char *text =
+            x_asprintf("%" PRId64 " bytes of records wait in the spool %s: the next start with it "
+                       "sends them",
+                       left, r->config->spool_dir);
+        r->config->notice(r->config->ctx, text);
+    }
+}
+
 // ---- all of it -------------------------------------------------------------------------------
 
 static int start(struct relay *r, struct error *err)
@@ -396,6 +436,9 @@ static int run(struct relay *r, struct error *err)
     struct error first = {0};
     int result = loop(r, &first);
     int drained = r->failed ? 0 : drain(r, err);
+    if (result == 0 && drained == 0) {
+        send_the_rest(r);
+    }
     if (result < 0) {
         *err = first;
     }
@@ -445,6 +488,7 @@ int relay_run(const struct run_config *c, struct run_progress *ret, struct error
         http_server_stop(c->env.http, 0); // nothing more is passed on
     }
     tell(&r, true);
+    tell_rest(&r);
     done(&r);
     if (ret) {
         *ret = r.progress;

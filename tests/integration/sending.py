@@ -1,6 +1,7 @@
 """What the tests of `gtap agent` and `gtap gateway` share: both commands, and what stands in Kafka,
 read by another client than ours."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -31,18 +32,22 @@ class Sender(Served):
                            *properties, *options], **kwargs)
 
     def connect(self):
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=support.DEADLINE)
 
     def kill(self):
         self.process.kill()
         self.process.wait()
         self.process.stderr.close()
 
-    def stop(self, seconds=40):
-        self.process.terminate()
+    def wait(self, seconds=support.DEADLINE):
+        """Until it ends by itself; its exit status."""
         self.process.wait(seconds)
-        self.reader.join(10)
+        self.reader.join(seconds)
         return self.process.returncode
+
+    def stop(self, seconds=support.DEADLINE):
+        self.process.terminate()
+        return self.wait(seconds)
 
 
 class Topics:
@@ -78,7 +83,7 @@ class Topics:
     def ids(self):
         return [record["event_id"] for *_, record in self.read()]
 
-    def read_until(self, wanted, seconds=60):
+    def read_until(self, wanted, seconds=support.DEADLINE):
         """Until all these ids have come; returns those that came, in order, each once."""
         deadline, wanted = time.monotonic() + seconds, set(wanted)
         while not wanted <= set(self.ids()):
@@ -123,5 +128,9 @@ class Case(support.Case):
 
     def spooled(self):
         """Bytes of messages that the spool holds."""
-        return sum(os.path.getsize(os.path.join(self.spool(), name))
-                   for name in os.listdir(self.spool()) if name.endswith(".spool"))
+        total = 0
+        for name in os.listdir(self.spool()):
+            with contextlib.suppress(FileNotFoundError):  # sent since it was listed
+                if name.endswith(".spool"):
+                    total += os.path.getsize(os.path.join(self.spool(), name))
+        return total

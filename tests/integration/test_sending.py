@@ -114,15 +114,42 @@ class Agent(sending.Case):
         self.assertIn("dropped for want of room", agent.said[-1])
 
     def test_a_file_waits_for_room(self):
-        uri = self.write("day.ndjson", many(1, 20000))  # eight megabytes, one at a time
+        uri = self.write("day.ndjson", many(1, 10000))  # 2.7 MB
         self.kafka.tell("broker down all")
         agent = self.send("agent", "--in", uri, "--spool", self.spool(), "--spool-max", "2M")
-        self.wait_for(lambda: self.spooled() > 1 << 20)
+        self.wait_for(lambda: agent.metric("gtap_spool_refused_total"))
+        self.assertGreater(self.spooled(), 1 << 20)
         self.assertLessEqual(self.spooled(), 2 << 20)
         self.assertIsNone(agent.process.poll())
         self.kafka.tell("broker up all")
-        self.assertEqual(self.topics.read_until(ids(1, 20000)), ids(1, 20000))
-        self.assertEqual(agent.process.wait(60), 0)
+        self.assertEqual(self.topics.read_until(ids(1, 10000)), ids(1, 10000))
+        self.assertEqual(agent.wait(), 0)
+
+    def test_a_file_ends_when_it_is_sent(self):
+        """Not before the spool, into which all of it went, is empty."""
+        uri = self.write("day.ndjson", many(1, 2000))
+        self.kafka.tell("broker down all")
+        agent = self.send("agent", "--in", uri, "--spool", self.spool())
+        self.wait_for(lambda: self.spooled() > 0)
+        self.kafka.tell("rtt 300")
+        self.kafka.tell("broker up all")
+        self.assertEqual(agent.wait(), 0)
+        self.assertEqual(self.spooled(), 0)
+        self.assertEqual(self.topics.read_until(ids(1, 2000)), ids(1, 2000))
+
+    def test_a_file_that_cannot_be_sent_is_kept(self):
+        """It ends, says that the next start has something to send, and that sends it."""
+        uri = self.write("day.ndjson", many(1, 20))
+        self.kafka.tell("broker down all")
+        agent = self.send("agent", "--in", uri, "--spool", self.spool())
+        self.assertEqual(agent.wait(), 0)
+        self.assertGreater(self.spooled(), 0)
+        self.assertTrue(any("the next start" in line for line in agent.said), agent.said)
+        self.kafka.tell("broker up all")
+        done = self.gtap.run("agent", "-b", self.kafka.bootstrap, "--spool", self.spool(), "--in",
+                             self.write("nothing.ndjson", []))
+        self.assertNotIn("the next start", done.stderr)
+        self.assertEqual(self.topics.read_until(ids(1, 20)), ids(1, 20))
 
     def test_small(self):
         """Eight GPUs once a second: under 15 MB, and hardly any CPU time."""

@@ -191,6 +191,12 @@ static void kafka_metrics(struct sink *base, struct metric_list *to)
     }
 }
 
+static int64_t kafka_waiting(struct sink *base)
+{
+    struct kafka_sink *s = (struct kafka_sink *)base;
+    return s->spool ? spool_stats(s->spool).waiting : 0;
+}
+
 // ---- opening ---------------------------------------------------------------------------------
 
 static void kafka_close(struct sink *base)
@@ -282,6 +288,7 @@ const struct sink_driver sink_kafka = {
     .options = options,
     .open = kafka_open,
     .write = kafka_write,
+    .waiting = kafka_waiting,
     .metrics = kafka_metrics,
     .close = kafka_close,
 };
