@@ -177,7 +177,9 @@ static enum added keep(struct docs *d, struct coll *c, struct value id, struct d
     if (d->bytes + doc.n > d->bytes_max) {
         return ADDED_NOT_FULL;
     }
-    struct kept *k = x_zalloc(sizeof(*k));
+    unsigned height = order_height(&c->order);
+    struct kept *k = x_zalloc(sizeof(*k) + height * sizeof(k->after[0]));
+    k->height = height;
     k->bytes = x_alloc(doc.n);
     memcpy(k->bytes, doc.p, doc.n);
     k->n = doc.n;
@@ -187,6 +189,7 @@ static enum added keep(struct docs *d, struct coll *c, struct value id, struct d
     k->prev = c->last;
     *(c->last ? &c->last->next : &c->first) = k;
     c->last = k;
+    order_add(&c->order, k);
     d->bytes += doc.n;
     return ADDED;
 }
@@ -225,6 +228,7 @@ static bool remove_kept(struct docs *d, struct coll *c, struct value id)
         return false;
     }
     unchain(c, k);
+    order_remove(&c->order, k);
     *(k->prev ? &k->prev->next : &c->first) = k->next;
     *(k->next ? &k->next->prev : &c->last) = k->prev;
     d->bytes -= k->n;

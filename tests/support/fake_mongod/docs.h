@@ -7,6 +7,7 @@
 
 #include "base/map.h"
 #include "doc.h"
+#include "order.h"
 
 enum memory {
     MEMORY_KEEP,   // whole documents
@@ -20,6 +21,8 @@ struct kept {
     uint64_t hash;
     uint8_t *bytes;
     uint32_t n;
+    unsigned height;
+    struct kept *after[]; // by _id, on so many levels
 };
 
 struct index {
@@ -35,6 +38,7 @@ struct coll {
     struct index *indexes; // those that createIndexes made: known by name, not enforced
     uint64_t count;        // documents that are there, or were inserted and not deleted
     struct map by_id;      // MEMORY_KEEP: hash to the first of a chain
+    struct order order;    // of the same
     struct kept *first, *last;
     uint64_t *ids; // MEMORY_IDS: open addressing, 0 is free
     size_t n_ids, cap_ids;

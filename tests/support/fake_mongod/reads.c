@@ -70,6 +70,33 @@ static int match_by_id(const struct coll *c, struct doc filter, struct list *to,
     return good ? 1 : -1;
 }
 
+// By the order of _id, where the filter gives bounds: as match_by_id().
+static int match_in_range(const struct coll *c, struct doc filter, struct list *to,
+                          const char **what)
+{
+    struct value id = doc_get(filter, "_id"), low = {0}, high = {0};
+    struct walk w = walk_doc(id.type == BSON_DOC ? value_doc(id) : (struct doc){0});
+    while (walk_next(&w)) {
+        bool from = str_eq(w.key, STR("$gt")) || str_eq(w.key, STR("$gte"));
+        bool until = str_eq(w.key, STR("$lt")) || str_eq(w.key, STR("$lte"));
+        low = from ? w.v : low;
+        high = until ? w.v : high;
+    }
+    if (low.type == BSON_NONE) {
+        return 0;
+    }
+    const struct kept *k = order_from(&c->order, low);
+    for (; k; k = k->after[0]) {
+        if (high.type != BSON_NONE && value_cmp(doc_get(kept_doc(k), "_id"), high) > 0) {
+            break;
+        }
+        if (!add_match(k, filter, to, what)) {
+            return -1;
+        }
+    }
+    return 1;
+}
+
 bool list_matches(const struct coll *c, struct doc filter, struct list *to, const char **ret_what)
 {
     static const uint8_t empty[5] = {5};
@@ -77,6 +104,7 @@ bool list_matches(const struct coll *c, struct doc filter, struct list *to, cons
         return filter_match(filter, (struct doc){empty, 5}, ret_what) >= 0;
     }
     int r = match_by_id(c, filter, to, ret_what);
+    r = r ? r : match_in_range(c, filter, to, ret_what);
     bool good = r >= 0;
     for (const struct kept *k = r == 0 ? c->first : NULL; k && good; k = k->next) {
         good = add_match(k, filter, to, ret_what);

@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "filter.h"
 
+enum { FIELDS_MAX = 64 };
 enum { FAILED_TO_PARSE = 9, TYPE_MISMATCH = 14, PATH_NOT_VIABLE = 28, IMMUTABLE_FIELD = 66 };
 
 enum change {
@@ -155,19 +156,98 @@ static bool is_same_id(struct doc a, struct doc b)
     return x.type == BSON_NONE || value_same(x, y);
 }
 
+// The fields of one operator, to be changed in one walk over the document.
+struct fields {
+    struct {
+        struct str key;
+        struct value v;
+        bool done;
+    } one[FIELDS_MAX];
+    size_t n, next; // where the next one of the document probably is
+};
+
+// False: a path leads into a document, a field is named twice, or there are too many.
+static bool fields_read(struct fields *f, struct doc fields)
+{
+    struct walk w = walk_doc(fields);
+    for (f->n = f->next = 0; walk_next(&w); f->n++) {
+        bool plain = f->n < FIELDS_MAX && w.key.n > 0 && !memchr(w.key.p, '.', w.key.n);
+        for (size_t i = 0; plain && i < f->n; i++) {
+            plain = !str_eq(f->one[i].key, w.key);
+        }
+        if (!plain) {
+            return false;
+        }
+        f->one[f->n].key = w.key;
+        f->one[f->n].v = w.v;
+        f->one[f->n].done = false;
+    }
+    return true;
+}
+
+static size_t fields_find(struct fields *f, struct str key)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        size_t at = f->next + i < f->n ? f->next + i : f->next + i - f->n;
+        if (str_eq(f->one[at].key, key)) {
+            f->next = at + 1 < f->n ? at + 1 : 0;
+            return at;
+        }
+    }
+    return f->n;
+}
+
+// Appends d with all these fields changed, what is new behind it in their order.
+static bool change_fields(struct buf *to, struct doc d, struct fields *f, enum change change,
+                          struct refusal *why)
+{
+    size_t mark = put_begin(to);
+    struct walk w = walk_doc(d);
+    while (walk_next(&w)) {
+        size_t at = fields_find(f, w.key);
+        if (at == f->n) {
+            put_value(to, w.key, w.v);
+        } else if (!put_changed(to, w.key, w.v, change, f->one[at].v, why)) {
+            return false;
+        } else {
+            f->one[at].done = true;
+        }
+    }
+    for (size_t i = 0; i < f->n; i++) {
+        static const struct value none = {.type = BSON_NONE};
+        if (!f->one[i].done && !put_changed(to, f->one[i].key, none, change, f->one[i].v, why)) {
+            return false;
+        }
+    }
+    put_close(to, mark);
+    return true;
+}
+
+static void swap(struct buf *a, struct buf *b)
+{
+    struct buf c = *a;
+    *a = *b;
+    *b = c;
+}
+
 // Swaps *now and *spare, the newer document first.
 static bool change_all(struct buf *now, struct buf *spare, enum change change, struct doc fields,
                        struct refusal *why)
 {
+    struct fields plain;
+    if (fields_read(&plain, fields)) {
+        buf_clear(spare);
+        bool good = change_fields(spare, doc_of(now, 0), &plain, change, why);
+        swap(now, spare);
+        return good;
+    }
     struct walk w = walk_doc(fields);
     while (walk_next(&w)) {
         buf_clear(spare);
         if (!change_path(spare, doc_of(now, 0), w.key, change, w.v, why)) {
             return false;
         }
-        struct buf newer = *spare;
-        *spare = *now;
-        *now = newer;
+        swap(now, spare);
     }
     return true;
 }
@@ -191,9 +271,19 @@ static bool apply_operators(struct buf *now, struct buf *spare, struct doc updat
     return true;
 }
 
+static bool begins_with_id(struct doc d)
+{
+    struct walk w = walk_doc(d);
+    return walk_next(&w) && str_eq(w.key, STR("_id"));
+}
+
 static void replace_doc(struct buf *to, struct doc old, struct doc with)
 {
     struct value id = doc_get(with, "_id");
+    if (begins_with_id(with)) {
+        buf_add(to, with.p, with.n);
+        return;
+    }
     id = id.type == BSON_NONE ? doc_get(old, "_id") : id;
     size_t mark = put_begin(to);
     if (id.type != BSON_NONE) {
@@ -261,9 +351,7 @@ void update_seed(struct buf *to, struct doc query, bool replaces)
         }
         buf_clear(&spare);
         if (change_path(&spare, doc_of(&now, 0), w.key, CHANGE_SET, v, &unused)) {
-            struct buf newer = spare;
-            spare = now;
-            now = newer;
+            swap(&now, &spare);
         }
     }
     buf_add(to, now.p, now.n);
@@ -280,6 +368,10 @@ void update_with_id(struct buf *to, struct doc d)
             memset(oid, 0, sizeof(oid));
         }
         id = (struct value){oid, sizeof(oid), BSON_OID};
+    }
+    if (begins_with_id(d)) {
+        buf_add(to, d.p, d.n);
+        return;
     }
     size_t mark = put_begin(to);
     put_value(to, STR("_id"), id);

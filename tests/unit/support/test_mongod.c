@@ -175,6 +175,54 @@ static void test_sort_skip_limit(void **state)
     assert_string_equal(first, "{ \"_id\" : 4 }");
 }
 
+// How many ids below 200 that are there lie in [from, to), in the order they come in.
+static int64_t count_range(int from, int to, const bool *there)
+{
+    char *filter AUTO_FREE =
+        x_asprintf("{\"_id\": {\"$gte\": \"%03d\", \"$lt\": \"%03d\"}}", from, to);
+    char *text AUTO_FREE = found(filter, "{}");
+    int64_t n = 0;
+    const char *at = text;
+    for (int i = from; i < to; i++) {
+        if (there[i]) {
+            char *one AUTO_FREE = x_asprintf("{ \"_id\" : \"%03d\" }", i);
+            assert_int_equal(strncmp(at, one, strlen(one)), 0);
+            at += strlen(one);
+            n++;
+        }
+    }
+    assert_string_equal(at, "");
+    return n;
+}
+
+static void test_ranges_of_ids(void **state)
+{
+    (void)state;
+    enum { MANY = 200, STEP = 77 }; // which have no common divisor
+    bool there[MANY] = {false};
+    assert_i64(count_range(0, MANY, there), 0);
+    for (int i = 0; i < MANY; i++) {
+        char *json AUTO_FREE = x_asprintf("{\"_id\": \"%03d\"}", i * STEP % MANY);
+        insert_json(json);
+        there[i * STEP % MANY] = true;
+    }
+    insert_json("{\"_id\": 7}");
+    assert_i64(count_range(0, MANY, there), MANY);
+    assert_i64(count_range(50, 60, there), 10);
+    for (int i = 0; i < MANY; i += 3) {
+        char *json AUTO_FREE = x_asprintf(
+            "{\"delete\": \"c\", \"deletes\": [{\"q\": {\"_id\": \"%03d\"}, \"limit\": 1}]}", i);
+        bson_free(command(json, false));
+        there[i] = false;
+    }
+    assert_i64(count_range(0, MANY, there), MANY - 67);
+    assert_i64(count_range(50, 60, there), 7);
+    char *above AUTO_FREE = found("{\"_id\": {\"$gt\": \"197\", \"$lte\": \"199\"}}", "{}");
+    assert_string_equal(above, "{ \"_id\" : \"199\" }");
+    char *number AUTO_FREE = found("{\"_id\": {\"$gt\": 6.5}}", "{}");
+    assert_string_equal(number, "{ \"_id\" : 7 }");
+}
+
 static void test_cursors_give_all_of_it(void **state)
 {
     (void)state;
@@ -492,6 +540,7 @@ int main(int argc, char **argv)
         AFRESH(test_queries),
         AFRESH(test_what_it_does_not_know_is_refused),
         AFRESH(test_sort_skip_limit),
+        AFRESH(test_ranges_of_ids),
         AFRESH(test_cursors_give_all_of_it),
         AFRESH(test_updates),
         AFRESH(test_what_an_update_answers),

@@ -1,0 +1,22 @@
+// The documents of a collection in the order of their _id, as in the index that every server has: a
+// skip list. Not thread-safe.
+#pragma once
+
+#include "doc.h"
+
+struct kept;
+
+enum { ORDER_LEVELS = 20 }; // each has a quarter of the one below
+
+struct order {
+    struct kept *first[ORDER_LEVELS];
+    uint64_t state; // of the random numbers
+};
+
+// How many levels the next document goes up: 1 to ORDER_LEVELS.
+unsigned order_height(struct order *o);
+void order_add(struct order *o, struct kept *k); // with k->height of these, and room for them
+void order_remove(struct order *o, struct kept *k);
+
+// The first whose _id is not before this value; NULL: there is none. The next: k->after[0].
+struct kept *order_from(const struct order *o, struct value id);
