@@ -1,15 +1,13 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "http/server_impl.h"
+#include "http/answer.h"
 
 // Answers of up to so many bytes do not count against the server's memory for bodies.
 #define SMALL_ANSWER ((size_t)4096)
-enum { ALLOW_MAX = 256, MESSAGE_MAX = 1024 };
+enum { ALLOW_MAX = 256 };
 
 // ---- what a handler may ask ----------------------------------------------------------------
 
@@ -33,6 +31,27 @@ struct str http_query(const struct http_exchange *x, const char *name)
     return str_of(MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, name));
 }
 
+struct each_query {
+    bool (*take)(void *ctx, struct str name, struct str value);
+    void *ctx;
+};
+
+static enum MHD_Result take_argument(void *cls, enum MHD_ValueKind kind, const char *name,
+                                     size_t n_name, const char *value, size_t n_value)
+{
+    const struct each_query *each = cls;
+    struct str v = value ? (struct str){value, n_value} : STR_NONE;
+    (void)kind;
+    return each->take(each->ctx, (struct str){name, n_name}, v) ? MHD_YES : MHD_NO;
+}
+
+void http_query_each(const struct http_exchange *x,
+                     bool (*take)(void *ctx, struct str name, struct str value), void *ctx)
+{
+    struct each_query each = {take, ctx};
+    MHD_get_connection_values_n(x->connection, MHD_GET_ARGUMENT_KIND, take_argument, &each);
+}
+
 struct str http_body(const struct http_exchange *x)
 {
     return (struct str){x->body ? x->body : "", x->n_body};
@@ -45,39 +64,6 @@ struct str http_remote(const struct http_exchange *x)
 
 // ---- answering -----------------------------------------------------------------------------
 
-static void add_header(struct MHD_Response *r, struct str line)
-{
-    struct str name;
-    if (!str_split(&line, ':', &name) || !str_present(line)) {
-        return;
-    }
-    AUTO_FREE char *n = x_strndup(name.p, name.n);
-    struct str value = str_trim(line);
-    AUTO_FREE char *v = x_strndup(value.p, value.n);
-    (void)MHD_add_response_header(r, n, v); // fails on what no header may hold; then it is not sent
-}
-
-static struct MHD_Response *response_new(const char *type, const char *headers, struct str body)
-{
-    char *copy = x_alloc(body.n + 1); // of bytes, not text: it may hold zeros
-    memcpy(copy, body.n ? body.p : "", body.n);
-    struct MHD_Response *r = MHD_create_response_from_buffer(body.n, copy, MHD_RESPMEM_MUST_FREE);
-    if (!r) {
-        free(copy);
-        return NULL;
-    }
-    add_header(r, STR("X-Content-Type-Options: nosniff"));
-    add_header(r, STR("Cache-Control: no-store"));
-    if (type) {
-        (void)MHD_add_response_header(r, "Content-Type", type);
-    }
-    struct str rest = str_of(headers), line;
-    while (str_split(&rest, '\n', &line)) {
-        add_header(r, line);
-    }
-    return r;
-}
-
 // Under the lock. The exchange goes with the last of its connection and whoever deferred it.
 static void let_go(struct http_exchange *x)
 {
@@ -89,6 +75,7 @@ static void let_go(struct http_exchange *x)
     }
     x->listener->server->memory -= x->cap_body + x->n_answer;
     free(x->body);
+    free(x->if_none_match);
     free(x);
 }
 
@@ -127,11 +114,11 @@ static void set_answer(struct http_exchange *x, int status, struct MHD_Response 
 
 static void set_stopping_answer(struct http_exchange *x)
 {
-    static const char text[] = "{\"error\":{\"code\":503,\"message\":\"the server is stopping: "
-                               "send it again\"}}\n";
-    set_answer(
-        x, 503,
-        response_new("application/json", "Retry-After: 1", (struct str){text, sizeof(text) - 1}));
+    struct buf b;
+    buf_init(&b, ANSWER_PROBLEM_MAX);
+    answer_problem(&b, 503, NULL, STR("the server is stopping: send it again"));
+    set_answer(x, 503, answer_response(x, "", ANSWER_PROBLEM, "Retry-After: 1", buf_view(&b)));
+    buf_done(&b);
 }
 
 void http_defer(struct http_exchange *x)
@@ -159,13 +146,17 @@ void http_answer(struct http_exchange *x, int status, const char *type, const ch
                  struct str body)
 {
     struct http_server *s = x->listener->server;
+    AUTO_FREE char *packed = answer_pack(x, type, headers, &body);
     size_t counts = body.n > SMALL_ANSWER ? body.n : 0;
     if (counts > 0 && !server_take_memory(s, counts)) {
         crowd_relieve(&s->crowd, NULL);
         http_refuse(x, 503, "%s", body_trouble(503));
         return;
     }
-    struct MHD_Response *response = response_new(type, headers, body);
+    struct MHD_Response *response = answer_response(x, x->etag, type, headers, body);
+    if (packed && response) {
+        (void)MHD_add_response_header(response, "Content-Encoding", "gzip");
+    }
     pthread_mutex_lock(&s->lock);
     set_answer(x, status, response);
     x->n_answer = counts;
@@ -178,31 +169,13 @@ void http_answer(struct http_exchange *x, int status, const char *type, const ch
     pthread_mutex_unlock(&s->lock);
 }
 
-static void put_refusal(struct buf *b, int status, struct str message)
-{
-    buf_printf(b, "{\"error\":{\"code\":%d,\"message\":", status);
-    buf_json_str(b, message);
-    buf_cstr(b, "}}\n");
-}
-
 static void refuse(struct http_exchange *x, int status, const char *headers, const char *message)
 {
     struct buf b;
-    buf_init(&b, 8 * MESSAGE_MAX);
-    put_refusal(&b, status, str_of(message));
-    http_answer(x, status, "application/json", headers, buf_view(&b));
+    buf_init(&b, ANSWER_PROBLEM_MAX);
+    answer_problem(&b, status, NULL, str_of(message));
+    http_answer(x, status, ANSWER_PROBLEM, headers, buf_view(&b));
     buf_done(&b);
-}
-
-void http_refuse(struct http_exchange *x, int status, const char *fmt, ...)
-{
-    char message[MESSAGE_MAX];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(message, sizeof(message), fmt, args);
-    va_end(args);
-    bool again = status == 429 || status == 503;
-    refuse(x, status, again ? "Retry-After: 1" : NULL, message);
 }
 
 void exchange_drop_deferred(struct http_server *s)
@@ -245,6 +218,7 @@ static struct http_exchange *exchange_new(struct http_listener *l, struct MHD_Co
     x->path = str_of(url);
     x->connected = true;
     note_remote(x);
+    answer_note(x);
     return x;
 }
 
@@ -288,6 +262,10 @@ static void begin(struct http_exchange *x)
     }
     buf_init(&allow, ALLOW_MAX);
     x->route = route_find(x->listener, x->method, x->path, &x->ctx, &x->rest, &status, &allow);
+    if (!x->route && answer_preflight(x, buf_view(&allow))) {
+        buf_done(&allow);
+        return;
+    }
     if (!x->route) {
         refuse_route(x, status, &allow);
     } else if ((status = guard_check(s, x, x->route, &why)) != 0) {

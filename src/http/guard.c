@@ -102,16 +102,21 @@ static int check_local(struct http_exchange *x, const char **ret_why)
     return foreign_origin(x) ? 403 : 0;
 }
 
-static int check_token(struct http_server *s, struct http_exchange *x, const char **ret_why)
+static int check_token(struct http_server *s, struct http_exchange *x, bool reading,
+                       const char **ret_why)
 {
     pthread_mutex_lock(&s->lock);
     bool asked = s->secrets.token != NULL;
     bool good = asked && bears(http_header(x, "Authorization"), str_of(s->secrets.token));
     pthread_mutex_unlock(&s->lock);
+    if (!asked && reading) {
+        return 0;
+    }
     if (!asked) {
         return check_local(x, ret_why);
     }
-    *ret_why = "the bearer token is missing or wrong";
+    *ret_why = "the bearer token is missing or wrong: send \"Authorization: Bearer\" with the one "
+               "in the file that --api-token-file names";
     return good ? 0 : 401;
 }
 
@@ -134,7 +139,8 @@ static bool over_rate(struct http_server *s, uint64_t address)
 int guard_check(struct http_server *s, struct http_exchange *x, const struct http_route *route,
                 const char **ret_why)
 {
-    int status = route->flags & HTTP_GUARDED ? check_token(s, x, ret_why) : 0;
+    bool guarded = route->flags & HTTP_GUARDED, reading = route->flags & HTTP_READING;
+    int status = guarded || reading ? check_token(s, x, !guarded, ret_why) : 0;
     if (status == 0 && route->flags & HTTP_LIMITED && s->config.requests_per_s > 0 &&
         over_rate(s, guard_address(peer_of(x)))) {
         *ret_why = "too many requests from this address: send more records in each";

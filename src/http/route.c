@@ -61,3 +61,17 @@ bool route_exists(const struct http_listener *l, const struct http_route *r)
     }
     return false;
 }
+
+bool route_is_shared(const struct http_listener *l, struct str path)
+{
+    struct str rest;
+    for (size_t t = 0; t < l->n_tables; t++) {
+        for (size_t i = 0; i < l->tables[t].n; i++) {
+            const struct http_route *r = &l->tables[t].routes[i];
+            if (r->flags & HTTP_CORS && path_matches(r->path, path, &rest)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}

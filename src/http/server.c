@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "http/server_impl.h"
+#include "http/answer.h"
 
 enum {
     CONNECTIONS_DEFAULT = 1024,
@@ -57,6 +57,7 @@ static void take_config(struct http_server *s, const struct http_config *c)
     s->config.token_file = copy_text(c->token_file);
     s->config.cert_file = copy_text(c->cert_file);
     s->config.key_file = copy_text(c->key_file);
+    s->config.cors_origins = copy_text(c->cors_origins);
     if (c->connections == 0) {
         s->config.connections = CONNECTIONS_DEFAULT;
     }
@@ -93,6 +94,13 @@ int http_server_new(const struct http_config *c, struct http_server **ret, struc
     take_config(s, c);
     crowd_init(&s->crowd, s->config.connections, s->config.connections_ip,
                s->config.body_timeout_ns);
+    AUTO_FREE char *bad = answer_bad_origin(c->cors_origins);
+    if (r == 0 && bad) {
+        r = error_set(err, -EINVAL,
+                      "'%s' is no origin: name each as a browser does, https://HOST or "
+                      "https://HOST:PORT, without a path",
+                      bad);
+    }
     r = r < 0 ? r : secrets_read(&s->config, &s->secrets, err);
     if (r < 0) {
         http_server_free(s);
@@ -396,6 +404,7 @@ void http_server_free(struct http_server *s)
     free_const(s->config.token_file);
     free_const(s->config.cert_file);
     free_const(s->config.key_file);
+    free_const(s->config.cors_origins);
     crowd_done(&s->crowd);
     pthread_cond_destroy(&s->changed);
     pthread_cond_destroy(&s->stop_sweeper);

@@ -22,6 +22,8 @@ struct http_config {
                             // NULL: none is asked for, and such routes answer this host alone
     const char *cert_file;  // PEM; with key_file, TLS on every listener
     const char *key_file;
+    const char *cors_origins; // "https://a.example,https://b.example:8443": pages of these may ask
+                              // HTTP_CORS routes; NULL: of no other origin
     unsigned connections;    // open at a time in all (default 1024, or what the limit of open files
                              // allows); for more, those go that have kept us waiting longest
     unsigned connections_ip; // of one address (default: a quarter of those, but loopback all)
@@ -35,6 +37,8 @@ enum {
     HTTP_GUARDED = 1 << 0, // asks for the token
     HTTP_LIMITED = 1 << 1, // counts against requests_per_s; over it, 429 with Retry-After
     HTTP_GZIP = 1 << 2,    // a body with Content-Encoding: gzip is unpacked, within body_max
+    HTTP_READING = 1 << 3, // asks for the token if there is one, and else answers everybody
+    HTTP_CORS = 1 << 4,    // pages of http_config.cors_origins may ask, preflight included
 };
 
 // Path: exact, or ending in "/*", where the rest is http_rest(). HEAD is answered as GET is.
@@ -85,9 +89,13 @@ struct http_stats http_server_stats(const struct http_server *s);
 struct str http_path(const struct http_exchange *x);
 struct str http_rest(const struct http_exchange *x);                     // behind "/*"
 struct str http_header(const struct http_exchange *x, const char *name); // absent when not sent
-struct str http_query(const struct http_exchange *x, const char *name);  // decoded
-struct str http_body(const struct http_exchange *x);                     // whole, unpacked
-struct str http_remote(const struct http_exchange *x);                   // address, for people
+struct str http_query(const struct http_exchange *x, const char *name);  // decoded, the first
+// Each "name=value" of the query as it was sent, decoded; a value without "=" is absent. Ends when
+// take returns false. The handler may call it until it returns.
+void http_query_each(const struct http_exchange *x,
+                     bool (*take)(void *ctx, struct str name, struct str value), void *ctx);
+struct str http_body(const struct http_exchange *x);   // whole, unpacked
+struct str http_remote(const struct http_exchange *x); // address, for people
 
 // The body has HTTP_BODY_PADDING readable bytes behind it and may be written to.
 enum { HTTP_BODY_PADDING = 64 };
@@ -96,8 +104,19 @@ enum { HTTP_BODY_PADDING = 64 };
 void http_defer(struct http_exchange *x);
 
 // Ends the exchange: exactly once, also when the client has gone. type: of the body; headers: NULL
-// or "Name: value\n" lines. The body is copied.
+// or "Name: value\n" lines ("Cache-Control: no-store" unless they say otherwise). The body is
+// copied; text of over 1 kB is packed for clients that accept gzip.
 void http_answer(struct http_exchange *x, int status, const char *type, const char *headers,
                  struct str body);
-// The same with {"error":{"code":...,"message":...}}, as every refusal has it.
+// The same with problem details (RFC 9457), as every refusal has them: {"type":"about:blank",
+// "title":"Bad Request","status":400,"detail":...}. The text says what is wrong and what to do.
 void http_refuse(struct http_exchange *x, int status, const char *fmt, ...) GTAP_PRINTF(3, 4);
+// 400, with "parameter": the one at fault.
+void http_refuse_parameter(struct http_exchange *x, const char *name, const char *fmt, ...)
+    GTAP_PRINTF(3, 4);
+
+enum { HTTP_ETAG_MAX = 48 };
+// Gives the answer to come a strong ETag, which says what it is made of: letters, digits, "-" and
+// ".", at most HTTP_ETAG_MAX. True: the client has that answer already and was told so (304);
+// nothing is left to do. Before http_answer(), on any thread.
+bool http_not_modified(struct http_exchange *x, const char *tag);

@@ -1,7 +1,8 @@
 // The inside of the server, shared by the files that make it up: server.c (life cycle), exchange.c
 // (a request from its header to its answer), shape.c (whether it is one request), route.c (who
-// answers it), guard.c (whether it may be answered), body.c (what it brings), crowd.c (whose
-// connection goes when there are too many), listen.c (sockets). Internal to src/http.
+// answers it), guard.c (whether it may be answered), body.c (what it brings), answer.c (what is
+// sent back), crowd.c (whose connection goes when there are too many), listen.c (sockets). Internal
+// to src/http.
 #pragma once
 
 #include <microhttpd.h>
@@ -64,6 +65,8 @@ const struct http_route *route_find(const struct http_listener *l, struct str me
                                     struct str path, void **ret_ctx, struct str *ret_rest,
                                     int *ret_status, struct buf *ret_allow);
 bool route_exists(const struct http_listener *l, const struct http_route *r);
+// Whether pages of other origins may ask for this path at all.
+bool route_is_shared(const struct http_listener *l, struct str path);
 
 // ---- shape.c -------------------------------------------------------------------------------
 
@@ -81,6 +84,12 @@ struct http_exchange {
     void *ctx;
     struct str method, path, rest;
     char remote[64];
+
+    // Of the header, kept for answers that come when it is gone.
+    bool takes_gzip;
+    char *if_none_match; // owned; NULL: not sent
+    struct str origin;   // of the page that asks, where it may: borrowed from the configuration
+    char etag[HTTP_ETAG_MAX + 16]; // of the answer, quoted; "": none
 
     char *body; // HTTP_BODY_PADDING bytes behind it
     size_t n_body, cap_body;

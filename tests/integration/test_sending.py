@@ -211,8 +211,8 @@ class Gateway(sending.Case):
         while status == 200:
             status, answer = self.post(gateway, number * 20, 20)
             number += status == 200
-        self.assertEqual((status, answer["error"]["code"]), (429, 429))
-        self.assertIn("room", answer["error"]["message"])
+        self.assertEqual((status, answer["status"]), (429, 429))
+        self.assertIn("room", answer["detail"])
         self.assertGreater(number, 5)
         connection = gateway.connect()
         connection.request("POST", "/v1/events", one(0))

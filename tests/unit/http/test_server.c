@@ -59,6 +59,7 @@ static const struct http_route routes[] = {
     {.method = "POST", .path = "/later", .body_max = BODY_MAX, .handle = later},
     {.method = "GET", .path = "/busy", .handle = forgetful},
     {.method = "POST", .path = "/guarded", .flags = HTTP_GUARDED, .body_max = 10, .handle = echo},
+    {.method = "GET", .path = "/reading", .flags = HTTP_READING, .handle = hello},
     {.method = "POST", .path = "/limited", .flags = HTTP_LIMITED, .body_max = 10, .handle = echo},
 };
 
@@ -156,7 +157,11 @@ static void test_refusals(void **state)
         {"GET /nowhere HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", 404, "nothing here"},
         {"DELETE /hello HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", 405, "Allow: GET"},
         {"GET /busy HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", 503, "Retry-After: 1"},
-        {"GET /busy HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", 503, "not now, later"},
+        {"GET /busy HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", 503,
+         "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"detail\":"
+         "\"not now, later\"}\n"},
+        {"GET /busy HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", 503,
+         "Content-Type: application/problem+json\r\n"},
     };
     struct served *s = serve((struct http_config){0});
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -369,6 +374,7 @@ static void test_token(void **state)
     AUTO_FREE char *path = token_file("s3cret\nanything\n");
     struct served *s = serve((struct http_config){.token_file = path});
     struct error err;
+    static const char reading[] = "GET /reading HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
     static const struct {
         const char *header;
         int status;
@@ -387,6 +393,8 @@ static void test_token(void **state)
             fail_msg("%s: %s", rows[i].header, s->answer);
         }
     }
+    assert_i64(client_status(ask(s, reading)), 401);
+    assert_non_null(strstr(s->answer, "WWW-Authenticate: Bearer\r\n"));
     rewrite(path, "another\n");
     assert_ok(http_server_reload(s->server, &err), &err);
     assert_i64(client_status(post(s, "/guarded", "Authorization: Bearer s3cret\r\n", STR("x"))),
