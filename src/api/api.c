@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "api/api_impl.h"
+#include "api/assets.h"
 #include "base/alloc.h"
 
 static const struct http_route routes[] = {
@@ -32,6 +33,7 @@ int api_new(const struct api_config *c, struct http_server *server, struct api *
     pthread_mutex_init(&a->lock, NULL);
     pthread_mutex_init(&a->costs_lock, NULL);
     int r = http_server_add(server, NULL, routes, ARRAY_LEN(routes), a, err);
+    r = r < 0 ? r : assets_add(server, err);
     if (r < 0) {
         api_free(a);
         return r;

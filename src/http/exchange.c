@@ -62,6 +62,11 @@ struct str http_remote(const struct http_exchange *x)
     return str_of(x->remote);
 }
 
+bool http_takes_gzip(const struct http_exchange *x)
+{
+    return x->takes_gzip;
+}
+
 // ---- answering -----------------------------------------------------------------------------
 
 // Under the lock. The exchange goes with the last of its connection and whoever deferred it.

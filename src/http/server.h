@@ -96,6 +96,7 @@ void http_query_each(const struct http_exchange *x,
                      bool (*take)(void *ctx, struct str name, struct str value), void *ctx);
 struct str http_body(const struct http_exchange *x);   // whole, unpacked
 struct str http_remote(const struct http_exchange *x); // address, for people
+bool http_takes_gzip(const struct http_exchange *x);   // as the content coding of an answer
 
 // The body has HTTP_BODY_PADDING readable bytes behind it and may be written to.
 enum { HTTP_BODY_PADDING = 64 };
