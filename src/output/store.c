@@ -323,18 +323,44 @@ int store_gpus(struct store *s, struct arena *a, struct gpu_info **ret, size_t *
     return s->ops->gpus(s, a, ret, ret_n, err);
 }
 
+static bool match_fits(const struct store_match *m)
+{
+    return m == NULL || (m->models.n <= STORE_MATCH_MAX && m->tenants.n <= STORE_MATCH_MAX);
+}
+
+static int too_many(const struct store *s, struct error *err)
+{
+    return bad(s, err, "more than 100 models or tenants at once cannot be asked for");
+}
+
 int store_records(struct store *s, const struct record_query *q, struct store_cursor **ret,
                   struct error *err)
 {
     if (q->kind == RECORD_SAMPLE && q->filter != RECORDS_ALL) {
         return bad(s, err, "samples cannot be filtered: they have no cost");
     }
-    return s->ops->records(s, q, ret, err);
+    if (q->kind == RECORD_SAMPLE && q->match != NULL) {
+        return bad(s, err, "samples are nobody's: they cannot be asked for by model or tenant");
+    }
+    return match_fits(q->match) ? s->ops->records(s, q, ret, err) : too_many(s, err);
 }
 
 int store_records_next(struct store_cursor *c, struct stored_record *ret, struct error *err)
 {
     return c->ops->records_next(c, ret, err);
+}
+
+int store_no_record(const struct store *s, enum record_kind kind, struct str event_id,
+                    struct error *err)
+{
+    return error_set(err, -ENOENT, "%s: there is no %s with the event_id " STR_FMT, s->name,
+                     kind == RECORD_USAGE ? "request" : "sample", STR_ARG(event_id));
+}
+
+int store_find_record(struct store *s, enum record_kind kind, struct str event_id, struct arena *a,
+                      struct stored_record *ret, struct error *err)
+{
+    return s->ops->record(s, kind, event_id, a, ret, err);
 }
 
 int store_cost(struct store *s, int64_t seq, struct usage_cost *ret, struct error *err)
@@ -345,7 +371,13 @@ int store_cost(struct store *s, int64_t seq, struct usage_cost *ret, struct erro
 int store_windows(struct store *s, const struct window_query *q, struct store_cursor **ret,
                   struct error *err)
 {
-    return s->ops->windows(s, q, ret, err);
+    return s->ops->windows(s, q, NULL, ret, err);
+}
+
+int store_windows_of(struct store *s, const struct window_query *q, const struct store_match *m,
+                     struct store_cursor **ret, struct error *err)
+{
+    return match_fits(m) ? s->ops->windows(s, q, m, ret, err) : too_many(s, err);
 }
 
 int store_windows_next(struct store_cursor *c, struct window_row *ret, struct error *err)

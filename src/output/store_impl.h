@@ -57,9 +57,12 @@ struct store_ops {
     int (*records)(struct store *s, const struct record_query *q, struct store_cursor **ret,
                    struct error *err);
     int (*records_next)(struct store_cursor *c, struct stored_record *ret, struct error *err);
+    int (*record)(struct store *s, enum record_kind kind, struct str event_id, struct arena *a,
+                  struct stored_record *ret, struct error *err);
     int (*cost)(struct store *s, int64_t seq, struct usage_cost *ret, struct error *err);
-    int (*windows)(struct store *s, const struct window_query *q, struct store_cursor **ret,
-                   struct error *err);
+    // m NULL: all rows.
+    int (*windows)(struct store *s, const struct window_query *q, const struct store_match *m,
+                   struct store_cursor **ret, struct error *err);
     int (*windows_next)(struct store_cursor *c, struct window_row *ret, struct error *err);
     int (*dead_letters)(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
                         struct error *err);
@@ -80,6 +83,13 @@ char *store_plain_name(const struct store_ops *ops, const char *text);
 
 // The state of a shard that nothing was said about.
 struct shard_state store_no_state(uint32_t shard);
+
+// A record with all its texts, in the arena.
+struct record store_copy_record(struct arena *a, const struct record *r);
+
+// -ENOENT, for the driver's function `record`.
+int store_no_record(const struct store *s, enum record_kind kind, struct str event_id,
+                    struct error *err);
 
 // Whether an epoch may follow `newest` (NULL: it is the first): -EINVAL with a message otherwise.
 int store_check_epoch(const char *name, const struct settings *newest, const struct settings *e,

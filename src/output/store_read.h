@@ -10,44 +10,10 @@
 #include "cost/rows.h"
 #include "cost/settings.h"
 #include "model/record.h"
+#include "output/store_match.h"
+#include "output/store_state.h"
 
 struct store;
-
-// How far an input got: the next run goes on behind it.
-struct input_position {
-    struct str input;     // its name: stable over restarts
-    int64_t records;      // records and dead letters taken from it so far
-    int64_t offset;       // bytes of it consumed; -1 where that means nothing
-    uint64_t fingerprint; // of its beginning, to tell another input under the same name; 0: none
-};
-
-// What an engine must know to go on: see pipeline/rebuild.h.
-// Seqs that an engine may not have taken in although it has taken in higher ones: those that former
-// owners could still give when others had the shard. Of the last few former owners.
-enum { SHARD_GAPS_MAX = 4 };
-struct shard_gaps {
-    size_t n;
-    struct {
-        int64_t from, to; // [from, to)
-    } v[SHARD_GAPS_MAX];  // ascending
-};
-
-struct shard_state {
-    uint32_t shard;
-    int64_t frontier;          // everything before is final; INT64_MIN: nothing yet
-    int64_t newest;            // newest evidence; INT64_MIN: none
-    int64_t oldest_pending;    // start of the oldest request not final; INT64_MAX: none
-    int64_t samples_seen;      // highest seq of gpu_metrics that the engine has taken in
-    int64_t usage_seen;        // the same of token_usage
-    struct shard_gaps gaps[2]; // below these, by enum record_kind; only where a store has several
-                               // writers
-};
-
-// Computed time that must be settled: [from, to) of a shard.
-struct unsettled_range {
-    uint32_t shard;
-    int64_t from, to;
-};
 
 // From here to store_release() a handle opened to read sees one snapshot, cursors included, so that
 // what several calls say adds up while others write. Hold it no longer than that takes: a store
@@ -100,6 +66,7 @@ void store_cursor_close(struct store_cursor *c); // accepts NULL
 enum record_order {
     RECORDS_BY_TIME, // samples by (ts, event_id), usage by (start, event_id); range on ts / start
     RECORDS_BY_SEQ,  // as they came; range on seq
+    RECORDS_NEWEST,  // RECORDS_BY_TIME backwards; resumable: see record_query.before
 };
 enum record_filter { RECORDS_ALL, RECORDS_UNPLACED, RECORDS_UNPRICED, RECORDS_LATE, RECORDS_OPEN };
 
@@ -109,6 +76,9 @@ struct record_query {
     enum record_filter filter; // usage only, but for RECORDS_ALL
     int64_t from, to;          // [from, to)
     int64_t shard;             // -1: all
+    struct str before;         // RECORDS_NEWEST: of time `to` those with a lesser event_id, too;
+                               // absent: none of it. (to, before) of the last one read goes on
+    const struct store_match *match; // usage only; NULL: of anyone
 };
 // A stored record with its cost: for usage, final or provisional; cost.seq 0 when it has none.
 struct stored_record {
@@ -120,6 +90,9 @@ int store_records(struct store *s, const struct record_query *q, struct store_cu
 int store_records_next(struct store_cursor *c, struct stored_record *ret, struct error *err)
     GTAP_CHECK;
 
+// The record of this event_id, owned by the arena. -ENOENT: there is none.
+int store_find_record(struct store *s, enum record_kind kind, struct str event_id, struct arena *a,
+                      struct stored_record *ret, struct error *err) GTAP_CHECK;
 // The stored computed cost of one request by seq: -ENOENT when it has none but a provisional one.
 int store_cost(struct store *s, int64_t seq, struct usage_cost *ret, struct error *err) GTAP_CHECK;
 
@@ -132,6 +105,9 @@ struct window_query {
 // Rows in ascending window_start; within one, by shard, then in canonical order.
 int store_windows(struct store *s, const struct window_query *q, struct store_cursor **ret,
                   struct error *err) GTAP_CHECK;
+// Of these only; rows without model and tenant (idle time) are nobody's.
+int store_windows_of(struct store *s, const struct window_query *q, const struct store_match *m,
+                     struct store_cursor **ret, struct error *err) GTAP_CHECK;
 int store_windows_next(struct store_cursor *c, struct window_row *ret, struct error *err)
     GTAP_CHECK;
 

@@ -29,7 +29,7 @@ static struct usage_record copy_usage(struct arena *a, const struct usage_record
     return copy;
 }
 
-struct record mem_copy_record(struct arena *a, const struct record *r)
+struct record store_copy_record(struct arena *a, const struct record *r)
 {
     struct record copy = *r;
     copy.event_id = arena_copy(a, r->event_id);

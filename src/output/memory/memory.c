@@ -370,6 +370,7 @@ const struct store_ops store_memory_ops = {
     .gpus = mem_gpus,
     .records = mem_records,
     .records_next = mem_records_next,
+    .record = mem_record,
     .cost = mem_cost,
     .windows = mem_windows,
     .windows_next = mem_windows_next,

@@ -112,7 +112,6 @@ static inline void mem_unlock(struct mem_db *db)
 void mem_db_free(struct mem_db *db);
 
 // copy.c: deep copies into an arena.
-struct record mem_copy_record(struct arena *a, const struct record *r);
 struct gpu_sample mem_copy_sample(struct arena *a, const struct gpu_sample *s);
 struct dead_letter mem_copy_letter(struct arena *a, const struct dead_letter *d);
 
@@ -131,8 +130,10 @@ int mem_records(struct store *s, const struct record_query *q, struct store_curs
                 struct error *err);
 int mem_records_next(struct store_cursor *c, struct stored_record *ret, struct error *err);
 int mem_cost(struct store *s, int64_t seq, struct usage_cost *ret, struct error *err);
-int mem_windows(struct store *s, const struct window_query *q, struct store_cursor **ret,
-                struct error *err);
+int mem_record(struct store *s, enum record_kind kind, struct str event_id, struct arena *a,
+               struct stored_record *ret, struct error *err);
+int mem_windows(struct store *s, const struct window_query *q, const struct store_match *m,
+                struct store_cursor **ret, struct error *err);
 int mem_windows_next(struct store_cursor *c, struct window_row *ret, struct error *err);
 int mem_dead_letters(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
                      struct error *err);

@@ -61,13 +61,35 @@ static bool earlier(const struct stored_record *a, const struct stored_record *b
     int64_t at = order_time(&a->record), bt = order_time(&b->record);
     return at != bt ? at < bt : str_cmp(a->record.event_id, b->record.event_id) < 0;
 }
+static bool later(const struct stored_record *a, const struct stored_record *b)
+{
+    return earlier(b, a);
+}
 DEFINE_SORT(sort_by_time, struct stored_record, earlier);
+DEFINE_SORT(sort_newest, struct stored_record, later);
+
+static bool in_range(const struct record *r, const struct record_query *q)
+{
+    int64_t at = q->order == RECORDS_BY_SEQ ? r->seq : order_time(r);
+    bool resumed = q->order == RECORDS_NEWEST && str_present(q->before);
+    bool tied = resumed && at == q->to && str_cmp(r->event_id, q->before) < 0;
+    return at >= q->from && (at < q->to || tied);
+}
 
 static bool selected(const struct mem_record *m, const struct record_query *q)
 {
-    int64_t at = q->order == RECORDS_BY_SEQ ? m->record.seq : order_time(&m->record);
-    return at >= q->from && at < q->to && (q->shard < 0 || q->shard == (int64_t)m->record.shard) &&
-           passes(m, q->filter);
+    const struct usage_record *u = &m->record.usage;
+    return in_range(&m->record, q) && (q->shard < 0 || q->shard == (int64_t)m->record.shard) &&
+           passes(m, q->filter) &&
+           (q->match == NULL || store_match_takes(q->match, u->model, u->tenant));
+}
+
+static struct stored_record copy_stored(struct arena *a, const struct mem_record *m)
+{
+    struct stored_record r = {.record = store_copy_record(a, &m->record)};
+    r.cost = m->record.kind == RECORD_USAGE ? cost_of(m) : (struct usage_cost){0};
+    r.cost.event_id = r.cost.seq ? r.record.event_id : STR_NONE;
+    return r;
 }
 
 static void select_records(struct mem_cursor *c, const struct mem_table *t,
@@ -81,14 +103,13 @@ static void select_records(struct mem_cursor *c, const struct mem_table *t,
     for (size_t i = 0; i < t->n; i++) {
         const struct mem_record *m = t->rows[i];
         if (m != NULL && selected(m, q)) {
-            struct stored_record *r = &c->records[c->n++];
-            *r = (struct stored_record){.record = mem_copy_record(&c->arena, &m->record)};
-            r->cost = m->record.kind == RECORD_USAGE ? cost_of(m) : (struct usage_cost){0};
-            r->cost.event_id = r->cost.seq ? r->record.event_id : STR_NONE;
+            c->records[c->n++] = copy_stored(&c->arena, m);
         }
     }
     if (q->order == RECORDS_BY_TIME) {
         sort_by_time(c->records, c->n, c->records + n);
+    } else if (q->order == RECORDS_NEWEST) {
+        sort_newest(c->records, c->n, c->records + n);
     }
 }
 
@@ -115,6 +136,22 @@ int mem_records_next(struct store_cursor *base, struct stored_record *ret, struc
     return 1;
 }
 
+int mem_record(struct store *s, enum record_kind kind, struct str event_id, struct arena *a,
+               struct stored_record *ret, struct error *err)
+{
+    struct mem_db *db = mem_lock(s);
+    const struct mem_table *t = &db->tables[kind];
+    bool found = false;
+    for (size_t i = 0; i < t->n && !found; i++) {
+        found = t->rows[i] != NULL && str_eq(t->rows[i]->record.event_id, event_id);
+        if (found) {
+            *ret = copy_stored(a, t->rows[i]);
+        }
+    }
+    mem_unlock(db);
+    return found ? 0 : store_no_record(s, kind, event_id, err);
+}
+
 int mem_cost(struct store *s, int64_t seq, struct usage_cost *ret, struct error *err)
 {
     struct mem_db *db = mem_lock(s);
@@ -133,9 +170,13 @@ static struct str copy_kept(struct mem_cursor *c, struct str s)
     return arena_copy(&c->arena, s);
 }
 
-static void select_span(struct mem_cursor *c, const struct mem_span *span)
+static void select_span(struct mem_cursor *c, const struct mem_span *span,
+                        const struct store_match *m)
 {
     for (size_t i = 0; i < span->n; i++) {
+        if (!store_match_takes(m, span->rows[i].model, span->rows[i].tenant)) {
+            continue;
+        }
         struct window_row *row = &c->windows[c->n++];
         *row = span->rows[i];
         row->gpu.host = copy_kept(c, row->gpu.host);
@@ -151,8 +192,8 @@ static bool span_selected(const struct mem_span *span, const struct window_query
            (q->shard < 0 || q->shard == (int64_t)span->shard);
 }
 
-int mem_windows(struct store *s, const struct window_query *q, struct store_cursor **ret,
-                struct error *err)
+int mem_windows(struct store *s, const struct window_query *q, const struct store_match *m,
+                struct store_cursor **ret, struct error *err)
 {
     (void)err;
     struct mem_db *db = mem_lock(s);
@@ -165,7 +206,7 @@ int mem_windows(struct store *s, const struct window_query *q, struct store_curs
     c->windows = arena_alloc(&c->arena, n * sizeof(*c->windows));
     for (size_t i = 0; i < level->n; i++) {
         if (span_selected(&level->spans[i], q)) {
-            select_span(c, &level->spans[i]);
+            select_span(c, &level->spans[i], m);
         }
     }
     mem_unlock(db);

@@ -61,7 +61,7 @@ static void see_gpu(struct mem_db *db, const struct mem_record *m)
 static void add_row(struct mem_db *db, struct mem_table *t, const struct store_record *sr)
 {
     struct mem_record *m = arena_alloc(&db->arena, sizeof(*m));
-    *m = (struct mem_record){.record = mem_copy_record(&db->arena, sr->record)};
+    *m = (struct mem_record){.record = store_copy_record(&db->arena, sr->record)};
     t->rows[m->record.seq - 1] = m;
     t->stored++;
     mem_shard(db, m->record.shard)->has_records = true;

@@ -19,8 +19,10 @@ int mg_records(struct store *s, const struct record_query *q, struct store_curso
                struct error *err);
 int mg_records_next(struct store_cursor *c, struct stored_record *ret, struct error *err);
 int mg_cost(struct store *s, int64_t seq, struct usage_cost *ret, struct error *err);
-int mg_window_rows(struct store *s, const struct window_query *q, struct store_cursor **ret,
-                   struct error *err);
+int mg_record(struct store *s, enum record_kind kind, struct str event_id, struct arena *a,
+              struct stored_record *ret, struct error *err);
+int mg_window_rows(struct store *s, const struct window_query *q, const struct store_match *m,
+                   struct store_cursor **ret, struct error *err);
 int mg_rows_open(struct mg_store *s, const struct window_query *q, int64_t limit,
                  struct store_cursor **ret, struct error *err) GTAP_CHECK; // limit 0: none
 int mg_window_rows_next(struct store_cursor *c, struct window_row *ret, struct error *err);

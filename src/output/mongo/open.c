@@ -96,8 +96,8 @@ static int open_srv(struct str uri, enum store_access access, struct store **ret
         .expire = mg_expire, .hold = mg_hold, .release = mg_release, .info = mg_info,              \
         .settings = mg_settings, .prices = mg_prices, .position = mg_position,                     \
         .shard = mg_shard_state, .unsettled = mg_unsettled, .gpus = mg_gpus,                       \
-        .records = mg_records, .records_next = mg_records_next, .cost = mg_cost,                   \
-        .windows = mg_window_rows, .windows_next = mg_window_rows_next,                            \
+        .records = mg_records, .records_next = mg_records_next, .record = mg_record,               \
+        .cost = mg_cost, .windows = mg_window_rows, .windows_next = mg_window_rows_next,           \
         .dead_letters = mg_dead_letters, .dead_letters_next = mg_dead_letters_next,                \
         .cursor_close = mg_cursor_close,                                                           \
     }

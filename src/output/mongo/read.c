@@ -14,6 +14,9 @@ struct mg_cursor {
     bool ended;
     const char *collection;
     enum record_kind kind;
+    bool skipping; // those of time `to` that are not before `before`
+    int64_t to;
+    struct buf before;
     struct arena arena; // of the last row
 };
 
@@ -24,6 +27,7 @@ void mg_cursor_close(struct store_cursor *base)
         mongoc_cursor_destroy(c->cursor);
     }
     arena_done(&c->arena);
+    buf_done(&c->before);
     free(c);
 }
 
@@ -36,6 +40,7 @@ static int open_cursor(struct mg_store *s, const char *collection, struct mg_que
         .store = s,
         .collection = collection,
     };
+    buf_init(&c->before, RECORD_TEXT_MAX);
     int r = mg_find(&s->conn, collection, q, &c->cursor, err);
     r = r < 0 ? r : mg_next(&s->conn, c->cursor, &c->ahead, err);
     mg_query_done(q);
@@ -63,13 +68,13 @@ static int next(struct mg_cursor *c, const bson_t **ret, struct error *err)
     return r;
 }
 
-static void write_sort(struct mg_buf *b, const char *const *fields, size_t n, int64_t limit)
+static void write_sort(struct mg_buf *b, const char *const *fields, size_t n, int32_t direction,
+                       int64_t limit)
 {
-    const int32_t ascending = 1;
     size_t o = mg_begin(b), sort = MG_DOC(b, "sort");
     for (size_t i = 0; i < n && fields[i]; i++) {
         mg_key(b, '\x10', str_of(fields[i]));
-        mg_add(b, &ascending, sizeof(ascending));
+        mg_add(b, &direction, sizeof(direction));
     }
     mg_end(b, sort);
     if (limit > 0) {
@@ -86,6 +91,33 @@ static void write_range(struct mg_buf *b, const char *field, int64_t from, int64
     MG_I64(b, "$gte", from);
     MG_I64(b, "$lt", to);
     mg_end(b, range);
+}
+
+// An absent text is chosen by null, which a field that is not there is equal to.
+static void write_list(struct mg_buf *b, const char *field, const struct str_list *l)
+{
+    if (l->n == 0) {
+        return;
+    }
+    mg_key(b, '\x03', str_of(field));
+    size_t in = mg_begin(b), list = MG_ARRAY(b, "$in");
+    for (size_t i = 0; i < l->n; i++) {
+        bool there = str_present(l->v[i]);
+        mg_index(b, there ? '\x02' : '\x0a', i);
+        if (there) {
+            mg_text(b, NULL, 0, l->v[i]);
+        }
+    }
+    mg_end(b, list);
+    mg_end(b, in);
+}
+
+static void write_match(struct mg_buf *b, const struct store_match *m)
+{
+    if (m) {
+        write_list(b, "model", &m->models);
+        write_list(b, "tenant", &m->tenants);
+    }
 }
 
 // ---- records -------------------------------------------------------------------------------
@@ -129,6 +161,11 @@ static bool few(enum record_filter filter)
     return filter != RECORDS_ALL && filter != RECORDS_OPEN;
 }
 
+static bool resumes(const struct record_query *q)
+{
+    return q->order == RECORDS_NEWEST && str_present(q->before);
+}
+
 static void write_records_query(const struct mg_store *s, const struct record_query *q,
                                 struct mg_query *ret)
 {
@@ -137,6 +174,9 @@ static void write_records_query(const struct mg_store *s, const struct record_qu
     const char *key = by_seq ? "seq" : q->kind == RECORD_USAGE ? "start_ns" : "ts_ns";
     const char *const sort[] = {key, by_seq ? NULL : "_id"};
     int64_t from = q->from, to = q->to;
+    if (resumes(q) && to < INT64_MAX) {
+        to++; // of those at `to` the cursor leaves out what came before
+    }
     size_t f = mg_begin(b);
     if (q->shard >= 0 && by_seq) { // which says the shard
         from = MAX(from, mg_first_seq((uint32_t)q->shard, 0));
@@ -148,8 +188,9 @@ static void write_records_query(const struct mg_store *s, const struct record_qu
     }
     write_range(b, key, from, to);
     write_filter(b, q->filter);
+    write_match(b, q->match);
     mg_end(b, f);
-    write_sort(&ret->opts, sort, ARRAY_LEN(sort), 0);
+    write_sort(&ret->opts, sort, ARRAY_LEN(sort), q->order == RECORDS_NEWEST ? -1 : 1, 0);
 }
 
 int mg_records(struct store *base, const struct record_query *q, struct store_cursor **ret,
@@ -162,7 +203,26 @@ int mg_records(struct store *base, const struct record_query *q, struct store_cu
     int r = open_cursor(s, mg_record_collection[q->kind], &query, &c, err);
     if (r == 0) {
         c->kind = q->kind;
+        c->skipping = resumes(q);
+        c->to = q->to;
+        buf_str(&c->before, q->before);
         *ret = &c->base;
+    }
+    return r;
+}
+
+// The next document of a query that goes on where another one ended.
+static int next_before(struct mg_cursor *c, const bson_t **ret, struct error *err)
+{
+    const char *time = c->kind == RECORD_USAGE ? "start_ns" : "ts_ns";
+    int r;
+    while ((r = next(c, ret, err)) > 0 && c->skipping) {
+        int64_t at = 0;
+        (void)mg_find_int(*ret, time, &at);
+        c->skipping = at == c->to && str_cmp(mg_find_str(*ret, "_id"), buf_view(&c->before)) >= 0;
+        if (!c->skipping) {
+            break;
+        }
     }
     return r;
 }
@@ -172,13 +232,41 @@ int mg_records_next(struct store_cursor *base, struct stored_record *ret, struct
     struct mg_cursor *c = (struct mg_cursor *)base;
     const bson_t *doc;
     bool computed;
-    int r = next(c, &doc, err);
+    int r = next_before(c, &doc, err);
     if (r <= 0) {
         return r;
     }
     arena_reset(&c->arena);
     r = mg_parse_record(&c->store->conn, doc, c->kind, &c->arena, ret, &computed, err);
     return r < 0 ? r : 1;
+}
+
+int mg_record(struct store *base, enum record_kind kind, struct str event_id, struct arena *a,
+              struct stored_record *ret, struct error *err)
+{
+    struct mg_store *s = mg_of(base);
+    struct mg_query q = {0};
+    struct arena texts = {0};
+    struct stored_record found;
+    bson_t doc;
+    bool computed;
+    size_t f = mg_begin(&q.filter);
+    MG_STR(&q.filter, "_id", event_id);
+    mg_end(&q.filter, f);
+    int r = mg_find_one(&s->conn, mg_record_collection[kind], &q, &doc, err);
+    mg_query_done(&q);
+    if (r <= 0) {
+        return r < 0 ? r : store_no_record(base, kind, event_id, err);
+    }
+    r = mg_parse_record(&s->conn, &doc, kind, &texts, &found, &computed, err);
+    if (r == 0) {
+        *ret = found;
+        ret->record = store_copy_record(a, &found.record);
+        ret->cost.event_id = found.cost.seq ? ret->record.event_id : STR_NONE;
+    }
+    bson_destroy(&doc);
+    arena_done(&texts);
+    return r;
 }
 
 int mg_cost(struct store *base, int64_t seq, struct usage_cost *ret, struct error *err)
@@ -212,8 +300,8 @@ int mg_cost(struct store *base, int64_t seq, struct usage_cost *ret, struct erro
 
 // ---- rows ----------------------------------------------------------------------------------
 
-int mg_rows_open(struct mg_store *s, const struct window_query *q, int64_t limit,
-                 struct store_cursor **ret, struct error *err)
+static int rows_open(struct mg_store *s, const struct window_query *q, const struct store_match *m,
+                     int64_t limit, struct store_cursor **ret, struct error *err)
 {
     static const char *const sort[] = {"_id"};
     struct mg_query query = {0};
@@ -229,8 +317,9 @@ int mg_rows_open(struct mg_store *s, const struct window_query *q, int64_t limit
     mg_add(b, MG_KEY("\x02", "$lt"));
     mg_write_start_id(b, q->to);
     mg_end(b, id);
+    write_match(b, m);
     mg_end(b, f);
-    write_sort(&query.opts, sort, ARRAY_LEN(sort), limit);
+    write_sort(&query.opts, sort, ARRAY_LEN(sort), 1, limit);
     int r = open_cursor(s, mg_level_collection[q->level], &query, &c, err);
     if (r == 0) {
         *ret = &c->base;
@@ -238,10 +327,16 @@ int mg_rows_open(struct mg_store *s, const struct window_query *q, int64_t limit
     return r;
 }
 
-int mg_window_rows(struct store *s, const struct window_query *q, struct store_cursor **ret,
-                   struct error *err)
+int mg_rows_open(struct mg_store *s, const struct window_query *q, int64_t limit,
+                 struct store_cursor **ret, struct error *err)
 {
-    return mg_rows_open(mg_of(s), q, 0, ret, err);
+    return rows_open(s, q, NULL, limit, ret, err);
+}
+
+int mg_window_rows(struct store *s, const struct window_query *q, const struct store_match *m,
+                   struct store_cursor **ret, struct error *err)
+{
+    return rows_open(mg_of(s), q, m, 0, ret, err);
 }
 
 int mg_window_rows_next(struct store_cursor *base, struct window_row *ret, struct error *err)
@@ -266,7 +361,7 @@ int mg_dead_letters(struct store *base, int64_t from, int64_t to, struct store_c
     size_t f = mg_begin(&q.filter);
     write_range(&q.filter, "at_ns", from, to);
     mg_end(&q.filter, f);
-    write_sort(&q.opts, sort, ARRAY_LEN(sort), 0);
+    write_sort(&q.opts, sort, ARRAY_LEN(sort), 1, 0);
     int r = open_cursor(mg_of(base), "dead_letters", &q, &c, err);
     if (r == 0) {
         *ret = &c->base;
@@ -335,7 +430,7 @@ int mg_gpus(struct store *base, struct arena *a, struct gpu_info **ret, size_t *
     struct mg_query q = {0};
     struct mg_cursor *c = NULL;
     struct gpu_list_of list = {0};
-    write_sort(&q.opts, sort, ARRAY_LEN(sort), 0);
+    write_sort(&q.opts, sort, ARRAY_LEN(sort), 1, 0);
     int r = open_cursor(mg_of(base), "gpus", &q, &c, err);
     if (r < 0) {
         return r;

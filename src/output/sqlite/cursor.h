@@ -22,6 +22,7 @@ struct sq_cursor {
     struct sq_store *store;
     struct sq_conn *conn;
     enum record_kind kind;
+    bool newest_first;
     struct sq_lane *lanes; // of records
     size_t n_lanes;
     struct sq_lane *last; // the one the last row came from
@@ -36,6 +37,11 @@ void sq_cursor_trim(struct sq_cursor *c); // before a row is read: bounds what w
 int sq_hold(struct store *s, struct error *err);
 void sq_release(struct store *s);
 void sq_cursor_close(struct store_cursor *c);
+
+// match.c: "AND <column> IN (the consumers that m takes)", with parameters from ?first on.
+enum { SQ_SQL_MAX = 16384 };
+void sq_put_match(struct buf *b, const char *column, const struct store_match *m, int first);
+void sq_bind_match(sqlite3_stmt *stmt, const struct store_match *m, int first);
 
 // Binds the connection's statement for this query; sq_read_row reads one of its rows.
 int sq_rows_statement(struct sq_conn *c, const struct window_query *q, sqlite3_stmt **ret,
@@ -64,8 +70,10 @@ int sq_records(struct store *s, const struct record_query *q, struct store_curso
                struct error *err);
 int sq_records_next(struct store_cursor *c, struct stored_record *ret, struct error *err);
 int sq_cost(struct store *s, int64_t seq, struct usage_cost *ret, struct error *err);
-int sq_windows(struct store *s, const struct window_query *q, struct store_cursor **ret,
-               struct error *err);
+int sq_record(struct store *s, enum record_kind kind, struct str event_id, struct arena *a,
+              struct stored_record *ret, struct error *err);
+int sq_windows(struct store *s, const struct window_query *q, const struct store_match *m,
+               struct store_cursor **ret, struct error *err);
 int sq_windows_next(struct store_cursor *c, struct window_row *ret, struct error *err);
 int sq_dead_letters(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
                     struct error *err);

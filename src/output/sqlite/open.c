@@ -216,6 +216,7 @@ const struct store_ops store_sqlite_ops = {
     .gpus = sq_gpus,
     .records = sq_records,
     .records_next = sq_records_next,
+    .record = sq_record,
     .cost = sq_cost,
     .windows = sq_windows,
     .windows_next = sq_windows_next,

@@ -28,29 +28,49 @@ static const char *const usage_from[] = {
     [RECORDS_OPEN] = "usage u LEFT JOIN usage_cost c ON c.seq = u.seq WHERE c.final IS NOT 1",
 };
 
-// ?1, ?2: the range; ?3: the shard.
-static char *make_sql(const struct record_query *q, bool one_shard)
+// The order's terms, and the range: ?1, ?2; ?4, the id before which to go on.
+static void put_range(struct buf *b, const struct record_query *q)
 {
-    bool usage = q->kind == RECORD_USAGE, by_seq = q->order == RECORDS_BY_SEQ;
-    const char *key = usage ? "u.start" : "s.ts", *tie = usage ? ", u.event_id" : ", s.event_id";
-    if (by_seq) {
-        bool few = q->filter == RECORDS_UNPRICED || q->filter == RECORDS_LATE;
+    bool usage = q->kind == RECORD_USAGE;
+    bool few = q->filter == RECORDS_UNPRICED || q->filter == RECORDS_LATE;
+    const char *key = usage ? "u.start" : "s.ts", *id = usage ? "u.event_id" : "s.event_id";
+    if (q->order == RECORDS_BY_SEQ) {
         key = few ? "c.seq" : usage ? "u.seq" : "s.seq";
-        tie = "";
+        buf_printf(b, " AND %s >= ?1 AND %s < ?2 ORDER BY %s", key, key, key);
+    } else if (q->order == RECORDS_BY_TIME) {
+        buf_printf(b, " AND %s >= ?1 AND %s < ?2 ORDER BY %s, %s", key, key, key, id);
+    } else {
+        buf_printf(b,
+                   " AND %s >= ?1 AND %s <= ?2 AND (%s < ?2 OR %s < ?4)"
+                   " ORDER BY %s DESC, %s DESC",
+                   key, key, key, id, key, id);
     }
-    const char *shard = usage ? " AND u.shard = ?3" : " AND s.shard = ?3";
-    return x_asprintf("%s%s%s AND %s >= ?1 AND %s < ?2 ORDER BY %s%s",
-                      usage ? usage_select : sample_select,
-                      usage ? usage_from[q->filter] : "sample s WHERE true", one_shard ? shard : "",
-                      key, key, key, tie);
+}
+
+// ?3: the shard; ?5 and on: who.
+static void put_sql(struct buf *b, const struct record_query *q, bool one_shard)
+{
+    bool usage = q->kind == RECORD_USAGE;
+    buf_cstr(b, usage ? usage_select : sample_select);
+    buf_cstr(b, usage ? usage_from[q->filter] : "sample s WHERE true");
+    if (one_shard) {
+        buf_cstr(b, usage ? " AND u.shard = ?3" : " AND s.shard = ?3");
+    }
+    if (q->match) {
+        sq_put_match(b, "u.consumer", q->match, 5);
+    }
+    put_range(b, q);
 }
 
 static int add_lane(struct sq_cursor *c, const struct record_query *q, int64_t shard,
                     struct error *err)
 {
-    char *sql AUTO_FREE = make_sql(q, shard >= 0);
+    struct buf sql;
     sqlite3_stmt *stmt = NULL;
-    int r = sq_cursor_prepare(c, sql, &stmt, err);
+    buf_init(&sql, SQ_SQL_MAX);
+    put_sql(&sql, q, shard >= 0);
+    int r = sq_cursor_prepare(c, buf_view(&sql).p, &stmt, err);
+    buf_done(&sql);
     if (r < 0) {
         return r;
     }
@@ -59,6 +79,10 @@ static int add_lane(struct sq_cursor *c, const struct record_query *q, int64_t s
     if (shard >= 0) {
         (void)sqlite3_bind_int64(stmt, 3, shard);
     }
+    if (q->order == RECORDS_NEWEST) { // no id is less than the empty one
+        sq_bind_str(stmt, 4, str_present(q->before) ? q->before : STR(""));
+    }
+    sq_bind_match(stmt, q->match, 5);
     c->lanes = x_realloc_array(c->lanes, c->n_lanes + 1, sizeof(c->lanes[0]));
     c->lanes[c->n_lanes++] = (struct sq_lane){.stmt = stmt};
     return 0;
@@ -92,8 +116,8 @@ static int advance(struct sq_cursor *c, struct sq_lane *lane, struct error *err)
 static int start_lanes(struct sq_cursor *c, const struct record_query *q, struct error *err)
 {
     bool few = q->filter == RECORDS_UNPRICED || q->filter == RECORDS_LATE;
-    int r = q->order == RECORDS_BY_TIME && q->shard < 0 && !few ? add_lane_each(c, q, err)
-                                                                : add_lane(c, q, q->shard, err);
+    bool merge = q->order != RECORDS_BY_SEQ && q->shard < 0 && !few;
+    int r = merge ? add_lane_each(c, q, err) : add_lane(c, q, q->shard, err);
     for (size_t i = 0; r == 0 && i < c->n_lanes; i++) {
         r = advance(c, &c->lanes[i], err);
     }
@@ -109,6 +133,7 @@ int sq_records(struct store *base, const struct record_query *q, struct store_cu
         return r;
     }
     c->kind = q->kind;
+    c->newest_first = q->order == RECORDS_NEWEST;
     r = start_lanes(c, q, err);
     if (r < 0) {
         sq_cursor_close(&c->base);
@@ -289,7 +314,7 @@ static struct sq_lane *first_lane(struct sq_cursor *c)
         }
         bool before = first == NULL || lane->key < first->key ||
                       (lane->key == first->key && str_cmp(lane->event_id, first->event_id) < 0);
-        first = before ? lane : first;
+        first = first == NULL || before != c->newest_first ? lane : first; // no two are equal
     }
     return first;
 }
@@ -326,6 +351,48 @@ int sq_records_next(struct store_cursor *base, struct stored_record *ret, struct
         r = read_cost_of(c->conn, c->last->stmt, ret, err);
     }
     return r < 0 ? r : 1;
+}
+
+// By the unique index.
+static int find_lane(struct sq_cursor *c, enum record_kind kind, struct str event_id,
+                     struct error *err)
+{
+    struct buf sql;
+    sqlite3_stmt *stmt = NULL;
+    buf_init(&sql, SQ_SQL_MAX);
+    buf_cstr(&sql, kind == RECORD_USAGE ? usage_select : sample_select);
+    buf_cstr(&sql, kind == RECORD_USAGE ? usage_from[RECORDS_ALL] : "sample s WHERE true");
+    buf_cstr(&sql, " AND event_id = ?1");
+    int r = sq_cursor_prepare(c, buf_view(&sql).p, &stmt, err);
+    buf_done(&sql);
+    if (r < 0) {
+        return r;
+    }
+    sq_bind_str(stmt, 1, event_id);
+    c->kind = kind;
+    c->lanes = x_zalloc(sizeof(c->lanes[0]));
+    c->lanes[c->n_lanes++].stmt = stmt;
+    return advance(c, &c->lanes[0], err);
+}
+
+int sq_record(struct store *base, enum record_kind kind, struct str event_id, struct arena *a,
+              struct stored_record *ret, struct error *err)
+{
+    struct sq_cursor *c = NULL;
+    struct stored_record found;
+    int r = sq_cursor_open(sq_of(base), &c, err);
+    if (r < 0) {
+        return r;
+    }
+    r = find_lane(c, kind, event_id, err);
+    r = r < 0 ? r : sq_records_next(&c->base, &found, err);
+    if (r > 0) {
+        *ret = found;
+        ret->record = store_copy_record(a, &found.record);
+        ret->cost.event_id = found.cost.seq ? ret->record.event_id : STR_NONE;
+    }
+    sq_cursor_close(&c->base);
+    return r == 0 ? store_no_record(base, kind, event_id, err) : MIN(r, 0);
 }
 
 int sq_cost(struct store *base, int64_t seq, struct usage_cost *ret, struct error *err)

@@ -9,9 +9,10 @@
     " w.prompt_tokens, w.completion_tokens, w.cached_prompt_tokens, w.requests,"                   \
     " w.unpriced_requests, w.busy_ns, w.unpriced_ns, w.energy_j, w.final, w.revision, w.method"
 
-#define ALL_SHARDS_SQL(table)                                                                      \
-    "SELECT " ROW_COLUMNS " FROM " table " w WHERE w.window_start >= ?1 AND w.window_start < ?2"   \
-    " ORDER BY w.window_start, w.shard, w.n"
+#define ALL_SHARDS_FROM(table)                                                                     \
+    "SELECT " ROW_COLUMNS " FROM " table " w WHERE w.window_start >= ?1 AND w.window_start < ?2"
+#define IN_ORDER " ORDER BY w.window_start, w.shard, w.n"
+#define ALL_SHARDS_SQL(table) ALL_SHARDS_FROM(table) IN_ORDER
 
 // From one window to the next, so that the rows of other shards are never looked at. The rows come
 // in the order in which `at` finds the windows.
@@ -100,15 +101,39 @@ int sq_read_row(struct sq_conn *c, sqlite3_stmt *stmt, struct window_row *ret, s
     return known ? 0 : sq_fail(c, SQLITE_CORRUPT, err);
 }
 
-int sq_windows(struct store *base, const struct window_query *q, struct store_cursor **ret,
-               struct error *err)
+// Of all shards or one.
+static int prepare_matching(struct sq_cursor *c, const struct window_query *q,
+                            const struct store_match *m, struct error *err)
+{
+    static const char *const from_sql[] = {
+        [LEVEL_WINDOW] = ALL_SHARDS_FROM("cost_window"),
+        [LEVEL_HOUR] = ALL_SHARDS_FROM("cost_hour"),
+        [LEVEL_DAY] = ALL_SHARDS_FROM("cost_day"),
+    };
+    enum { WHO = 4 };
+    struct buf sql;
+    buf_init(&sql, SQ_SQL_MAX);
+    buf_cstr(&sql, from_sql[q->level]);
+    buf_cstr(&sql, q->shard < 0 ? "" : " AND w.shard = ?3");
+    sq_put_match(&sql, "w.consumer", m, WHO);
+    buf_cstr(&sql, IN_ORDER);
+    int r = sq_cursor_prepare(c, buf_view(&sql).p, &c->rows, err);
+    buf_done(&sql);
+    if (r == 0) {
+        sq_bind_match(c->rows, m, WHO);
+    }
+    return r;
+}
+
+int sq_windows(struct store *base, const struct window_query *q, const struct store_match *m,
+               struct store_cursor **ret, struct error *err)
 {
     struct sq_cursor *c = NULL;
     int r = sq_cursor_open(sq_of(base), &c, err);
     if (r < 0) {
         return r;
     }
-    r = sq_cursor_prepare(c, rows_sql(q), &c->rows, err);
+    r = m ? prepare_matching(c, q, m, err) : sq_cursor_prepare(c, rows_sql(q), &c->rows, err);
     if (r < 0) {
         sq_cursor_close(&c->base);
         return r;

@@ -9,7 +9,7 @@
 //   feed.c     a C array as a table, so that one statement stores a batch
 //   commit.c   the transaction; records.c, costs.c, windows.c, progress.c, gpus.c write its parts
 //   config.c   settings and prices
-//   cursor.c   snapshots; read_records.c, read_rows.c what they read
+//   cursor.c   snapshots; read_records.c, read_rows.c what they read; match.c whose
 //   expire.c   retention
 #pragma once
 

@@ -132,6 +132,8 @@ static void compare(struct fixture *f, struct fixture *other)
             struct record_query q = query(RECORD_USAGE, RECORDS_BY_TIME, filter);
             q.shard = shard;
             assert_text(ids_of(f, f->s, q), ids_of(other, other->s, q));
+            q.order = RECORDS_NEWEST;
+            assert_text(ids_of(f, f->s, q), ids_of(other, other->s, q));
             q.order = RECORDS_BY_SEQ;
             if (shard >= 0) { // across shards the order is each store's own
                 assert_text(ids_of(f, f->s, q), ids_of(other, other->s, q));

@@ -1,4 +1,4 @@
-// Reading records: orders, ranges, filters, and cursors as snapshots.
+// Reading records: orders, ranges, filters, whose they are, by their id, and cursors as snapshots.
 #include <errno.h>
 
 #include "fixture.h"
@@ -61,6 +61,158 @@ static void test_ranges_are_half_open(void **state)
     assert_string_equal(ids_of(f, f->s, q), "1 2");
     q.shard = 1;
     assert_string_equal(ids_of(f, f->s, q), "2");
+}
+
+static void test_newest_first(void **state)
+{
+    struct fixture *f = *state;
+    fill_orders(f);
+    struct record_query q = query(RECORD_USAGE, RECORDS_NEWEST, RECORDS_ALL);
+    assert_string_equal(ids_of(f, f->s, q), "a e c b d");
+    assert_string_equal(ids_of(f, f->s, query(RECORD_SAMPLE, RECORDS_NEWEST, RECORDS_ALL)),
+                        "2 1 3");
+    q.shard = 0;
+    assert_string_equal(ids_of(f, f->s, q), "a e c");
+    q.shard = -1;
+    q.from = at(5);
+    q.to = at(7); // half open
+    assert_string_equal(ids_of(f, f->s, q), "e c b");
+}
+
+// From (start, event_id) of the last one read, whatever page it was the end of.
+static void test_newest_goes_on(void **state)
+{
+    static const struct {
+        const char *before, *ids;
+        int64_t to;
+    } cases[] = {
+        {"a", "e c b d", 7}, {"zz", "a e c b d", 7}, {"e", "c b d", 5}, {"c", "b d", 5},
+        {"b", "d", 5},       {"bb", "b d", 5},       {"a", "d", 5},     {"", "d", 5},
+        {"d", "", 1},        {"c", "b d", 5},        {"x", "d", 3},
+    };
+    struct fixture *f = *state;
+    fill_orders(f);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct record_query q = query(RECORD_USAGE, RECORDS_NEWEST, RECORDS_ALL);
+        q.to = at(cases[i].to);
+        q.before = str_of(cases[i].before);
+        assert_string_equal(ids_of(f, f->s, q), cases[i].ids);
+    }
+    struct record_query q = query(RECORD_SAMPLE, RECORDS_NEWEST, RECORDS_ALL);
+    q.to = at(4);
+    q.before = STR("2");
+    assert_string_equal(ids_of(f, f->s, q), "1 3");
+}
+
+static void add_consumer(struct fixture *f, const char *id, const char *model, const char *tenant)
+{
+    struct record *r = add_usage(f, id, "h", 0, at(1), at(2));
+    r->usage.model = str_of(model);
+    r->usage.tenant = str_of(tenant);
+    set_digest(r);
+    struct window_row *row = add_idle(f, 0, at(0), "h", id[0] - 'a', 1);
+    row->kind = ROW_USAGE;
+    row->model = r->usage.model;
+    row->tenant = r->usage.tenant;
+}
+
+static const struct str some_models[] = {{"m1", 2}, {"nobody's", 8}};
+static const struct str some_tenants[] = {{"t2", 2}, {NULL, 0}};
+static const struct {
+    struct store_match match;
+    const char *ids;
+} whose[] = {
+    {{{NULL, 0}, {NULL, 0}}, "a b c d"},          {{{some_models, 1}, {NULL, 0}}, "a b"},
+    {{{some_models, 2}, {NULL, 0}}, "a b"},       {{{NULL, 0}, {some_tenants, 1}}, "b d"},
+    {{{NULL, 0}, {some_tenants, 2}}, "b c d"},    {{{NULL, 0}, {some_tenants + 1, 1}}, "c"},
+    {{{some_models, 2}, {some_tenants, 2}}, "b"}, {{{some_models + 1, 1}, {some_tenants, 2}}, ""},
+};
+
+static void test_whose(void **state)
+{
+    struct fixture *f = *state;
+    add_consumer(f, "a", "m1", "t1");
+    add_consumer(f, "b", "m1", "t2");
+    add_consumer(f, "c", "m2", NULL);
+    add_consumer(f, "d", "m3", "t2");
+    put(f);
+    for (size_t i = 0; i < ARRAY_LEN(whose); i++) {
+        struct record_query q = query(RECORD_USAGE, RECORDS_BY_TIME, RECORDS_ALL);
+        q.match = &whose[i].match;
+        assert_string_equal(ids_of(f, f->s, q), whose[i].ids);
+        q.filter = RECORDS_OPEN;
+        q.order = RECORDS_BY_SEQ;
+        assert_string_equal(ids_of(f, f->s, q), whose[i].ids);
+        q.filter = RECORDS_LATE;
+        q.order = RECORDS_NEWEST;
+        assert_string_equal(ids_of(f, f->s, q), "");
+    }
+    struct store_cursor *c = NULL;
+    struct record_query q = query(RECORD_SAMPLE, RECORDS_BY_TIME, RECORDS_ALL);
+    q.match = &whose[1].match;
+    assert_i64(store_records(f->s, &q, &c, &f->err), -EINVAL);
+    const struct store_match many = {.models = {some_models, STORE_MATCH_MAX + 1}};
+    q.kind = RECORD_USAGE;
+    q.match = &many;
+    assert_i64(store_records(f->s, &q, &c, &f->err), -EINVAL);
+}
+
+// The GPUs' indices of the rows that are whose.
+static char *rows_whose(struct fixture *f, const struct store_match *m, int64_t shard)
+{
+    const struct window_query q = {LEVEL_WINDOW, at(0), at(60), shard};
+    struct store_cursor *c = NULL;
+    struct window_row row;
+    struct buf b;
+    int r;
+    buf_init(&b, 1000);
+    assert_ok(store_windows_of(f->s, &q, m, &c, &f->err), &f->err);
+    while ((r = store_windows_next(c, &row, &f->err)) > 0) {
+        buf_printf(&b, "%s%c", b.n ? " " : "", (char)('a' + row.gpu.index));
+    }
+    assert_ok(r, &f->err);
+    store_cursor_close(c);
+    char *text = (char *)(uintptr_t)arena_copy(&f->arena, buf_view(&b)).p;
+    buf_done(&b);
+    return text;
+}
+
+static void test_rows_whose(void **state)
+{
+    struct fixture *f = *state;
+    add_consumer(f, "a", "m1", "t1");
+    add_consumer(f, "b", "m1", "t2");
+    add_consumer(f, "c", "m2", NULL);
+    add_consumer(f, "d", "m3", "t2");
+    put(f);
+    for (size_t i = 0; i < ARRAY_LEN(whose); i++) {
+        assert_string_equal(rows_whose(f, &whose[i].match, -1), whose[i].ids);
+        assert_string_equal(rows_whose(f, &whose[i].match, 0), whose[i].ids);
+        assert_string_equal(rows_whose(f, &whose[i].match, 1), "");
+    }
+}
+
+static void test_by_id(void **state)
+{
+    struct fixture *f = *state;
+    struct stored_record r;
+    fill_orders(f);
+    add_cost(f, 3, 5, 7);
+    put(f);
+    assert_ok(store_find_record(f->s, RECORD_USAGE, STR("a"), &f->arena, &r, &f->err), &f->err);
+    assert_str(r.record.event_id, "a");
+    assert_i64(usage_start(&r.record.usage), at(7));
+    assert_i64(r.record.usage.gpus[0], 0);
+    assert_i64(r.cost.cost_nusd, 12);
+    assert_str(r.cost.event_id, "a");
+    assert_ok(store_find_record(f->s, RECORD_USAGE, STR("b"), &f->arena, &r, &f->err), &f->err);
+    assert_i64(r.cost.seq, 0);
+    assert_ok(store_find_record(f->s, RECORD_SAMPLE, STR("2"), &f->arena, &r, &f->err), &f->err);
+    assert_i64(r.record.sample.ts, at(4));
+    assert_i64(r.record.shard, 1);
+    assert_i64(store_find_record(f->s, RECORD_SAMPLE, STR("a"), &f->arena, &r, &f->err), -ENOENT);
+    assert_non_null(strstr(f->err.msg, "no sample with the event_id a"));
+    assert_i64(store_find_record(f->s, RECORD_USAGE, STR(""), &f->arena, &r, &f->err), -ENOENT);
 }
 
 static void test_filters(void **state)
@@ -238,10 +390,19 @@ static void test_a_writer_holds_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_ALL(test_orders),       ON_ALL(test_ranges_are_half_open),
-        ON_ALL(test_filters),      ON_ALL(test_cursor_is_a_snapshot),
-        ON_ALL(test_many_cursors), ON_ALL(test_held_snapshot),
-        ON_ALL(test_held_cursors), ON_ALL(test_a_writer_holds_nothing),
+        ON_ALL(test_newest_first),
+        ON_ALL(test_newest_goes_on),
+        ON_ALL(test_whose),
+        ON_ALL(test_rows_whose),
+        ON_ALL(test_by_id),
+        ON_ALL(test_orders),
+        ON_ALL(test_ranges_are_half_open),
+        ON_ALL(test_filters),
+        ON_ALL(test_cursor_is_a_snapshot),
+        ON_ALL(test_many_cursors),
+        ON_ALL(test_held_snapshot),
+        ON_ALL(test_held_cursors),
+        ON_ALL(test_a_writer_holds_nothing),
     };
     return fixture_run("read", tests);
 }
