@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "http/crowd.h"
+#include "http/guard.h"
 #include "http/listen.h"
 #include "http/secret.h"
 #include "http/server.h"
@@ -38,24 +39,6 @@ struct http_listener {
     struct http_table *tables;
     size_t n_tables, cap_tables;
 };
-
-// ---- guard.c -------------------------------------------------------------------------------
-
-enum { HTTP_BUCKETS = 1024 };
-
-// Requests that an address may still make now: a token bucket of one second's worth. Addresses
-// share a bucket when their hashes do; that makes the limit stricter, never looser.
-struct http_rate {
-    pthread_mutex_t lock;
-    double left[HTTP_BUCKETS];
-    struct mono at[HTTP_BUCKETS];
-};
-
-// 0, or the status to refuse with; *ret_why is a literal.
-int guard_check(struct http_server *s, struct http_exchange *x, const struct http_route *route,
-                const char **ret_why);
-uint64_t guard_address(const struct sockaddr *peer); // equal for equal hosts, whatever the port
-bool guard_is_local(const struct sockaddr *peer);
 
 // ---- route.c -------------------------------------------------------------------------------
 

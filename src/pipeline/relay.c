@@ -17,7 +17,7 @@
 // give up a connection, and waits no longer before the next.
 #define REST_NS (10 * NS_PER_S)
 #define REST_LOOK_MS 50
-enum { GATHER_MAX = 64 };          // parcels that go in one write
+enum { GATHER_MAX = 64 }; // parcels that go in one write
 
 struct relay {
     const struct run_config *config;

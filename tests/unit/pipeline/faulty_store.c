@@ -129,11 +129,14 @@ static int faulty_records(struct store *s, const struct record_query *q, struct 
     return r < 0 ? r : store_records(inner(s), q, ret, err);
 }
 
-static int faulty_windows(struct store *s, const struct window_query *q, struct store_cursor **ret,
-                          struct error *err)
+static int faulty_windows(struct store *s, const struct window_query *q,
+                          const struct store_match *m, struct store_cursor **ret, struct error *err)
 {
     int r = reach(s, err);
-    return r < 0 ? r : store_windows(inner(s), q, ret, err);
+    if (r < 0) {
+        return r;
+    }
+    return m ? store_windows_of(inner(s), q, m, ret, err) : store_windows(inner(s), q, ret, err);
 }
 
 static int faulty_take_shard(struct store *s, uint32_t shard, enum shard_claim claim,

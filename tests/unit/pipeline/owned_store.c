@@ -339,10 +339,10 @@ static int owned_unsettled(struct store *s, struct arena *a, struct unsettled_ra
     return store_unsettled(inner(s), a, ret, ret_n, err);
 }
 
-static int owned_windows(struct store *s, const struct window_query *q, struct store_cursor **ret,
-                         struct error *err)
+static int owned_windows(struct store *s, const struct window_query *q, const struct store_match *m,
+                         struct store_cursor **ret, struct error *err)
 {
-    return store_windows(inner(s), q, ret, err);
+    return m ? store_windows_of(inner(s), q, m, ret, err) : store_windows(inner(s), q, ret, err);
 }
 
 static const struct store_ops owned_ops = {
