@@ -6,7 +6,8 @@ enum { REPORT_BYTES_MAX = 1 << 30 };
 
 struct options {
     struct common common;
-    const char *store, *by, *tz;
+    const char *store, *by, *tz, *step;
+    struct text_list where;
     struct time_spec since, until;
     int basis, format, sort;
     int64_t limit;
@@ -27,10 +28,28 @@ static const struct option options[] = {
      .type = OPTION_TEXT,
      .offset = AT(by),
      .value = "LIST",
-     .help = "group by any of model, tenant, gpu, host, site, hour, day, kind, in this order; "
-             "'' for the total alone",
+     .help =
+         "group by any of model, tenant, gpu, host, site, hour, day, time, kind, in this order; "
+         "'' for the total alone",
      .fallback = "model,tenant",
      .key = "by"},
+    {.name = "step",
+     .type = OPTION_TEXT,
+     .offset = AT(step),
+     .value = "STEP",
+     .help =
+         "how long a `time` of --by is, which comes first unless it is named there: window, 5m, "
+         "15m, 1h, 1d, or whatever divides a day",
+     .key = "step"},
+    {.name = "where",
+     .letter = 'w',
+     .type = OPTION_LIST,
+     .offset = AT(where),
+     .value = "NAME=VALUE",
+     .help =
+         "only what this holds for, of model, tenant, gpu, host, site, kind; again for one name: "
+         "or, for another: and",
+     .key = "where"},
     OPTION_SINCE(struct options),
     OPTION_UNTIL(struct options),
     OPTION_TZ(struct options),
@@ -84,6 +103,41 @@ static const struct option options[] = {
     {0},
 };
 
+static int add_step(struct cli *cli, const struct options *o, struct report_query *q)
+{
+    struct error err;
+    size_t at = 0;
+    while (at < q->n_by && q->by[at] != DIM_TIME) {
+        at++;
+    }
+    if (!o->step) {
+        return at < q->n_by ? cli_misuse(cli, "--by time needs --step, such as --step 1h") : 0;
+    }
+    if (report_step_parse(str_of(o->step), &q->step, &err) < 0) {
+        return cli_misuse(cli, "--step: %s", err.msg);
+    }
+    if (at == q->n_by) {
+        memmove(q->by + 1, q->by, q->n_by * sizeof(q->by[0]));
+        q->by[0] = DIM_TIME;
+        q->n_by++;
+    }
+    return 0;
+}
+
+static int add_filters(struct cli *cli, const struct options *o, struct report_query *q)
+{
+    struct error err;
+    struct report_filter *filters = arena_alloc(&cli->arena, o->where.n * sizeof(*filters) + 1);
+    for (size_t i = 0; i < o->where.n; i++) {
+        if (report_filter_parse(str_of(o->where.items[i]), &filters[i], &err) < 0) {
+            return cli_misuse(cli, "--where: %s", err.msg);
+        }
+    }
+    q->filters = filters;
+    q->n_filters = o->where.n;
+    return 0;
+}
+
 static int make_query(struct cli *cli, const struct options *o, struct zone *zone,
                       struct report_query *q)
 {
@@ -107,7 +161,8 @@ static int make_query(struct cli *cli, const struct options *o, struct zone *zon
     if (report_dims_parse(str_of(o->by), q->by, &q->n_by, &err) < 0) {
         return cli_misuse(cli, "--by: %s", err.msg);
     }
-    return 0;
+    status = add_step(cli, o, q);
+    return status ? status : add_filters(cli, o, q);
 }
 
 // With a start but no end, the end is now, so that "since 24h" says 24 h in its header.
@@ -159,6 +214,8 @@ const struct command command_report = {
     .examples = "gtap report --by model,tenant --since 24h\n"
                 "gtap report --by day --tz Europe/Berlin   # every day's bill, local midnights\n"
                 "gtap report --by gpu --exact              # every GPU's bill to the nano-dollar\n"
+                "gtap report --by model --step 15m --since 3h --limit 5\n"
+                "gtap report --by tenant --where model=llama-3-70b --where gpu=gpu-01/0\n"
                 "gtap report --by tenant --basis loaded --format csv > bill.csv",
     .options = options,
     .size = sizeof(struct options),

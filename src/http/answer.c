@@ -217,8 +217,6 @@ struct MHD_Response *answer_response(const struct http_exchange *x, const char *
         return NULL;
     }
     add_header(r, STR("X-Content-Type-Options: nosniff"));
-    add_header(r, x->listener->server->config.cors_origins ? STR("Vary: Accept-Encoding, Origin")
-                                                           : STR("Vary: Accept-Encoding"));
     add_sharing(r, x);
     if (type) {
         (void)MHD_add_response_header(r, "Content-Type", type);
@@ -229,6 +227,11 @@ struct MHD_Response *answer_response(const struct http_exchange *x, const char *
     struct str rest = str_of(headers), line;
     while (str_split(&rest, '\n', &line)) {
         add_header(r, line);
+    }
+    if (!MHD_get_response_header(r, "Vary")) {
+        add_header(r, x->listener->server->config.cors_origins
+                          ? STR("Vary: Accept-Encoding, Origin")
+                          : STR("Vary: Accept-Encoding"));
     }
     if (!MHD_get_response_header(r, "Cache-Control")) {
         add_header(r, tag[0] ? STR("Cache-Control: private, no-cache")

@@ -3,8 +3,9 @@
 #include "report/query.h"
 
 static const char *const names[DIM_COUNT] = {
-    [DIM_MODEL] = "model", [DIM_TENANT] = "tenant", [DIM_GPU] = "gpu", [DIM_HOST] = "host",
-    [DIM_SITE] = "site",   [DIM_HOUR] = "hour",     [DIM_DAY] = "day", [DIM_KIND] = "kind",
+    [DIM_MODEL] = "model", [DIM_TENANT] = "tenant", [DIM_GPU] = "gpu",
+    [DIM_HOST] = "host",   [DIM_SITE] = "site",     [DIM_HOUR] = "hour",
+    [DIM_DAY] = "day",     [DIM_TIME] = "time",     [DIM_KIND] = "kind",
 };
 
 const char *report_dim_name(enum report_dim d)
@@ -54,7 +55,7 @@ int report_dims_parse(struct str text, enum report_dim dims[DIM_COUNT], size_t *
         if (d == DIM_COUNT) {
             return error_set(err, -EINVAL,
                              "cannot group by '" STR_FMT
-                             "': choose from model, tenant, gpu, host, site, hour, day, kind",
+                             "': choose from model, tenant, gpu, host, site, hour, day, time, kind",
                              STR_ARG(name));
         }
         if (named_before(dims, *ret_n, d)) {
@@ -62,5 +63,44 @@ int report_dims_parse(struct str text, enum report_dim dims[DIM_COUNT], size_t *
         }
         dims[(*ret_n)++] = d;
     }
+    return 0;
+}
+
+int report_filter_parse(struct str text, struct report_filter *ret, struct error *err)
+{
+    struct str name, value = text;
+    (void)str_split(&value, '=', &name);
+    enum report_dim d = find_dim(str_trim(name));
+    if (d == DIM_COUNT || (d >= DIM_HOUR && d <= DIM_TIME)) {
+        return error_set(err, -EINVAL,
+                         "cannot choose by '" STR_FMT
+                         "': choose from model, tenant, gpu, host, site, kind",
+                         STR_ARG(name));
+    }
+    if (!str_present(value)) {
+        return error_set(err, -EINVAL, "'" STR_FMT "' lacks a value: write %s=VALUE", STR_ARG(text),
+                         names[d]);
+    }
+    *ret = (struct report_filter){d, value};
+    return 0;
+}
+
+int report_step_parse(struct str text, int64_t *ret, struct error *err)
+{
+    int64_t step;
+    if (str_eq(text, STR("window"))) {
+        *ret = STEP_WINDOW;
+        return 0;
+    }
+    bool good = duration_parse(text, &step) == 0 && step >= NS_PER_S && step <= NS_PER_DAY &&
+                NS_PER_DAY % step == 0;
+    if (!good) {
+        return error_set(err, -EINVAL,
+                         "'" STR_FMT
+                         "' is no step: write window, or a time that divides a day, such "
+                         "as 5m, 15m, 1h or 1d",
+                         STR_ARG(text));
+    }
+    *ret = step;
     return 0;
 }

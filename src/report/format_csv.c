@@ -53,11 +53,11 @@ static void value(struct csv_line *l, const struct report *r, const struct repor
     enum report_dim dim = r->query.by[i];
     if (dim == DIM_KIND) {
         buf_cstr(&l->text, row_kind_name(row->kind));
-    } else if (row->others > 0) {
-        if (i == 0) {
+    } else if (row->others > 0 && !(i == 0 && report_folds_by_time(&r->query))) {
+        if (i == (size_t)report_folds_by_time(&r->query)) {
             report_others_name(&l->text, row->others);
         }
-    } else if (dim == DIM_HOUR) {
+    } else if (dim == DIM_HOUR || dim == DIM_TIME) {
         zone_format_iso(&l->text, r->query.zone, row->values[i].time);
     } else if (dim == DIM_DAY) {
         time_format_iso(&l->text, row->values[i].time);

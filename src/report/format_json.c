@@ -61,9 +61,9 @@ static void put_value(struct json *j, const struct report *r, const struct repor
     buf_init(&text, TEXT_MAX);
     if (r->query.by[i] == DIM_KIND) {
         json_str(j, name, str_of(row_kind_name(row->kind)));
-    } else if (row->others > 0) {
+    } else if (row->others > 0 && !(i == 0 && report_folds_by_time(&r->query))) {
         json_null(j, name);
-    } else if (r->query.by[i] == DIM_HOUR) {
+    } else if (r->query.by[i] == DIM_HOUR || r->query.by[i] == DIM_TIME) {
         zone_format_iso(&text, r->query.zone, row->values[i].time);
         json_str(j, name, buf_view(&text));
     } else if (r->query.by[i] == DIM_DAY) {

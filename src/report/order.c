@@ -65,7 +65,7 @@ static double measure(const struct report *r, size_t depth, const struct sums *s
 {
     double rate;
     bool timed =
-        depth < r->query.n_by && (r->query.by[depth] == DIM_HOUR || r->query.by[depth] == DIM_DAY);
+        depth < r->query.n_by && r->query.by[depth] >= DIM_HOUR && r->query.by[depth] <= DIM_TIME;
     switch (r->query.sort) {
     case SORT_NAME:
         return 0;
@@ -121,74 +121,9 @@ static void order_level(struct report *r, struct report_row *rows, size_t n, siz
     }
 }
 
-static void fold(struct report_row *into, const struct report_row *row)
-{
-    sums_add(&into->sums, &row->sums);
-    into->loaded_nusd += row->loaded_nusd;
-    into->loaded_in_nusd += row->loaded_in_nusd;
-    into->loaded_out_nusd += row->loaded_out_nusd;
-    into->others++;
-}
-
-// A GPU's usage, idle and unattributed rows are one group.
-static bool same_group(const struct report *r, const struct report_row *a,
-                       const struct report_row *b)
-{
-    for (size_t i = 0; i < r->query.n_by; i++) {
-        const struct report_value *x = &a->values[i], *y = &b->values[i];
-        if (x->time != y->time || !str_eq(x->text, y->text)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-// The groups counted so far, of one kind or of those that have a bill of their own.
-struct count {
-    size_t n;
-    struct report_row last;
-};
-
-static bool within_limit(const struct report *r, struct count *c, const struct report_row *row)
-{
-    c->n += c->n == 0 || !same_group(r, row, &c->last);
-    c->last = *row;
-    return c->n <= r->query.limit;
-}
-
-// Groups beyond the limit become one row for each kind, at the end: the report still adds up.
-static void fold_others(struct report *r)
-{
-    struct report_row others[ROW_UNPLACED + 1] = {0};
-    struct count counts[ROW_UNPLACED + 1] = {0};
-    bool bills = report_groups_have_bills(&r->query);
-    size_t kept = 0;
-    for (size_t i = 0; i < r->n_rows; i++) {
-        struct report_row row = r->rows[i]; // its place may be taken below
-        enum row_kind counted = bills && row.kind != ROW_UNPLACED ? ROW_USAGE : row.kind;
-        if (within_limit(r, &counts[counted], &row)) {
-            r->rows[kept++] = row;
-        } else {
-            others[row.kind].kind = row.kind;
-            fold(&others[row.kind], &row);
-        }
-    }
-    for (size_t k = 0; k <= ROW_UNPLACED; k++) {
-        if (others[k].others > 0) {
-            size_t counted = bills && k != ROW_UNPLACED ? ROW_USAGE : k;
-            others[k].others = counts[counted].n - r->query.limit;
-            r->rows[kept++] = others[k];
-        }
-    }
-    r->n_rows = kept;
-}
-
 void report_order(struct report *r)
 {
     if (r->n_rows > 0) {
         order_level(r, r->rows, r->n_rows, 0);
-    }
-    if (r->query.limit > 0) {
-        fold_others(r);
     }
 }

@@ -19,6 +19,7 @@ struct builder {
     struct report_gpu *gpus;
     size_t n_gpus, cap_gpus;
     struct buf key, text; // scratch
+    bool too_many;        // groups
 };
 
 static void builder_init(struct builder *b, struct report *report, struct arena *a)
@@ -64,6 +65,11 @@ static struct str gpu_label(struct buf *text, const struct window_row *row)
     return buf_view(text);
 }
 
+static int64_t step_of(const struct report_query *q, int64_t window_start)
+{
+    return q->step <= 0 ? window_start : zone_step(q->zone, window_start, q->step);
+}
+
 static struct report_value value_of(struct builder *b, enum report_dim dim,
                                     const struct window_row *row)
 {
@@ -83,12 +89,42 @@ static struct report_value value_of(struct builder *b, enum report_dim dim,
         return (struct report_value){.time = zone_hour(zone, row->window_start)};
     case DIM_DAY:
         return (struct report_value){.time = zone_day(zone, row->window_start)};
+    case DIM_TIME:
+        return (struct report_value){.time = step_of(&b->report->query, row->window_start)};
     case DIM_KIND:
     case DIM_COUNT:
         break;
     }
     return (struct report_value){.text = str_of(row_kind_name(row->kind))};
 }
+
+// ---- filters -------------------------------------------------------------------------------
+
+static bool matches(struct builder *b, const struct report_filter *f, const struct window_row *row)
+{
+    bool idle = row->kind == ROW_IDLE || row->kind == ROW_UNATTRIBUTED;
+    if (idle && (f->dim == DIM_MODEL || f->dim == DIM_TENANT)) { // it is nobody's, not of no name
+        return false;
+    }
+    struct str value = value_of(b, f->dim, row).text;
+    return str_eq(str_present(value) ? value : STR(""), f->value);
+}
+
+static bool passes(struct builder *b, const struct window_row *row)
+{
+    const struct report_query *q = &b->report->query;
+    uint32_t asked = 0, held = 0; // a bit a dimension
+    for (size_t i = 0; i < q->n_filters; i++) {
+        uint32_t bit = UINT32_C(1) << q->filters[i].dim;
+        asked |= bit;
+        if (!(held & bit) && matches(b, &q->filters[i], row)) {
+            held |= bit;
+        }
+    }
+    return asked == held;
+}
+
+// ---- groups --------------------------------------------------------------------------------
 
 static void pack(struct buf *key, const void *p, size_t n)
 {
@@ -103,12 +139,13 @@ static void pack_value(struct buf *key, const struct report_value *v)
     pack(key, &v->time, sizeof(v->time));
 }
 
-static struct report_row *find_group(struct builder *b, const struct window_row *row)
+static struct report_row *find_group(struct builder *b, const struct window_row *row, bool hidden)
 {
     const struct report_query *q = &b->report->query;
     struct report_value values[DIM_COUNT] = {0};
     buf_clear(&b->key);
     buf_char(&b->key, (char)row->kind);
+    buf_char(&b->key, hidden);
     for (size_t i = 0; i < q->n_by; i++) {
         values[i] = value_of(b, q->by[i], row);
         pack_value(&b->key, &values[i]);
@@ -119,7 +156,8 @@ static struct report_row *find_group(struct builder *b, const struct window_row 
     }
     ARRAY_RESERVE(b->rows, b->n_rows, b->cap_rows);
     struct report_row *group = &b->rows[b->n_rows++];
-    *group = (struct report_row){.kind = row->kind};
+    *group = (struct report_row){.kind = row->kind, .hidden = hidden};
+    b->too_many = q->max > 0 && b->n_rows > q->max;
     for (size_t i = 0; i < q->n_by; i++) {
         group->values[i].text = arena_copy(b->arena, values[i].text);
         group->values[i].time = values[i].time;
@@ -145,8 +183,16 @@ static struct report_gpu *find_gpu(struct builder *b, const struct gpu_key *key)
 static void add_row(struct builder *b, const struct window_row *row)
 {
     struct report *r = b->report;
+    bool hidden = r->query.n_filters > 0 && !passes(b, row);
+    sums_add_row(&find_group(b, row, hidden)->sums, row);
+    if (row->kind != ROW_UNPLACED) {
+        sums_add_row(&r->whole, row);
+    }
+    if (hidden) {
+        return;
+    }
     r->has_open |= !row->final;
-    sums_add_row(&find_group(b, row)->sums, row);
+    r->corrections += row->revision > 1;
     sums_add_row(&r->kinds[row->kind], row);
     if (str_present(row->gpu.host)) {
         struct report_gpu *gpu = find_gpu(b, &row->gpu);
@@ -165,10 +211,16 @@ static int add_part(struct builder *b, struct store *s, const struct range_part 
         return r;
     }
     struct window_row row;
-    while ((r = store_windows_next(cursor, &row, err)) > 0) {
+    while (!b->too_many && (r = store_windows_next(cursor, &row, err)) > 0) {
         if (row.final || b->report->query.provisional) {
             add_row(b, &row);
         }
+    }
+    if (b->too_many) {
+        r = error_set(err, -E2BIG,
+                      "more than %zu groups: ask for a shorter time, a longer step or fewer "
+                      "dimensions, or choose with filters",
+                      b->report->query.max);
     }
     store_cursor_close(cursor);
     return r;
@@ -203,18 +255,34 @@ static int first_shown(struct store *s, int64_t *ret, struct error *err)
     return r;
 }
 
+// How long the times of a dimension are; 0: it is no time.
+static int64_t length_of(const struct report_query *q, enum report_dim d)
+{
+    switch (d) {
+    case DIM_HOUR:
+        return NS_PER_HOUR;
+    case DIM_DAY:
+        return NS_PER_DAY;
+    case DIM_TIME:
+        return q->step > 0 ? q->step : STEP_WINDOW;
+    default:
+        return 0;
+    }
+}
+
 static enum window_level coarsest_level(const struct report *r, int64_t from, int64_t to)
 {
     const struct report_query *q = &r->query;
     enum window_level level = LEVEL_DAY;
     for (size_t i = 0; i < q->n_by; i++) {
-        if (q->by[i] != DIM_HOUR && q->by[i] != DIM_DAY) {
+        int64_t length = length_of(q, q->by[i]);
+        if (length == 0) {
             continue;
         }
-        if (!zone_aligned(q->zone, from, to, NS_PER_HOUR)) {
+        if (length % NS_PER_HOUR != 0 || !zone_aligned(q->zone, from, to, NS_PER_HOUR)) {
             return LEVEL_WINDOW;
         }
-        if (q->by[i] == DIM_HOUR || !zone_aligned(q->zone, from, to, NS_PER_DAY)) {
+        if (length != NS_PER_DAY || !zone_aligned(q->zone, from, to, NS_PER_DAY)) {
             level = LEVEL_HOUR;
         }
     }
@@ -367,6 +435,17 @@ static int load(struct store *s, const struct report_query *q, const struct stor
     return r < 0 ? r : name_gpus(s, ret, a, err);
 }
 
+static void drop_hidden(struct report *r)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < r->n_rows; i++) {
+        if (!r->rows[i].hidden) {
+            r->rows[kept++] = r->rows[i];
+        }
+    }
+    r->n_rows = kept;
+}
+
 int report_load(struct store *s, const struct report_query *q, struct arena *a, struct report *ret,
                 struct error *err)
 {
@@ -380,7 +459,9 @@ int report_load(struct store *s, const struct report_query *q, struct arena *a, 
     store_release(s);
     if (r == 0 && !ret->empty) {
         report_spread_loaded(ret);
+        drop_hidden(ret);
         report_order(ret);
+        report_fold(ret, a);
     }
     return r;
 }

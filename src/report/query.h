@@ -15,6 +15,7 @@ enum report_dim {
     DIM_SITE,
     DIM_HOUR,
     DIM_DAY,
+    DIM_TIME, // steps of report_query.step
     DIM_KIND,
     DIM_COUNT,
 };
@@ -24,11 +25,23 @@ const char *report_dim_name(enum report_dim d); // "model", ...
 int report_dims_parse(struct str text, enum report_dim dims[DIM_COUNT], size_t *ret_n,
                       struct error *err) GTAP_CHECK;
 
-// GPU time without requests belongs to a GPU, host, site, hour and day, but to no model or tenant.
+// GPU time without requests belongs to a GPU, host, site and time, but to no model or tenant.
 static inline bool report_dim_physical(enum report_dim d)
 {
-    return d >= DIM_GPU && d <= DIM_DAY;
+    return d >= DIM_GPU && d <= DIM_TIME;
 }
+
+// Rows that say this. "" is a request that named none (no tenant), or no GPU.
+struct report_filter {
+    enum report_dim dim; // no time
+    struct str value;    // as its rows show it: "gpu-01/0"
+};
+// "tenant=search". -EINVAL naming what is wrong. Borrows from text.
+int report_filter_parse(struct str text, struct report_filter *ret, struct error *err) GTAP_CHECK;
+
+#define STEP_WINDOW INT64_C(-1)
+// "window", "15m", "1h", "1d": what divides a day. -EINVAL with what would be right.
+int report_step_parse(struct str text, int64_t *ret, struct error *err) GTAP_CHECK;
 
 enum report_sort {
     SORT_AUTO, // hours and days as they pass, the rest by cost
@@ -47,8 +60,13 @@ struct report_query {
     const struct zone *zone;
     enum report_sort sort;
     // Groups; what is left out is added up in "(n others)". Where not every group has a bill of its
-    // own, as many of each kind. 0: all
+    // own, as many of each kind. By DIM_TIME first: so many for all of the time, the costliest, and
+    // others at each. 0: all
     size_t limit;
+    int64_t step; // of DIM_TIME: ns that divide a day, or STEP_WINDOW (also 0)
+    size_t max;   // more groups than so many are refused, -E2BIG; 0: any number
+    const struct report_filter *filters; // of one dimension any, of all dimensions each must hold
+    size_t n_filters;
     int64_t now; // wall time; sets the end of an open range's header only
 };
 
@@ -57,7 +75,7 @@ bool report_groups_have_bills(const struct report_query *q) GTAP_PURE;
 
 struct report_value {
     struct str text; // absent: the row has none (idle time has no model)
-    int64_t time;    // DIM_HOUR, DIM_DAY: see zone_hour(), zone_day()
+    int64_t time;    // DIM_HOUR, DIM_DAY, DIM_TIME: see zone_hour(), zone_day(), zone_step()
 };
 
 struct report_row {
@@ -69,6 +87,7 @@ struct report_row {
     // idle rows keep what no request was there to bear.
     i128 loaded_nusd, loaded_in_nusd, loaded_out_nusd;
     size_t others; // "(n others)": how many groups it stands for
+    bool hidden;   // by a filter; only until report_load() has returned
 };
 
 struct report_gpu {
@@ -88,12 +107,15 @@ struct report {
     size_t n_rows;
     struct sums kinds[ROW_UNPLACED + 1]; // totals, by row_kind
     struct sums bill;                    // of all kinds but unplaced; its tokens are the requests'
+    struct sums whole;                   // the bill without the filters
+    int64_t corrections;                 // of stored rows, those that a settlement changed
     struct report_gpu *gpus;             // canonical order
     size_t n_gpus, n_hosts;
     const struct settings *splits; // epochs in force within the range
     size_t n_splits;
 };
 
+// Filters choose among rows that say what they would without: shares of idle time are of the whole.
 // Everything is owned by the arena. Reads one state of the store, whatever a writer beside it does.
 int report_load(struct store *s, const struct report_query *q, struct arena *a, struct report *ret,
                 struct error *err) GTAP_CHECK;
@@ -103,7 +125,12 @@ void report_gpu_name(struct buf *b, const struct gpu_key *gpu);
 // "(1 other)", "(12 others)".
 void report_others_name(struct buf *b, size_t n);
 
-// order.c: puts the rows in order, then folds those beyond the limit.
+// order.c: puts the rows in order.
 void report_order(struct report *r);
+// fold.c: groups beyond the limit become one row for each kind, at the end or, by time, at the end
+// of each step: the report still adds up.
+void report_fold(struct report *r, struct arena *a);
+// Whether others are added up for each step.
+bool report_folds_by_time(const struct report_query *q) GTAP_PURE;
 // loaded.c: sets every row's loaded_*.
 void report_spread_loaded(struct report *r);

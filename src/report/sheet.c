@@ -45,7 +45,10 @@ void sheet_put_rate(struct sheet *s, size_t column, struct rate rate)
 bool sheet_same_values(const struct sheet *s, const struct report_row *a,
                        const struct report_row *b, size_t n)
 {
-    (void)s;
+    bool timed = report_folds_by_time(&s->report->query);
+    if (timed && a->values[0].time != b->values[0].time) {
+        return false;
+    }
     if (a->others > 0 || b->others > 0) {
         return a->others > 0 && b->others > 0;
     }
@@ -76,7 +79,7 @@ static void value_text(struct sheet *s, const struct report_row *row, size_t i)
 {
     const struct report *r = s->report;
     const struct report_value *v = &row->values[i];
-    if (r->query.by[i] == DIM_HOUR) {
+    if (r->query.by[i] == DIM_HOUR || r->query.by[i] == DIM_TIME) {
         zone_format_hour(&s->text, r->query.zone, v->time, r->query.now);
     } else if (r->query.by[i] == DIM_DAY) {
         zone_format_day(&s->text, v->time, r->query.now);
@@ -97,12 +100,17 @@ static void put_others(struct sheet *s, const struct report_row *row)
         s->text.n--; // the parenthesis
         buf_printf(&s->text, ", %s)", row_kind_name(row->kind));
     }
-    table_set_buf(&s->table, 0, &s->text);
+    table_set_buf(&s->table, report_folds_by_time(&s->report->query), &s->text);
 }
 
 void sheet_put_values(struct sheet *s, const struct report_row *row, const struct report_row *above)
 {
     if (row->others > 0) {
+        if (report_folds_by_time(&s->report->query) &&
+            (above == NULL || above->values[0].time != row->values[0].time)) {
+            value_text(s, row, 0);
+            table_set_buf(&s->table, 0, &s->text);
+        }
         put_others(s, row);
         return;
     }

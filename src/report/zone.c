@@ -69,6 +69,25 @@ int64_t zone_day(const struct zone *z, int64_t t)
     return time_floor(t + zone_offset(z, t), NS_PER_DAY);
 }
 
+// The offset at the instant itself, found from that at its neighbour: right but in the hour that a
+// clock change skips or repeats.
+static int64_t from_local(const struct zone *z, int64_t local)
+{
+    int64_t near = local - zone_offset(z, local);
+    return local - zone_offset(z, near);
+}
+
+int64_t zone_step(const struct zone *z, int64_t t, int64_t step)
+{
+    if (step < NS_PER_HOUR) {
+        return time_floor(t, step);
+    }
+    if (step == NS_PER_HOUR) { // one that the clock shows twice is two
+        return zone_hour(z, t);
+    }
+    return from_local(z, time_floor(t + zone_offset(z, t), step));
+}
+
 static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
@@ -164,6 +183,10 @@ int time_spec_parse(struct str text, struct time_spec *ret)
         *ret = spec;
         return 0;
     }
+    if (str_eq(text, STR("today")) || str_eq(text, STR("yesterday"))) {
+        *ret = (struct time_spec){.kind = TIME_DAY, .ns = text.p[0] == 'y'};
+        return 0;
+    }
     const char *seconds = text.n == DATE_TIME_LENGTH ? ":00" : "";
     if (text.n >= sizeof(full) - 3) {
         return -EINVAL;
@@ -190,12 +213,10 @@ int64_t time_spec_resolve(const struct time_spec *spec, const struct zone *z, in
         return clamp_time(spec->ns > now ? 0 : now - spec->ns);
     case TIME_INSTANT:
         return spec->ns;
-    case TIME_LOCAL: {
-        // The offset at the instant itself, found from that at its neighbour: right but in the
-        // hour that a clock change skips or repeats.
-        int64_t near = spec->ns - zone_offset(z, spec->ns);
-        return clamp_time(spec->ns - zone_offset(z, near));
-    }
+    case TIME_LOCAL:
+        return clamp_time(from_local(z, spec->ns));
+    case TIME_DAY:
+        return clamp_time(from_local(z, zone_day(z, now) - spec->ns * NS_PER_DAY));
     case TIME_UNSET:
         break;
     }

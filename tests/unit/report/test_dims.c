@@ -6,8 +6,8 @@
 static void test_names(void **state)
 {
     (void)state;
-    static const char *const want[] = {"model", "tenant", "gpu", "host",
-                                       "site",  "hour",   "day", "kind"};
+    static const char *const want[] = {"model", "tenant", "gpu",  "host", "site",
+                                       "hour",  "day",    "time", "kind"};
     for (enum report_dim d = 0; d < DIM_COUNT; d++) {
         assert_str(str_of(report_dim_name(d)), want[d]);
     }
@@ -25,9 +25,10 @@ static void test_parse(void **state)
         {"model", 1, {DIM_MODEL}},
         {"tenant,model", 2, {DIM_TENANT, DIM_MODEL}},
         {" gpu , hour ", 2, {DIM_GPU, DIM_HOUR}},
-        {"model,tenant,gpu,host,site,hour,day,kind",
-         8,
-         {DIM_MODEL, DIM_TENANT, DIM_GPU, DIM_HOST, DIM_SITE, DIM_HOUR, DIM_DAY, DIM_KIND}},
+        {"model,tenant,gpu,host,site,hour,day,time,kind",
+         9,
+         {DIM_MODEL, DIM_TENANT, DIM_GPU, DIM_HOST, DIM_SITE, DIM_HOUR, DIM_DAY, DIM_TIME,
+          DIM_KIND}},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         enum report_dim dims[DIM_COUNT];
