@@ -206,16 +206,9 @@ static void add_sharing(struct MHD_Response *r, const struct http_exchange *x)
     buf_done(&line);
 }
 
-struct MHD_Response *answer_response(const struct http_exchange *x, const char *tag,
-                                     const char *type, const char *headers, struct str body)
+void answer_headers(struct MHD_Response *r, const struct http_exchange *x, const char *tag,
+                    const char *type, const char *headers)
 {
-    char *copy = x_alloc(body.n + 1); // of bytes, not text: it may hold zeros
-    memcpy(copy, body.n ? body.p : "", body.n);
-    struct MHD_Response *r = MHD_create_response_from_buffer(body.n, copy, MHD_RESPMEM_MUST_FREE);
-    if (!r) {
-        free(copy);
-        return NULL;
-    }
     add_header(r, STR("X-Content-Type-Options: nosniff"));
     add_sharing(r, x);
     if (type) {
@@ -237,6 +230,19 @@ struct MHD_Response *answer_response(const struct http_exchange *x, const char *
         add_header(r, tag[0] ? STR("Cache-Control: private, no-cache")
                              : STR("Cache-Control: no-store"));
     }
+}
+
+struct MHD_Response *answer_response(const struct http_exchange *x, const char *tag,
+                                     const char *type, const char *headers, struct str body)
+{
+    char *copy = x_alloc(body.n + 1); // of bytes, not text: it may hold zeros
+    memcpy(copy, body.n ? body.p : "", body.n);
+    struct MHD_Response *r = MHD_create_response_from_buffer(body.n, copy, MHD_RESPMEM_MUST_FREE);
+    if (!r) {
+        free(copy);
+        return NULL;
+    }
+    answer_headers(r, x, tag, type, headers);
     return r;
 }
 

@@ -21,6 +21,8 @@ char *answer_pack(const struct http_exchange *x, const char *type, const char *h
 // memory.
 struct MHD_Response *answer_response(const struct http_exchange *x, const char *tag,
                                      const char *type, const char *headers, struct str body);
+void answer_headers(struct MHD_Response *r, const struct http_exchange *x, const char *tag,
+                    const char *type, const char *headers);
 // parameter: NULL, or the one at fault.
 void answer_problem(struct buf *b, int status, const char *parameter, struct str detail);
 // NULL, or the first of the comma list that is no origin: the caller's.

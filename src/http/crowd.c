@@ -86,7 +86,7 @@ void crowd_leave(struct http_crowd *c, struct http_visitor *v)
 {
     pthread_mutex_lock(&c->lock);
     unlink_visitor(c, v);
-    c->n--;
+    c->n -= !v->listens;
     pthread_mutex_unlock(&c->lock);
     free(v);
 }
@@ -101,10 +101,30 @@ void crowd_served(struct http_crowd *c, struct http_visitor *v)
 void crowd_waits(struct http_crowd *c, struct http_visitor *v, struct mono now)
 {
     pthread_mutex_lock(&c->lock);
+    c->n += v->listens;
+    v->listens = false;
     if (!v->cut) {
         unlink_visitor(c, v);
         v->since = now;
         link_newest(c, v);
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
+void crowd_listens(struct http_crowd *c, struct http_visitor *v)
+{
+    pthread_mutex_lock(&c->lock);
+    unlink_visitor(c, v);
+    c->n -= !v->listens;
+    v->listens = true;
+    pthread_mutex_unlock(&c->lock);
+}
+
+void crowd_cut(struct http_crowd *c, struct http_visitor *v)
+{
+    pthread_mutex_lock(&c->lock);
+    if (!v->cut) {
+        cut(c, v);
     }
     pthread_mutex_unlock(&c->lock);
 }

@@ -14,6 +14,7 @@ struct http_visitor {
     struct mono since; // when its present state began
     bool waiting;      // for the client, to send or to read: it may be cut off for being slow
     bool cut;          // shut down; about to close
+    bool listens;      // not one of the n
     size_t holds;      // bytes of memory for its request's body
 };
 
@@ -22,8 +23,8 @@ struct http_visitor {
 struct http_crowd {
     pthread_mutex_t lock;
     struct http_visitor *oldest, *newest; // the waiting ones
-    size_t n, most;
-    size_t most_of_one; // from one address
+    size_t n, most;                       // those that listen do not count
+    size_t most_of_one;                   // from one address
     int64_t patience_ns;
     uint64_t turned_away;
 };
@@ -36,6 +37,11 @@ void crowd_leave(struct http_crowd *c, struct http_visitor *v); // frees it
 // to send the next request (we wait for it, with patience anew).
 void crowd_served(struct http_crowd *c, struct http_visitor *v);
 void crowd_waits(struct http_crowd *c, struct http_visitor *v, struct mono now);
+// It listens from now on, until it waits or leaves: it takes no place among the others, and does
+// not go for their sake.
+void crowd_listens(struct http_crowd *c, struct http_visitor *v);
+// Cuts it off, which is slow.
+void crowd_cut(struct http_crowd *c, struct http_visitor *v);
 // It holds so many bytes now.
 void crowd_holds(struct http_crowd *c, struct http_visitor *v, size_t n);
 // Memory is short: cuts off the one that has waited longest of those that hold some, but not v.

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "http/answer.h"
+#include "http/stream_impl.h"
 
 // Answers of up to so many bytes do not count against the server's memory for bodies.
 #define SMALL_ANSWER ((size_t)4096)
@@ -183,6 +184,16 @@ static void refuse(struct http_exchange *x, int status, const char *headers, con
     buf_done(&b);
 }
 
+void exchange_listens(struct http_exchange *x, struct MHD_Response *response,
+                      struct http_listening *l)
+{
+    struct http_server *s = x->listener->server;
+    pthread_mutex_lock(&s->lock);
+    x->listens = l;
+    set_answer(x, 200, response);
+    pthread_mutex_unlock(&s->lock);
+}
+
 void exchange_drop_deferred(struct http_server *s)
 {
     pthread_mutex_lock(&s->lock);
@@ -321,7 +332,9 @@ static enum MHD_Result send_answer(struct http_exchange *x, struct MHD_Response 
     if (is_last_of_connection(x)) {
         (void)MHD_add_response_header(response, "Connection", "close");
     }
-    if (x->visitor) { // it has so long to read the answer
+    if (x->visitor && x->listens) {
+        crowd_listens(&s->crowd, x->visitor);
+    } else if (x->visitor) { // it has so long to read the answer
         crowd_holds(&s->crowd, x->visitor, x->n_answer);
         crowd_waits(&s->crowd, x->visitor, clock_mono(&clock_system));
     }
@@ -393,6 +406,9 @@ void exchange_completed(void *cls, struct MHD_Connection *connection, void **con
     (void)connection, (void)why;
     if (!x) {
         return;
+    }
+    if (x->listens) {
+        stream_leave(TAKE_PTR(x->listens));
     }
     if (x->visitor) {
         crowd_holds(&s->crowd, x->visitor, 0);

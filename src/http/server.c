@@ -6,9 +6,11 @@
 
 #include "base/alloc.h"
 #include "http/answer.h"
+#include "http/stream_impl.h"
 
 enum {
     CONNECTIONS_DEFAULT = 1024,
+    STREAMS_DEFAULT = 1280,
     CONNECTION_BYTES = 16 * 1024, // a header's most
     SPARE_CONNECTIONS = 64,       // those cut off that have not closed yet
     OTHER_FILES = 256,            // that the rest of the process has open
@@ -60,6 +62,9 @@ static void take_config(struct http_server *s, const struct http_config *c)
     s->config.cors_origins = copy_text(c->cors_origins);
     if (c->connections == 0) {
         s->config.connections = CONNECTIONS_DEFAULT;
+    }
+    if (c->streams == 0) {
+        s->config.streams = STREAMS_DEFAULT;
     }
     if (c->connections_ip == 0) {
         s->config.connections_ip =
@@ -176,7 +181,7 @@ static struct MHD_Daemon *start_daemon(struct http_listener *l, int fd)
         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
         {MHD_OPTION_END, 0, NULL},
     };
-    unsigned limit = s->config.connections + SPARE_CONNECTIONS;
+    unsigned limit = s->config.connections + s->config.streams + SPARE_CONNECTIONS;
     unsigned timeout = (unsigned)((s->config.timeout_ns + NS_PER_S - 1) / NS_PER_S);
     return MHD_start_daemon(s->secrets.cert ? flags | MHD_USE_TLS : flags, 0, NULL, NULL,
                             exchange_access, l, MHD_OPTION_LISTEN_SOCKET, fd,
@@ -267,15 +272,18 @@ static void allow_files(struct http_server *s)
 {
     struct rlimit l;
     rlim_t spare = OTHER_FILES + SPARE_CONNECTIONS * s->n_listeners;
+    rlim_t wanted = spare + s->config.connections + s->config.streams;
     if (getrlimit(RLIMIT_NOFILE, &l) < 0) {
         return;
     }
-    if (l.rlim_cur < s->config.connections + spare) {
-        l.rlim_cur = MIN(l.rlim_max, s->config.connections + spare);
+    if (l.rlim_cur < wanted) {
+        l.rlim_cur = MIN(l.rlim_max, wanted);
         (void)setrlimit(RLIMIT_NOFILE, &l);
     }
-    if (l.rlim_cur < s->config.connections + spare) {
+    if (l.rlim_cur < wanted) {
         rlim_t most = l.rlim_cur > spare ? l.rlim_cur - spare : 0;
+        s->config.streams = (unsigned)MIN(most / 4, (rlim_t)s->config.streams);
+        most = MIN(most - s->config.streams, (rlim_t)s->config.connections);
         s->config.connections = (unsigned)MAX(most, (rlim_t)CONNECTIONS_LEAST);
     }
     s->config.connections_ip = MIN(s->config.connections_ip, s->config.connections);
@@ -366,6 +374,7 @@ void http_server_stop(struct http_server *s, int64_t patience_ns)
     for (size_t i = 0; i < s->n_listeners; i++) {
         stop_listening(s->listeners[i]);
     }
+    streams_end(s, true);
     await(s, all_answered, patience_ns);
     exchange_drop_deferred(s);
     await(s, all_sent, SENDING_NS);
@@ -480,6 +489,7 @@ int http_server_reload(struct http_server *s, struct error *err)
         pthread_mutex_lock(&s->lock);
         SWAP(s->secrets.token, fresh.token);
         pthread_mutex_unlock(&s->lock);
+        streams_end(s, false);
     }
     secrets_done(&fresh);
     return r;

@@ -27,7 +27,9 @@ struct http_config {
     unsigned connections;    // open at a time in all (default 1024, or what the limit of open files
                              // allows); for more, those go that have kept us waiting longest
     unsigned connections_ip; // of one address (default: a quarter of those, but loopback all)
-    int64_t timeout_ns;      // a connection that says nothing for so long is closed (default 15 s)
+    unsigned streams;   // of http/stream.h at a time, beside those connections (default 1280, a
+                        // quarter of them of one address; or as files allow)
+    int64_t timeout_ns; // a connection that says nothing for so long is closed (default 15 s)
     int64_t body_timeout_ns; // a header, a body, or the reading of an answer that takes longer is
                              // cut off (default 30 s)
     unsigned requests_per_s; // of one address on HTTP_LIMITED routes; 0: no limit

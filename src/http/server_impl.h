@@ -84,7 +84,8 @@ struct http_exchange {
     bool connected, held; // who still needs it: the connection, whoever deferred it
     int status;
     struct MHD_Response *response;
-    size_t n_answer; // what of it counts against the server's memory
+    size_t n_answer;                // what of it counts against the server's memory
+    struct http_listening *listens; // NULL: its answer ends by itself
 };
 
 // ---- body.c --------------------------------------------------------------------------------
@@ -119,6 +120,7 @@ struct http_server {
     struct http_crowd crowd;
     struct http_rate rate;
     pthread_t sweeper;
+    struct http_stream *streams;
     bool started, sweeping;
     atomic_bool draining; // the server is about to stop: new requests are refused
 
