@@ -3,7 +3,9 @@
 #include <time.h>
 
 #include "report/zone.h"
+
 #include "test.h"
+#include <unistd.h>
 
 #define AN_ODD_WHILE (INT64_C(2971017) * NS_PER_S) // some 34 days: all hours and seasons come by
 
