@@ -5,6 +5,9 @@
 #include "api/api_impl.h"
 #include "api/assets.h"
 #include "base/alloc.h"
+#include "output/sink.h"
+
+#define STOP_NS NS_PER_S
 
 static const struct http_route routes[] = {
     {.method = "GET", .path = "/health", .handle = api_health, .help = "whether the threads move"},
@@ -22,6 +25,10 @@ static const struct http_route routes[] = {
      .help = "the newest sample of each GPU"},
 };
 
+const struct api_route *const api_routes[] = {&route_costs, &route_gpus, &route_dead_letters,
+                                              &route_status, &route_openapi};
+const size_t n_api_routes = ARRAY_LEN(api_routes);
+
 int api_new(const struct api_config *c, struct http_server *server, struct api **ret,
             struct error *err)
 {
@@ -34,6 +41,9 @@ int api_new(const struct api_config *c, struct http_server *server, struct api *
     pthread_mutex_init(&a->costs_lock, NULL);
     int r = http_server_add(server, NULL, routes, ARRAY_LEN(routes), a, err);
     r = r < 0 ? r : assets_add(server, err);
+    if (r == 0 && !sink_known(c->store)) {
+        r = tasks_new(a, server, &a->tasks, err);
+    }
     if (r < 0) {
         api_free(a);
         return r;
@@ -57,6 +67,8 @@ void api_free(struct api *a)
     if (!a) {
         return;
     }
+    http_server_stop(a->server, STOP_NS); // nobody asks any more
+    tasks_free(a->tasks);
     drop_sources(a);
     metric_list_done(&a->metrics);
     buf_done(&a->costs);

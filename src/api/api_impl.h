@@ -4,6 +4,8 @@
 #include <pthread.h>
 
 #include "api/api.h"
+#include "api/route.h"
+#include "api/task.h"
 #include "output/store.h"
 #include "report/query.h"
 
@@ -19,7 +21,8 @@ struct api_source {
 struct api {
     struct api_config config;
     struct http_server *server;
-    int64_t began; // wall time
+    int64_t began;           // wall time
+    struct api_tasks *tasks; // NULL: there is no store to read
 
     pthread_mutex_t lock; // of what follows
     struct run_progress progress;
@@ -41,6 +44,12 @@ void api_health(void *ctx, struct http_exchange *x);   // health.c
 void api_ready(void *ctx, struct http_exchange *x);    // health.c
 void api_metrics(void *ctx, struct http_exchange *x);  // metrics.c
 void api_gpu_info(void *ctx, struct http_exchange *x); // gpu_info.c
+
+// health.c: what speaks against being ready, each a sentence; how many. Under the lock.
+enum { API_FAULTS_MAX = 6 };
+size_t api_faults(const struct api *a, const char *ret[API_FAULTS_MAX]);
+
+void openapi_write(struct buf *b, const char *version); // openapi.c
 
 // The store, for one answer: store_close() it then. A reader that outlived the run's own handle
 // would leave the store's log behind. -ENOENT: none yet.

@@ -47,25 +47,23 @@ static bool all_joined(const struct api *a)
     return true;
 }
 
-enum { FAULTS_MAX = 6 };
-
-// What speaks against being ready, each a sentence; how many.
-static size_t find_faults(const struct api *a, const char *ret[FAULTS_MAX])
+size_t api_faults(const struct api *a, const char *ret[API_FAULTS_MAX])
 {
     const struct {
         bool is;
         const char *text;
-    } faults[FAULTS_MAX] = {
+    } faults[API_FAULTS_MAX] = {
         {!a->heard || a->progress.opening, "the run has not begun"},
         {!threads_move(a), "the pipeline has not moved for a minute"},
         {!any_comes(a), "no input can be read"},
         {a->heard && !a->progress.opening && !all_joined(a),
          "an input has not been told yet which shards are its own"},
-        {!a->progress.store.ok, "the store cannot be written"},
+        {!a->progress.store.ok,
+         a->config.serving_only ? "the store cannot be read" : "the store cannot be written"},
         {a->progress.draining, "told to stop"},
     };
     size_t n = 0;
-    for (size_t i = 0; i < FAULTS_MAX; i++) {
+    for (size_t i = 0; i < API_FAULTS_MAX; i++) {
         if (faults[i].is) {
             ret[n++] = faults[i].text;
         }
@@ -128,12 +126,12 @@ static void put_state(struct json *j, const struct api *a, const char *const *fa
 void api_ready(void *ctx, struct http_exchange *x)
 {
     struct api *a = ctx;
-    const char *faults[FAULTS_MAX];
+    const char *faults[API_FAULTS_MAX];
     struct buf b;
     buf_init(&b, READY_BYTES_MAX);
     struct json j = {.b = &b};
     pthread_mutex_lock(&a->lock);
-    size_t n = find_faults(a, faults);
+    size_t n = api_faults(a, faults);
     put_state(&j, a, faults, n);
     pthread_mutex_unlock(&a->lock);
     buf_char(&b, '\n');

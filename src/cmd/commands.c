@@ -7,6 +7,7 @@ const struct command *const commands[] = {
     &command_gateway,
     &command_report,
     &command_export,
+    &command_serve,
     &command_verify,
     &command_recompute,
     &command_price_list,

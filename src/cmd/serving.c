@@ -36,9 +36,11 @@ int serving_open(struct serving *s, struct cli *cli, const struct serving_option
         .token_file = o->token_file,
         .cert_file = o->cert_file,
         .key_file = o->key_file,
+        .cors_origins = o->cors_origins,
         .requests_per_s = (unsigned)o->requests_per_s,
     };
-    struct api_config api = {.store = output, .version = GTAP_VERSION, .clock = cli->clock};
+    struct api_config api = {
+        .store = output, .serving_only = o->only, .version = GTAP_VERSION, .clock = cli->clock};
     *s = (struct serving){.cli = cli};
     int r = http_server_new(&http, &s->server, &err);
     if (r == 0 && serves(o, inputs, n_inputs)) {
@@ -58,8 +60,8 @@ void serving_close(struct serving *s)
     stop_tells(-1, NULL);
     notifier_tell(&s->notifier, stopping); // once more, or for an end that no signal asked for
     notifier_done(&s->notifier);
-    http_server_free(s->server);
     api_free(s->api);
+    http_server_free(s->server);
     *s = (struct serving){.notifier = {.fd = -1}};
 }
 
@@ -69,7 +71,8 @@ static void announce(struct serving *s)
     const char *url = http_server_url(s->server);
     s->announced = true;
     if (*url) {
-        snprintf(text, sizeof(text), "serving at %s%s", url, s->api ? " (/metrics, /ready)" : "");
+        snprintf(text, sizeof(text), "serving at %s%s", url,
+                 s->api ? " (/metrics, /ready, /api/v1)" : "");
         cli_note(s->cli, text);
     }
 }

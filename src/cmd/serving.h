@@ -11,7 +11,9 @@
 struct serving_options {
     const char *listen; // NULL: only when an input is sent to
     const char *token_file, *cert_file, *key_file;
+    const char *cors_origins;
     int64_t requests_per_s;
+    bool only; // there is no run: the store alone is served
 };
 
 struct serving {
@@ -46,8 +48,8 @@ void serving_progress(struct serving *s, const struct run_progress *p, const cha
      .type = OPTION_TEXT,                                                                          \
      .offset = offsetof(T, serving.token_file),                                                    \
      .value = "FILE",                                                                              \
-     .help = "ask those who send records in for the bearer token in this file; without one only "  \
-             "this host may",                                                                      \
+     .help = "ask for the bearer token in this file who sends records in, reads the API or writes " \
+             "prices; without one everybody reads, and only this host writes",                                                                      \
      .key = "api-token-file",                                                                      \
      .env = "GTAP_API_TOKEN_FILE"},                                                                \
     {.name = "tls-cert",                                                                           \
@@ -62,6 +64,13 @@ void serving_progress(struct serving *s, const struct run_progress *p, const cha
      .value = "FILE",                                                                              \
      .help = "and its key",                                                                        \
      .key = "tls-key"},                                                                            \
+    {.name = "cors-origin",                                                                        \
+     .type = OPTION_TEXT,                                                                          \
+     .offset = offsetof(T, serving.cors_origins),                                                  \
+     .value = "ORIGINS",                                                                           \
+     .help = "let web pages of these origins read the API: https://a.example, separated by "       \
+             "commas; none without being told",                                                    \
+     .key = "cors-origin"},                                                                        \
     {.name = "request-rate",                                                                       \
      .type = OPTION_INT,                                                                           \
      .offset = offsetof(T, serving.requests_per_s),                                                \

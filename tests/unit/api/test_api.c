@@ -61,8 +61,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
-    http_server_free(f->server);
     api_free(f->api);
+    http_server_free(f->server);
     free(f->answer);
     free(f);
     return 0;

@@ -1,0 +1,115 @@
+// What the routes of /api/v1 write: money, times, problems, tags.
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "api/api_impl.h"
+#include "base/decimal.h"
+#include "base/hash.h"
+
+enum { NAME_MAX_BYTES = 64, NANO = 9, GPU_TEXT_MAX = 8192 };
+#define EXACT_IN_DOUBLE ((i128)1 << 53)
+
+void api_send(struct api_task *t, struct buf *body)
+{
+    const char *type = t->route->type ? t->route->type : "application/json";
+    buf_char(body, '\n');
+    if (buf_ok(body)) {
+        http_answer(t->x, 200, type, NULL, buf_view(body));
+    } else {
+        http_refuse(t->x, 400,
+                    "the answer is more than %d MB: ask for a shorter time, fewer rows, or choose",
+                    API_ANSWER_MAX >> 20);
+    }
+    buf_done(body);
+}
+
+void api_fail(struct api_task *t, const struct error *err)
+{
+    bool asked = err->code == -EINVAL || err->code == -E2BIG;
+    t->store_failed = !asked && err->code != -ENODATA;
+    http_refuse(t->x, asked ? 400 : err->code == -ENODATA ? 404 : 503, "%s", err->msg);
+}
+
+bool api_unchanged(struct api_task *t, uint64_t more)
+{
+    struct store_info i;
+    struct error err = {0};
+    char tag[HTTP_ETAG_MAX + 1];
+    if (store_info(t->store, &i, &err) < 0) {
+        api_fail(t, &err);
+        return true;
+    }
+    const int64_t of[] = {(int64_t)i.data_version, i.first, i.last, i.samples, i.usages};
+    snprintf(tag, sizeof(tag), "%016llx%016llx", (unsigned long long)hash_bytes(of, sizeof(of), 1),
+             (unsigned long long)hash_bytes(&more, sizeof(more), t->hash));
+    return http_not_modified(t->x, tag);
+}
+
+static void put_exact(struct json *j, const char *name, i128 v, int scale)
+{
+    json_name(j, name);
+    buf_char(j->b, '"');
+    decimal_format_i128(j->b, v, scale);
+    buf_char(j->b, '"');
+}
+
+void api_money(struct json *j, const char *prefix, bool known, i128 nusd)
+{
+    char nano[NAME_MAX_BYTES], usd[NAME_MAX_BYTES];
+    snprintf(nano, sizeof(nano), "%s_nusd", prefix);
+    snprintf(usd, sizeof(usd), "%s_usd", prefix);
+    if (!known) {
+        json_null(j, nano);
+        json_null(j, usd);
+        return;
+    }
+    if (nusd < EXACT_IN_DOUBLE && nusd > -EXACT_IN_DOUBLE) {
+        json_int(j, nano, nusd);
+    } else {
+        put_exact(j, nano, nusd, 0);
+    }
+    put_exact(j, usd, nusd, NANO);
+}
+
+void api_time(struct json *j, const char *name, int64_t t)
+{
+    if (t == INT64_MIN || t == INT64_MAX) {
+        json_null(j, name);
+    } else {
+        json_time(j, name, t);
+    }
+}
+
+void api_real(struct json *j, const char *name, bool known, double v)
+{
+    json_double(j, name, known ? v : (double)NAN);
+}
+
+void api_gpu(struct json *j, const char *name, const struct gpu_key *gpu)
+{
+    struct buf text;
+    buf_init(&text, GPU_TEXT_MAX);
+    report_gpu_name(&text, gpu);
+    json_str(j, name, buf_view(&text));
+    buf_done(&text);
+}
+
+bool api_range(struct api_task *t, const struct time_spec *since, const struct time_spec *until,
+               const struct zone *zone, int64_t most, int64_t *ret_from, int64_t *ret_to)
+{
+    *ret_from = time_spec_resolve(since, zone, t->now, INT64_MIN);
+    *ret_to = time_spec_resolve(until, zone, t->now, INT64_MAX);
+    if (*ret_from >= *ret_to) {
+        http_refuse_parameter(t->x, "since", "since must be before until");
+        return false;
+    }
+    int64_t from = MAX(*ret_from, INT64_C(0)), to = MIN(*ret_to, TIME_MAX);
+    if (since->kind != TIME_UNSET && until->kind != TIME_UNSET && to - from > most) {
+        http_refuse_parameter(t->x, "since",
+                              "more than %lld days: ask for a later since, or an earlier until",
+                              (long long)(most / NS_PER_DAY));
+        return false;
+    }
+    return true;
+}
