@@ -53,7 +53,7 @@ size_t api_faults(const struct api *a, const char *ret[API_FAULTS_MAX])
         bool is;
         const char *text;
     } faults[API_FAULTS_MAX] = {
-        {!a->heard || a->progress.opening, "the run has not begun"},
+        {!a->config.serving_only && (!a->heard || a->progress.opening), "the run has not begun"},
         {!threads_move(a), "the pipeline has not moved for a minute"},
         {!any_comes(a), "no input can be read"},
         {a->heard && !a->progress.opening && !all_joined(a),

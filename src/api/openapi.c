@@ -231,6 +231,8 @@ static void put_answers(struct json *j, const struct api_route *r)
     if (r->missing) {
         put_answer(j, "404", "there is no such thing", problem, ref);
     }
+    put_answer(j, "414", "the address is longer than a header may be: choose fewer", NULL, NULL);
+    put_answer(j, "431", "the header is too large", NULL, NULL);
     put_answer(j, "503", "the store is away, or too many ask: ask again", problem, ref);
     json_close(j, '}');
 }
