@@ -84,9 +84,6 @@ char *store_plain_name(const struct store_ops *ops, const char *text);
 // The state of a shard that nothing was said about.
 struct shard_state store_no_state(uint32_t shard);
 
-// A record with all its texts, in the arena.
-struct record store_copy_record(struct arena *a, const struct record *r);
-
 // -ENOENT, for the driver's function `record`.
 int store_no_record(const struct store *s, enum record_kind kind, struct str event_id,
                     struct error *err);

@@ -90,6 +90,8 @@ int store_records(struct store *s, const struct record_query *q, struct store_cu
 int store_records_next(struct store_cursor *c, struct stored_record *ret, struct error *err)
     GTAP_CHECK;
 
+// A record with all its texts, in the arena.
+struct record store_copy_record(struct arena *a, const struct record *r);
 // The record of this event_id, owned by the arena. -ENOENT: there is none.
 int store_find_record(struct store *s, enum record_kind kind, struct str event_id, struct arena *a,
                       struct stored_record *ret, struct error *err) GTAP_CHECK;
