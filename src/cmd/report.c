@@ -16,7 +16,7 @@ struct options {
 
 // In the order of enum report_basis, report_formats[] and enum report_sort.
 static const char *const bases[] = {"busy", "loaded", NULL};
-static const char *const formats[] = {"table", "csv", "json", NULL};
+static const char *const formats[] = {"table", "csv", "json", "html", NULL};
 static const char *const sorts[] = {"auto", "cost", "tokens", "requests", "rate", "name", NULL};
 
 #define AT(member) offsetof(struct options, member)
@@ -67,7 +67,7 @@ static const struct option options[] = {
      .type = OPTION_CHOICE,
      .offset = AT(format),
      .value = "FORMAT",
-     .help = "table, csv or json",
+     .help = "table, csv, json, or html: one page with charts, for a mail or for paper",
      .fallback = "table",
      .key = "format",
      .choices = formats},
@@ -187,7 +187,8 @@ static int run(struct cli *cli, const void *given)
         return status;
     }
     close_range(&q);
-    if (report_load(store, &q, &cli->arena, &report, &err) < 0) {
+    const struct report_format *format = o->json ? &format_json : report_formats[o->format];
+    if (report_load_more(store, &q, format->more, &cli->arena, &report, &err) < 0) {
         return cli_fail(cli, &err);
     }
     struct report_style style = {
@@ -199,7 +200,7 @@ static int run(struct cli *cli, const void *given)
     };
     struct buf b;
     buf_init(&b, REPORT_BYTES_MAX);
-    (o->json ? &format_json : report_formats[o->format])->write(&report, &style, &b);
+    format->write(&report, &style, &b);
     return cli_print(cli, &b);
 }
 
@@ -216,7 +217,8 @@ const struct command command_report = {
                 "gtap report --by gpu --exact              # every GPU's bill to the nano-dollar\n"
                 "gtap report --by model --step 15m --since 3h --limit 5\n"
                 "gtap report --by tenant --where model=llama-3-70b --where gpu=gpu-01/0\n"
-                "gtap report --by tenant --basis loaded --format csv > bill.csv",
+                "gtap report --by tenant --basis loaded --format csv > bill.csv\n"
+                "gtap report --since 30d --format html > costs.html",
     .options = options,
     .size = sizeof(struct options),
     .run = run,

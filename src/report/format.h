@@ -20,9 +20,10 @@ struct report_style {
 
 struct report_format {
     const char *name, *help;
+    report_more_fn *more; // what it shows besides the report itself; may be NULL
     void (*write)(const struct report *r, const struct report_style *style, struct buf *b);
 };
 
-extern const struct report_format format_table, format_csv, format_json;
+extern const struct report_format format_table, format_csv, format_json, format_html;
 
 extern const struct report_format *const report_formats[]; // NULL-terminated

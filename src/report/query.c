@@ -446,8 +446,36 @@ static void drop_hidden(struct report *r)
     r->n_rows = kept;
 }
 
-int report_load(struct store *s, const struct report_query *q, struct arena *a, struct report *ret,
-                struct error *err)
+static int load_more(struct store *s, const struct store_info *info, report_more_fn *more,
+                     struct arena *a, struct report *ret, struct error *err)
+{
+    struct report_query queries[REPORT_MORE_MAX];
+    size_t n = more(ret, queries);
+    struct report *list = arena_alloc(a, REPORT_MORE_MAX * sizeof(*list));
+    int r = 0;
+    for (size_t i = 0; i < n && r == 0; i++) {
+        r = load(s, &queries[i], info, a, &list[i], err);
+    }
+    ret->more = list;
+    ret->n_more = n;
+    return r;
+}
+
+static void arrange(struct report *r, struct arena *a)
+{
+    if (!r->empty) {
+        report_spread_loaded(r);
+        drop_hidden(r);
+        report_order(r);
+        report_fold(r, a);
+    }
+    for (size_t i = 0; i < r->n_more; i++) {
+        arrange(&r->more[i], a);
+    }
+}
+
+int report_load_more(struct store *s, const struct report_query *q, report_more_fn *more,
+                     struct arena *a, struct report *ret, struct error *err)
 {
     struct store_info info;
     int r = store_hold(s, err);
@@ -456,12 +484,18 @@ int report_load(struct store *s, const struct report_query *q, struct arena *a, 
     }
     r = store_info(s, &info, err);
     r = r < 0 ? r : load(s, q, &info, a, ret, err);
+    if (r == 0 && more) {
+        r = load_more(s, &info, more, a, ret, err);
+    }
     store_release(s);
-    if (r == 0 && !ret->empty) {
-        report_spread_loaded(ret);
-        drop_hidden(ret);
-        report_order(ret);
-        report_fold(ret, a);
+    if (r == 0) {
+        arrange(ret, a);
     }
     return r;
+}
+
+int report_load(struct store *s, const struct report_query *q, struct arena *a, struct report *ret,
+                struct error *err)
+{
+    return report_load_more(s, q, NULL, a, ret, err);
 }

@@ -113,12 +113,22 @@ struct report {
     size_t n_gpus, n_hosts;
     const struct settings *splits; // epochs in force within the range
     size_t n_splits;
+    struct report *more; // what report_load_more() read besides
+    size_t n_more;
 };
 
 // Filters choose among rows that say what they would without: shares of idle time are of the whole.
 // Everything is owned by the arena. Reads one state of the store, whatever a writer beside it does.
 int report_load(struct store *s, const struct report_query *q, struct arena *a, struct report *ret,
                 struct error *err) GTAP_CHECK;
+
+// Says what else is to be read of the same state of the store, now that *r tells the range and what
+// is in it: returns how many queries it has set. Called once; r's rows are in no order yet.
+enum { REPORT_MORE_MAX = 4 };
+typedef size_t report_more_fn(const struct report *r, struct report_query queries[REPORT_MORE_MAX]);
+// report_load(), and what `more` (NULL: nothing) asks for into ret->more.
+int report_load_more(struct store *s, const struct report_query *q, report_more_fn *more,
+                     struct arena *a, struct report *ret, struct error *err) GTAP_CHECK;
 
 // "gpu-01/0", or "gpu-01/0:3" for slice 3.
 void report_gpu_name(struct buf *b, const struct gpu_key *gpu);

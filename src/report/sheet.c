@@ -3,7 +3,56 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { TITLE_MAX = 64 };
+#define NUSD_PER_USD INT64_C(1000000000)
+enum { TITLE_MAX = 64, SCRATCH_MAX = 16 * 1024 };
+
+// Cents; more decimals where the whole bill is under a dollar.
+struct sheet_unit sheet_money(const struct report *r, bool exact)
+{
+    if (exact) {
+        return (struct sheet_unit){1, 9, "$"};
+    }
+    if (r->bill.cost_nusd >= NUSD_PER_USD || r->bill.cost_nusd == 0) {
+        return (struct sheet_unit){NUSD_PER_USD / 100, 2, "$"};
+    }
+    return r->bill.cost_nusd >= NUSD_PER_USD / 100
+               ? (struct sheet_unit){NUSD_PER_USD / 10000, 4, "$"}
+               : (struct sheet_unit){NUSD_PER_USD / 1000000, 6, "$"};
+}
+
+// One unit for both columns: the largest in which the smaller of the two still shows.
+static struct sheet_unit token_unit(const struct report *r, bool exact)
+{
+    const struct sums *s = &r->kinds[ROW_USAGE];
+    i128 in = s->prompt_tokens, out = s->completion_tokens;
+    i128 least = in > 0 && (in < out || out == 0) ? in : out;
+    if (exact || least < 10000) {
+        return (struct sheet_unit){1, 0, "tok"};
+    }
+    return least < 10000000 ? (struct sheet_unit){100, 1, "ktok"}
+                            : (struct sheet_unit){100000, 1, "Mtok"};
+}
+
+void sheet_init(struct sheet *s, const struct report *r, const struct report_style *style)
+{
+    *s = (struct sheet){.report = r, .style = style};
+    s->money = sheet_money(r, style->exact);
+    s->tokens = token_unit(r, style->exact);
+    buf_init(&s->text, SCRATCH_MAX);
+    table_init(&s->table, &s->arena);
+    if (report_groups_have_bills(&r->query)) {
+        sheet_write_columns(s);
+    } else {
+        sheet_write_rows(s);
+    }
+}
+
+void sheet_done(struct sheet *s)
+{
+    table_done(&s->table);
+    buf_done(&s->text);
+    arena_done(&s->arena);
+}
 
 size_t sheet_column(struct sheet *s, enum table_align align, int drop, const char *fmt, ...)
 {

@@ -26,6 +26,13 @@ struct sheet {
     struct sheet_unit money, tokens;
 };
 
+// Of all money in a report.
+struct sheet_unit sheet_money(const struct report *r, bool exact);
+
+// Fills the table of a report that has rows. *s stays where it is: the table lives in its arena.
+void sheet_init(struct sheet *s, const struct report *r, const struct report_style *style);
+void sheet_done(struct sheet *s);
+
 void sheet_write_rows(struct sheet *s);
 void sheet_write_columns(struct sheet *s);
 

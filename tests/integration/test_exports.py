@@ -1,0 +1,143 @@
+"""Reports for others: the page, the files for finance, the dashboard of Grafana.
+
+    test_exports.py --gtap BUILD/gtap [--only TEXT]
+"""
+
+import html.parser
+import json
+import re
+import xml.etree.ElementTree
+
+import adversary
+import gtap as support
+
+VOID = ("meta", "link", "br", "img", "input", "hr")
+
+
+class Page(html.parser.HTMLParser):
+    """What a page is made of; tags that do not nest are an error."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.tags, self.values, self.shown = [], [], [], []
+        self.rows, self.attrs = [], []
+        self.feed(text)
+        self.close()
+        if self.open:
+            raise AssertionError(f"never closed: {self.open}")
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attrs += [(tag, *attr) for attr in attrs]
+        if tag == "data":
+            self.values.append(dict(attrs)["value"])
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attrs += [(tag, *attr) for attr in attrs]
+
+    def handle_endtag(self, tag):
+        if tag == "dt" or tag == "dd" or self.open[-1] == tag:
+            self.open.pop()
+        else:
+            raise AssertionError(f"</{tag}> closes {self.open[-1]}")
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("td", "th"):
+            self.rows[-1][-1] += data
+        if self.open and self.open[-1] not in ("style",):
+            self.shown.append(data)
+
+
+def nusd(text):
+    """Exact: nine decimals as an integer."""
+    whole, part = text.split(".")
+    assert len(part) == 9, text
+    return int(whole + part)
+
+
+class Case(support.Case):
+    def adversarial(self, seed=7, **kwargs):
+        lines = adversary.Cluster(seed, **kwargs).lines()
+        self.store = self.gtap.store("a.db")
+        self.gtap.meter(self.store, self.write("a.ndjson", lines))
+
+    def report(self, *args):
+        return self.gtap.run("report", "--store", self.store, *args).stdout
+
+
+class Html(Case):
+    def page(self, *args):
+        text = self.report("--format", "html", *args)
+        return text, Page(text)
+
+    def charts(self, text):
+        return [xml.etree.ElementTree.fromstring(svg)
+                for svg in re.findall(r"<svg.*?</svg>", text, re.DOTALL)]
+
+    def test_numbers(self):
+        """The page's numbers are those of the report as JSON, to the nano-dollar."""
+        self.adversarial()
+        text, page = self.page()
+        report = json.loads(self.report("--json"))
+        totals = report["totals"]
+        cards = [nusd(v) for v in page.values if re.fullmatch(r"\d+\.\d{9}", v)]
+        for part in ("bill", "requests", "idle", "unattributed"):
+            self.assertIn(totals[part]["cost_nusd"], cards, part)
+        over_time, models, tenants = self.charts(text)
+        drawn = [nusd(r.get("data-usd")) for r in over_time.iter("rect")]
+        self.assertEqual(sum(drawn), totals["bill"]["cost_nusd"])
+        for chart, by in ((models, "model"), (tenants, "tenant")):
+            rows = json.loads(self.report("--json", "--by", by))["rows"]
+            rows = [r for r in rows if r["kind"] == "usage" and r["cost_nusd"] is not None]
+            for kind, key in (("busy", "cost_nusd"), ("load", "loaded_cost_nusd")):
+                bars = [nusd(r.get("data-usd")) for r in chart.iter("rect")
+                        if r.get("class") == kind]
+                self.assertEqual(sorted(bars), sorted(r[key] for r in rows), (by, kind))
+
+    def test_table(self):
+        """Its table has the cells of the people's table, with nine decimals if asked."""
+        self.adversarial(hosts=2)
+        for by in ("model,tenant", "gpu", "day", ""):
+            for more in ((), ("--exact",)):
+                _, page = self.page("--by", by, *more)
+                wanted = self.report("--by", by, *more).split("\n\n")[1].splitlines()
+                wanted = [" ".join(line.split()) for line in wanted if line.strip(" -")]
+                found = [" ".join(" ".join(row).split()) for row in page.rows]
+                self.assertEqual(found, wanted, by)
+
+    def test_self_contained(self):
+        """No script, nothing from elsewhere, and foreign text is text."""
+        evil = "</title><script>alert('1')</script>\"&\x1b[31m\u202e=1+1"
+        lines = [line.replace('"llama-3-70b"', json.dumps(evil)) for line in support.records(400)]
+        self.store = self.gtap.store("e.db")
+        self.gtap.meter(self.store, self.write("e.ndjson", lines))
+        text, page = self.page("--by", "model")
+        self.assertNotIn("script", page.tags)
+        self.assertFalse([a for a in page.attrs if a[1] in ("src", "href", "style")
+                          or a[1].startswith("on")])
+        self.assertNotRegex(text, r"url\(|@import|https?:|\x1b|\u202e")
+        self.assertTrue(any("<script>alert('1')</script>" in data for data in page.shown))
+        self.assertEqual(len(self.charts(text)), 3)  # parsed: well-formed
+        self.assertEqual([a[2] for a in page.attrs if a[1] == "charset"], ["utf-8"])
+
+    def test_nothing(self):
+        """A range without anything says so, and the page is whole."""
+        self.adversarial(hosts=1, minutes=3)
+        text, page = self.page("--since", "2001-01-01", "--until", "2001-01-02")
+        self.assertIn("Nothing was recorded in this range.", text)
+        self.assertNotIn("svg", page.tags)
+        self.store = self.gtap.store("none.db")
+        self.gtap.run("price", "add", "H100", "1", "--store", self.store)
+        text, _ = self.page()
+        self.assertIn("No records are stored yet", text)
+
+
+if __name__ == "__main__":
+    support.main(__name__)
