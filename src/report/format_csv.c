@@ -63,7 +63,9 @@ static void value(struct csv_line *l, const struct report *r, const struct repor
         time_format_iso(&l->text, row->values[i].time);
         l->text.n = MIN(l->text.n, sizeof("2026-11-22") - 1);
     } else {
-        buf_str(&l->text, row->values[i].text);
+        csv_foreign(l->b, l->first, row->values[i].text);
+        l->first = false;
+        return;
     }
     field_text(l);
 }

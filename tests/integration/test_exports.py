@@ -3,7 +3,9 @@
     test_exports.py --gtap BUILD/gtap [--only TEXT]
 """
 
+import csv
 import html.parser
+import io
 import json
 import re
 import xml.etree.ElementTree
@@ -137,6 +139,43 @@ class Html(Case):
         self.gtap.run("price", "add", "H100", "1", "--store", self.store)
         text, _ = self.page()
         self.assertIn("No records are stored yet", text)
+
+
+class Csv(Case):
+    def rows(self, text):
+        self.assertTrue(text.isascii() or text.encode().decode("utf-8"))
+        return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+
+    def raw(self, *args):
+        """With its ends of line as they are."""
+        done = support.subprocess.run([self.gtap.path, "report", "--store", self.store, *args],
+                                      cwd=self.gtap.folder, capture_output=True, check=True)
+        return done.stdout.decode()
+
+    def test_numbers(self):
+        """Every line ends in CRLF and has all columns; costs and loaded costs are the bill."""
+        self.adversarial(hosts=2)
+        text = self.raw("--format", "csv", "--by", "hour,gpu,tenant,model")
+        self.assertEqual(text.count("\n"), text.count("\r\n"))
+        rows = self.rows(text)
+        self.assertFalse([row for row in rows if None in row or None in row.values()])
+        bill = json.loads(self.report("--json"))["totals"]["bill"]["cost_nusd"]
+        for column in ("cost_usd", "loaded_cost_usd"):
+            self.assertEqual(sum(nusd(row[column]) for row in rows if row[column]), bill)
+
+    def test_formulas(self):
+        """No cell is run by a spreadsheet: names that could be are behind an apostrophe."""
+        names = ("=1+1", "+1", "-1", "@A1", "=cmd|' /C calc'!A0", '=HYPERLINK("x","y")', "a,b", "x")
+        lines = support.records(800)
+        for n, line in enumerate(lines):
+            record = json.loads(line)
+            if "model" in record:
+                lines[n] = json.dumps({**record, "tenant": names[n % len(names)]})
+        self.store = self.gtap.store("f.db")
+        self.gtap.meter(self.store, self.write("f.ndjson", lines))
+        found = {row["tenant"] for row in self.rows(self.raw("--format", "csv", "--by", "tenant"))}
+        wanted = {"'" + name if name[0] in "=+-@" else name for name in names}
+        self.assertEqual(found - {""}, wanted)
 
 
 if __name__ == "__main__":

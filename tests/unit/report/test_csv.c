@@ -32,6 +32,35 @@ static void test_fields(void **state)
     }
 }
 
+// Foreign text that a spreadsheet would run is told apart; everything else stays as it is.
+static void test_formulas(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *want;
+    } rows[] = {
+        {"=1+1", "'=1+1"},
+        {"+1", "'+1"},
+        {"-1", "'-1"},
+        {"@SUM(A1)", "'@SUM(A1)"},
+        {"\t=1", "'\t=1"},
+        {"\r=1", "\"'\r=1\""},
+        {"=HYPERLINK(\"x\",\"y\")", "\"'=HYPERLINK(\"\"x\"\",\"\"y\"\")\""},
+        {"a=1", "a=1"},
+        {"'=1", "'=1"},
+        {"llama-3-70b", "llama-3-70b"},
+        {"", ""},
+        {NULL, ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct buf b;
+        buf_init(&b, 256);
+        csv_foreign(&b, true, str_of(rows[i].text));
+        assert_str(buf_view(&b), rows[i].want);
+        buf_done(&b);
+    }
+}
+
 static void test_line(void **state)
 {
     (void)state;
@@ -48,5 +77,5 @@ static void test_line(void **state)
 
 int main(void)
 {
-    return TEST_RUN(TEST(test_fields), TEST(test_line));
+    return TEST_RUN(TEST(test_fields), TEST(test_formulas), TEST(test_line));
 }
