@@ -14,6 +14,7 @@ test=(
     libcmocka-dev python3 python3-venv python3-jsonschema sqlite3 procps util-linux mount
     openssl iproute2 systemd
     maven default-jre-headless kcat nftables
+    chromium chromium-driver
 )
 # Packages of tests that would start a service where they are installed: only their files are laid
 # out, in .cache/debian.
