@@ -1,7 +1,7 @@
 // Answers of /costs: what is asked, what they add up to, and the table that shows it.
 import {h, render, table} from './dom.js';
 import * as f from './format.js';
-import {DIMS, fromTo} from './router.js';
+import {DIMS, fromTo, state} from './router.js';
 
 const DAY = 86_400;
 const STEP_SECONDS = {'5m': 300, '15m': 900, '1h': 3600, '1d': DAY};
@@ -232,21 +232,24 @@ export function costTable(answer, {dim, basis, exact, caption, link, swatch, mat
     return [h('div.scroll', null, table({caption, columns, rows: shown, foot, className: 'costs'})),
         shown.length < rows.length && h('p.note', null,
             `${f.plural(rows.length - shown.length, 'row')} not shown by the search; the sums are of all.`),
-        h('div.under', null, adds(answer, money, basis), reasons.notes(), notes(answer, found.kinds))];
+        h('div.under', null, adds(answer, money, state(), basis), reasons.notes(), notes(answer, found.kinds))];
 }
 
-// The sum is made here, of what is shown, and compared with what the server says the bill is.
-function adds(answer, money, basis) {
-    const bill = answer.totals?.bill ? cost(answer.totals.bill, basis) : null;
-    const whole = f.nano(answer.unfiltered_bill?.cost_usd ?? answer.unfiltered_bill_usd);
-    if (bill === null || money.bill !== bill) {
-        return h('p.bad', {role: 'alert'}, bill === null ? 'The answer has no bill to compare with.'
-            : `These rows add up to $${f.money(money.bill, true)}, the bill is $${f.money(bill, true)}: `
-              + 'that is an error of gtap, please report it.');
+// The sum is made here, of what is shown, and compared with what the server says the bill is. What a
+// filter leaves of loaded cost has no total there: idle time is shared out over all that ran.
+function adds(answer, money, s, basis) {
+    const bill = f.nano(answer.totals.bill.cost_usd), whole = f.nano(answer.totals.unfiltered_bill.cost_usd);
+    const filtered = DIMS.some((dim) => s[dim].length > 0);
+    const of = filtered && whole !== null ? ` of the whole bill's $${f.money(whole, true)}` : '';
+    if (filtered && basis === 'loaded') {
+        return h('p.note', null, `the filter shows $${f.money(money.bill, true)}${of}`);
+    }
+    if (money.bill !== (bill ?? 0n)) {
+        return h('p.bad', {role: 'alert'}, `These rows add up to $${f.money(money.bill, true)}, the bill is `
+            + `$${f.money(bill ?? 0n, true)}: that is an error of gtap, please report it.`);
     }
     return h('p.adds', null, h('span.tick', {'aria-hidden': 'true'}, '\u2713 '),
-        `adds up to ${whole === null ? 'the bill' : 'what the filter shows'}: $${f.money(bill, true)}`,
-        whole !== null && ` of the whole bill's $${f.money(whole, true)}`);
+        `adds up to ${filtered ? 'what the filter shows' : 'the bill'}: $${f.money(money.bill, true)}${of}`);
 }
 
 /** What has to be said about an answer: what can still change, what did, what is missing. */

@@ -15,8 +15,9 @@ function lamp(good, words) {
 }
 
 function verdict(s) {
-    return h('section.verdict', null, h('h2', null, s.ready ? lamp(true, 'Records come in and are stored')
-        : lamp(false, s.inputs?.length === 0 && !s.reasons?.length ? 'Nothing comes in here' : 'Not everything works')),
+    return h('section.verdict', null, h('h2', null, s.serving_only && s.ready ? lamp(true, 'The store can be read')
+        : s.ready ? lamp(true, 'Records come in and are stored')
+        : lamp(false, 'Not everything works')),
     s.reasons?.length > 0 && h('ul', null, s.reasons.map((r) => h('li', null, r))));
 }
 
@@ -31,8 +32,8 @@ function facts(s, n, tz) {
         fact('final up to', s.final_until ? `${f.when(f.ms(s.final_until), tz)} ${f.zoneName(tz)}` : f.DASH,
             s.final_until ? `${f.duration(seconds(s.final_until, Date.now()))} ago` : 'nothing is final yet'),
         fact('still to be computed again', f.duration(s.settling_seconds)),
-        fact('late', f.count(n?.late ?? s.counters?.late)),
-        fact('dead letters', f.count(n?.dead_letters ?? s.counters?.dead_letters)),
+        fact('late', f.count(n?.late ?? s.counters?.late ?? null)),
+        fact('dead letters', f.count(n?.dead_letters ?? s.stored?.dead_letters ?? s.counters?.dead_letters ?? null)),
         fact('up', f.duration(s.uptime_seconds)), fact('version', s.version ?? f.DASH), fact('store', s.store ?? f.DASH));
 }
 
@@ -44,7 +45,7 @@ function inputs(s) {
     const reasons = new f.Reasons();
     const columns = [{label: 'input'}, {label: 'state'}, {label: 'records', num: true},
         {label: 'last read', num: true, wide: true}, {label: 'last error', wide: true}];
-    const rows = s.inputs.map((i) => ({cells: [i.name, lamp(i.ok, i.ok ? i.live === false ? 'ended' : 'works' : 'fails'),
+    const rows = s.inputs.map((i) => ({cells: [i.name, lamp(i.ok, i.ok ? i.ended ? 'at its end' : 'works' : 'fails'),
         f.count(i.records), i.age_seconds === null || i.age_seconds === undefined
             ? reasons.dash('never, or it is a file') : `${f.duration(i.age_seconds)} ago`, i.last_error || 'none']}));
     return h('div.tablebox', null, h('div.scroll', null, table({caption: 'Inputs', columns, rows})), reasons.notes());

@@ -168,7 +168,7 @@ export function mount(root) {
     const content = h('div.now', null, h('div.bigs', null, big.map((b) => b.node)), bar, list, grid);
     const loads = loader(root, async (signal, body) => {
         const [answer, all] = await Promise.all([
-            get('costs', {since: '1h', step: '5m', tz: 'UTC', provisional: 'true'}, signal),
+            get('costs', {since: '1h', step: '5m', by: 'kind', tz: 'UTC', provisional: 'true'}, signal),
             get('gpus', {tz: state().tz}, signal)]);
         hour = steps(answer);
         today = new Map(all.items.map((g) => [g.gpu, g.today]));

@@ -138,10 +138,8 @@ def money(v, name="cost"):
 
 
 def sums(rows):
-    found = {name: sum(r[name] for r in rows) for name in SUMS}
+    found = {name: sum(r[name] or 0 for r in rows) for name in SUMS}
     found["cost_usd"] = usd(found["cost_nusd"])
-    found["loaded_nusd"] = sum(r.get("loaded_nusd", 0) for r in rows)
-    found["loaded_usd"] = usd(found["loaded_nusd"])
     found["energy_j"] = None
     return found
 
@@ -177,6 +175,8 @@ def finish(g, basis):
              usd_per_mtok=per_mtok(cost, g["prompt_tokens"] + g["completion_tokens"], unpriced),
              usd_per_mtok_in=per_mtok(g["cost_in_nusd"] * scale, g["prompt_tokens"], unpriced),
              usd_per_mtok_out=per_mtok(g["cost_out_nusd"] * scale, g["completion_tokens"], unpriced))
+    if unpriced:
+        g.update(dict.fromkeys(("cost_nusd", "cost_usd", "loaded_nusd", "loaded_usd", "cost_in_nusd", "cost_out_nusd")))
     if g["kind"] != "usage":
         g.update(usd_per_mtok=None, usd_per_mtok_in=None, usd_per_mtok_out=None)
     return g
@@ -280,8 +280,7 @@ class Fixture:
                   "totals": {"requests": kinds["usage"], **{k: kinds[k] for k in ("idle", "unattributed", "unplaced")},
                              "bill": sums([g for g in shown if g["kind"] != "unplaced"])},
                   "provisional": until > final and not self.empty, "corrections": 0 if self.empty else 3}
-        if filters:
-            answer["unfiltered_bill"] = sums([finish(g, basis) for g in whole if g["kind"] != "unplaced"])
+        answer["totals"]["unfiltered_bill"] = sums([g for g in whole if g["kind"] != "unplaced"])
         return answer
 
     def gpus(self, q):
@@ -415,11 +414,12 @@ class Fixture:
 
     def status(self, q):
         del q
-        failing = {"name": "vllm+http://gpu-02:8000/metrics", "ok": False, "live": True, "records": 80_311, "age_seconds": 1080.0,
+        failing = {"name": "vllm+http://gpu-02:8000/metrics", "ok": False, "live": True, "ended": False, "records": 80_311, "age_seconds": 1080.0,
                    "last_error": "gpu-02:8000 does not answer: connection refused. See whether the server runs there."}
         return {"version": "0.1.0", "store": "sqlite:gtap.db", "ready": True, "reasons": [], "inputs": [] if self.empty else [
-            {"name": "nvml:", "ok": True, "live": True, "records": 691_203, "last_error": None, "age_seconds": 0.4},
-            {"name": "http:", "ok": True, "live": True, "records": 253_545, "last_error": None, "age_seconds": 1.2}, failing],
+            {"name": "nvml:", "ok": True, "live": True, "ended": False, "records": 691_203, "last_error": None, "age_seconds": 0.4},
+            {"name": "http:", "ok": True, "live": True, "ended": False, "records": 253_545, "last_error": None, "age_seconds": 1.2}, failing],
+            "serving_only": self.empty, "stored": {"samples": 691_203, "usages": 253_545, "dead_letters": 27},
             "counters": {"samples": 691_203, "usages": 253_545, "duplicates": 12, "late": 31, "dead_letters": 27, "unplaced": 2}, "lag": 1.2,
             "settling_seconds": 0, "final_until": rfc3339(int(time.time()) // 60 * 60 - 360), "uptime_seconds": 93_600}
 
