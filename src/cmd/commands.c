@@ -1,5 +1,7 @@
 #include "cmd/commands.h"
 
+// One a line: clang-format would make columns of them.
+// clang-format off
 const struct command *const commands[] = {
     &command_run,
     &command_processor,
@@ -20,3 +22,4 @@ const struct command *const commands[] = {
     &command_help,
     NULL,
 };
+// clang-format on

@@ -281,10 +281,12 @@ static void test_a_stop_stores_what_was_read(void **state)
 
 // ---- a store that somebody else has ---------------------------------------------------------
 
+static atomic_int absences; // told of
+
 static void let_go(struct rig *r)
 {
     int64_t until = atomic_load(&r->clock.ns) + 2 * NS_PER_S; // so long it has tried
-    while (atomic_load(&r->clock.ns) < until) {
+    while (atomic_load(&r->clock.ns) < until || atomic_load(&absences) == 0) {
         (void)poll(NULL, 0, 1);
     }
     store_close(r->keeper);
@@ -294,7 +296,8 @@ static void let_go(struct rig *r)
 static void note_absence(struct rig *r, const struct run_progress *p)
 {
     assert_true(!p->opening || (!p->store.ok && p->store.error[0] && p->newest == INT64_MIN));
-    r->wanted += p->opening;
+    (void)r;
+    atomic_fetch_add(&absences, p->opening);
 }
 
 static void test_waits_for_the_store(void **state)
@@ -317,7 +320,6 @@ static void test_waits_for_the_store(void **state)
     r.on_progress = note_absence;
     rig_help(&r, let_go);
     rig_must_run(&r);
-    assert_true(r.wanted > 0);
     assert_false(r.progress.opening);
     assert_i64((int64_t)r.progress.records, n);
     buf_done(&load);
