@@ -155,7 +155,7 @@ static void choose_series(struct folding *f)
     }
 }
 
-static void end_step(struct folding *f)
+static void put_others(struct folding *f)
 {
     for (size_t k = 0; k <= ROW_UNPLACED; k++) {
         if (f->others[k].others > 0) {
@@ -165,14 +165,23 @@ static void end_step(struct folding *f)
     }
 }
 
+// Whether the others of `before` are due: at the end of a step, and of a kind where kinds stand one
+// after the other.
+static bool others_due(const struct report *r, const struct report_row *before,
+                       const struct report_row *row)
+{
+    return row->values[0].time != before->values[0].time ||
+           (row->kind != before->kind && !report_groups_have_bills(&r->query));
+}
+
 // Within a step every row of a kind is another series.
 static void fold_by_time(struct folding *f)
 {
     const struct report *r = f->report;
     for (size_t i = 0; i < r->n_rows; i++) {
         const struct report_row *row = &r->rows[i];
-        if (i > 0 && row->values[0].time != r->rows[i - 1].values[0].time) {
-            end_step(f);
+        if (i > 0 && others_due(r, &r->rows[i - 1], row)) {
+            put_others(f);
         }
         if (f->series[f->of_row[i]].kept) {
             f->out[f->n_out++] = *row;
@@ -183,7 +192,7 @@ static void fold_by_time(struct folding *f)
             fold(other, row);
         }
     }
-    end_step(f);
+    put_others(f);
 }
 
 bool report_folds_by_time(const struct report_query *q)

@@ -104,7 +104,8 @@ static void test_rows_stay(void **state)
         assert_non_null(same);
         assert_true(row->loaded_nusd == same->loaded_nusd);
         assert_true(row->loaded_in_nusd == same->loaded_in_nusd);
-        assert_true(row->sums.cost_nusd == same->sums.cost_nusd && row->loaded_nusd > 0);
+        assert_true(row->sums.cost_nusd == same->sums.cost_nusd);
+        assert_int_equal(row->loaded_nusd > 0, row->kind != ROW_UNPLACED);
     }
     fixture_done(&whole);
     fixture_done(&part);
@@ -132,7 +133,7 @@ static void test_steps(void **state)
         assert_ok(report_step_parse(str_of(cases[i].step), &q.step, &err), &err);
         const struct report *r = fixture_load(&f, &q);
         int64_t costs[5] = {0};
-        for (size_t k = 0; k < r->n_rows && r->rows[k].kind != ROW_UNPLACED; k++) {
+        for (size_t k = 0; k < r->n_rows; k++) {
             int64_t minute = (r->rows[k].values[0].time - FIXTURE_EPOCH) / FIXTURE_MINUTE;
             size_t at = 0;
             while (at < 4 && cases[i].minutes[at] != minute) {
@@ -183,7 +184,7 @@ static void test_parse(void **state)
 {
     (void)state;
     static const char *const bad[] = {"", "model", "hour=1", "time=1", "price=1", "=x"};
-    static const char *const steps[] = {"", "0s", "7m", "25h", "2d", "1", "x", "500ms"};
+    static const char *const steps[] = {"", "0s", "7m", "25h", "2d", "x", "500ms"};
     struct report_filter filter;
     int64_t step;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -193,7 +194,9 @@ static void test_parse(void **state)
     }
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         struct error err = {0};
-        assert_i64(report_step_parse(str_of(steps[i]), &step, &err), -EINVAL);
+        if (report_step_parse(str_of(steps[i]), &step, &err) != -EINVAL) {
+            fail_msg("'%s' is taken for a step", steps[i]);
+        }
         assert_non_null(strstr(err.msg, "is no step"));
     }
     assert_ok(report_filter_parse(STR("tenant=a=b"), &filter, NULL), NULL);
