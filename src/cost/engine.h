@@ -18,6 +18,26 @@
 
 struct engine;
 
+// What a request pays on one of its GPUs in one window. Over all of them it adds up to its cost.
+struct engine_part {
+    int64_t window_start, window_end;
+    const struct gpu_key *gpu;
+    int64_t seq, start, end; // the request's
+    int64_t cost_in_nusd, cost_out_nusd;
+    int64_t unpriced_ns;
+    double energy_j; // when has_energy
+    bool has_energy;
+};
+
+// Billed time of a GPU in one window, at one price.
+struct engine_piece {
+    int64_t window_start, window_end;
+    const struct gpu_key *gpu;
+    int64_t from, to;
+    int64_t price_nusd;  // per hour; PRICE_NONE: unpriced
+    int64_t price_entry; // the price book's that it is from, or PRICE_OF_SAMPLE, PRICE_OF_DEFAULT
+};
+
 // Callbacks of engine_advance and engine_preview. Rows come by window, ascending; within one
 // window in canonical order (window_row_cmp), then the costs of the requests that end in it: those
 // without a place by (ts, event_id), then the others by their first GPU and (start, event_id).
@@ -29,6 +49,9 @@ struct engine_sink {
     void (*bill)(void *ctx, const struct gpu_key *gpu, int64_t bill_nusd);
     void (*row)(void *ctx, const struct window_row *row);
     void (*cost)(void *ctx, const struct usage_cost *cost);
+    // To explain costs; before window_begin: GPU by GPU its pieces, then the parts.
+    void (*piece)(void *ctx, const struct engine_piece *p);
+    void (*part)(void *ctx, const struct engine_part *p);
     void *ctx;
 };
 

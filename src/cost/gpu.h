@@ -55,6 +55,7 @@ struct sample {
 struct piece {
     int64_t from, to;
     int64_t price_nusd; // PRICE_NONE: unpriced
+    int64_t entry;      // where that is from: see price.h
     double power_w;     // NAN: unknown or not covered
     bool covered;
 };

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/str.h"
+#include "base/wide.h"
 
 struct price_entry {
     int64_t id;              // given by the store, grows with the order of adding
@@ -32,3 +33,14 @@ const struct price_entry *price_at(const struct price_book *book, struct str nam
 // then the answer of price_at stands.
 int64_t price_next_change(const struct price_book *book, struct str name, struct str site,
                           int64_t t);
+
+// Where a price is from, beside the ids of entries, which are positive.
+enum { PRICE_OF_DEFAULT = 0, PRICE_OF_SAMPLE = -1 };
+
+// What [from, to) costs at a price per hour, by telescoping floors. Since the epoch a high price
+// comes to more than 64 bits hold; the difference never does.
+static inline int64_t price_span_bill(int64_t price, int64_t from, int64_t to)
+{
+    const i128 hour = INT64_C(3600000000000);
+    return (int64_t)((i128)price * to / hour - (i128)price * from / hour);
+}

@@ -328,21 +328,13 @@ static void book_slot(struct slot *slot, int64_t in, int64_t out, bool priced)
     slot->cost_out += out;
 }
 
-// What [from, to) costs, by telescoping floors. Since the epoch a high price comes to more than 64
-// bits hold; the difference never does.
-static int64_t span_bill(int64_t price, int64_t from, int64_t to)
-{
-    const i128 hour = INT64_C(3600000000000);
-    return (int64_t)((i128)price * to / hour - (i128)price * from / hour);
-}
-
 // Shares the span's bill out: money, or where there is no price its nanoseconds.
 static void close_span(struct sweep *s, int64_t at, int64_t price)
 {
     bool priced = price != PRICE_NONE;
     struct dd rate =
         priced ? dd_div(dd_of_i64(price), dd_of_double(NUSD_HOUR_NS)) : dd_of_double(1);
-    int64_t bill = priced ? span_bill(price, s->span_from, at) : at - s->span_from;
+    int64_t bill = priced ? price_span_bill(price, s->span_from, at) : at - s->span_from;
     struct dd idle = dd_of_i64(s->idle_ns), unattributed = dd_of_i64(s->unattributed_ns);
     size_t n = 0;
     for (size_t i = 0; i < s->n_members; i++) {

@@ -73,7 +73,8 @@ struct pricing {
     const struct intern *names;
     // The book's last answer, and from when to when it holds: neighbouring samples ask the same.
     uint32_t name, site;
-    int64_t from, until, price;
+    int64_t from, until, price, entry;
+    int64_t used; // the entry that the last price was from
 };
 
 static void look_up(struct pricing *p, uint32_t name, uint32_t site, int64_t t)
@@ -84,13 +85,16 @@ static void look_up(struct pricing *p, uint32_t name, uint32_t site, int64_t t)
     p->site = site;
     p->from = t;
     p->until = price_next_change(p->prices, n, at, t);
+    p->entry = entry ? entry->id : PRICE_OF_DEFAULT;
     p->price = entry ? entry->price_nusd_hour : p->settings->default_price_nusd;
 }
 
 // The price that sample s gives at t; lowers *until to where that may change.
 static int64_t sample_price(struct pricing *p, const struct sample *s, int64_t t, int64_t *until)
 {
+    p->used = PRICE_OF_DEFAULT;
     if (s->price_nusd != PRICE_NONE) {
+        p->used = PRICE_OF_SAMPLE;
         return s->price_nusd;
     }
     if (s->name == NO_TEXT || p->prices->n == 0) {
@@ -100,6 +104,7 @@ static int64_t sample_price(struct pricing *p, const struct sample *s, int64_t t
         look_up(p, s->name, s->site, t);
     }
     *until = MIN(*until, p->until);
+    p->used = p->entry;
     return p->price;
 }
 
@@ -123,6 +128,7 @@ static int64_t price_in_force(struct pricing *p, const struct gpu *g, size_t nex
     if (coming) {
         *until = MIN(*until, coming->ts - p->settings->max_gap_ns);
     }
+    p->used = PRICE_OF_DEFAULT;
     return p->settings->default_price_nusd;
 }
 
@@ -142,6 +148,7 @@ static void cut_billed(struct gpu *g, int64_t from, int64_t to, struct pricing *
         int64_t until = to;
         struct piece piece = {.from = t, .power_w = (double)NAN};
         piece.price_nusd = price_in_force(p, g, *next, t, &until);
+        piece.entry = p->used;
         if (*next > 0 && *next < g->n_samples) {
             const struct sample *s = &g->samples[*next - 1];
             piece.covered = s[1].ts - s->ts <= p->settings->max_gap_ns;

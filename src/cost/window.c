@@ -217,7 +217,52 @@ static void charge_requests(struct engine *e, const struct window *w, size_t fir
     }
 }
 
-static void compute_gpu(struct engine *e, struct gpu *g, const struct window *w)
+// ---- for explanations ----------------------------------------------------------------------
+
+static void hand_out_pieces(const struct gpu *g, const struct window *w,
+                            const struct engine_sink *sink)
+{
+    for (size_t i = g->at_piece; i < g->n_pieces && g->pieces[i].from < w->to; i++) {
+        const struct piece *p = &g->pieces[i];
+        const struct engine_piece piece = {.window_start = w->from,
+                                           .window_end = w->to,
+                                           .gpu = &g->key,
+                                           .from = MAX(p->from, w->from),
+                                           .to = MIN(p->to, w->to),
+                                           .price_nusd = p->price_nusd,
+                                           .price_entry = p->entry};
+        if (piece.from < piece.to) {
+            sink->piece(sink->ctx, &piece);
+        }
+    }
+}
+
+static void hand_out_parts(const struct engine *e, const struct gpu *g, const struct window *w,
+                           const struct engine_sink *sink)
+{
+    for (size_t i = 0; i < e->sweep.n_slots; i++) {
+        const struct slot *slot = &e->sweep.slots[i];
+        const struct engine_part part = {
+            .window_start = w->from,
+            .window_end = w->to,
+            .gpu = &g->key,
+            .seq = slot->use->request->seq,
+            .start = slot->use->start,
+            .end = slot->use->end,
+            .cost_in_nusd = slot->cost_in,
+            .cost_out_nusd = slot->cost_out,
+            .unpriced_ns = slot->unpriced_ns,
+            .energy_j = slot->has_energy ? slot->energy / WATT_NS_PER_JOULE : 0,
+            .has_energy = slot->has_energy,
+        };
+        sink->part(sink->ctx, &part);
+    }
+}
+
+// ---- one GPU -------------------------------------------------------------------------------
+
+static void compute_gpu(struct engine *e, struct gpu *g, const struct window *w,
+                        const struct engine_sink *sink)
 {
     if (g->at_piece == g->n_pieces || g->pieces[g->at_piece].from >= w->to) {
         return;
@@ -232,6 +277,12 @@ static void compute_gpu(struct engine *e, struct gpu *g, const struct window *w)
         add_gpu_row(e, g, w, &e->sweep.rows[i], site);
     }
     charge_requests(e, w, first_row);
+    if (sink->piece) {
+        hand_out_pieces(g, w, sink);
+    }
+    if (sink->part) {
+        hand_out_parts(e, g, w, sink);
+    }
 }
 
 // ---- requests without a place --------------------------------------------------------------
@@ -338,7 +389,7 @@ static void compute_window(struct engine *e, const struct window *w, const struc
     e->any_unpriced = false;
     compute_unplaced(e, w);
     for (size_t i = 0; i < e->n_gpus; i++) {
-        compute_gpu(e, e->gpus[i], w);
+        compute_gpu(e, e->gpus[i], w, sink);
     }
     if (e->n_rows == 0) {
         return;
