@@ -25,8 +25,9 @@ static const struct http_route routes[] = {
      .help = "the newest sample of each GPU"},
 };
 
-const struct api_route *const api_routes[] = {&route_costs, &route_gpus, &route_dead_letters,
-                                              &route_status, &route_openapi};
+const struct api_route *const api_routes[] = {&route_costs,  &route_requests,     &route_request,
+                                              &route_gpus,   &route_dead_letters, &route_status,
+                                              &route_openapi};
 const size_t n_api_routes = ARRAY_LEN(api_routes);
 
 int api_new(const struct api_config *c, struct http_server *server, struct api **ret,
