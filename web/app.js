@@ -255,7 +255,7 @@ byId('skip').addEventListener('click', (e) => {
 // --- the server
 
 const STATES = {live: 'live', connecting: 'connecting', resting: 'paused while not seen', lost: 'not connected',
-    barred: 'no token'};
+    barred: 'no token', absent: 'not live: this address has no stream of events'};
 let lost = false;
 
 function age() {

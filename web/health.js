@@ -26,7 +26,7 @@ function fact(name, value, note) {
 }
 
 function facts(s, n, tz) {
-    const lag = n?.behind_seconds ?? (typeof s.lag === 'number' ? s.lag : s.lag?.seconds ?? null);
+    const lag = n?.behind_seconds ?? s.behind_seconds ?? null;
     return h('dl.facts', null,
         fact('behind', lag === null ? f.DASH : f.duration(lag), lag === null ? 'nothing was read yet' : null),
         fact('final up to', s.final_until ? `${f.when(f.ms(s.final_until), tz)} ${f.zoneName(tz)}` : f.DASH,

@@ -6,7 +6,7 @@ import {authorize, headers, url} from './api.js';
 const SILENCE_MS = 12_000; // events come every second
 const FIRST_RETRY_MS = 1000, LAST_RETRY_MS = 10_000;
 
-/** state: 'connecting', 'live', 'lost', 'resting' or 'barred' (no token). */
+/** state: 'connecting', 'live', 'lost', 'resting', 'barred' (no token) or 'absent' (a server without it). */
 export const live = {state: 'connecting', since: Date.now(), heard: null, now: null, gpus: null};
 
 const listeners = new Map(); // event -> set of functions
@@ -116,6 +116,11 @@ async function run(controller) {
         if (await authorize(Boolean(headers().Authorization))) {
             begin();
         }
+        return;
+    }
+    if (status === 404) {
+        become('absent');
+        timer = setTimeout(begin, 60_000);
         return;
     }
     become('lost');

@@ -51,7 +51,7 @@ function windows(g, tz) {
 function prices(g, tz) {
     return g.prices?.length > 0 && h('ul.notes', null, g.prices.map((p) => h('li', null,
         `${g.gpu}: ${p.price_per_hour_usd === null ? 'no price' : `$${f.money(f.nano(p.price_per_hour_usd))}/h`} `
-        + `from ${f.when(f.ms(p.from), tz)} to ${f.when(f.ms(p.until), tz)}, `
+        + `from ${f.when(f.ms(p.from), tz, true)} to ${f.when(f.ms(p.until), tz, true)}, `
         + ({sample: 'stated by its samples', book: `entry ${p.entry} of the price book`,
             default: 'the default price'}[p.source] ?? 'no source'))));
 }

@@ -420,7 +420,7 @@ class Fixture:
             {"name": "nvml:", "ok": True, "live": True, "ended": False, "records": 691_203, "last_error": None, "age_seconds": 0.4},
             {"name": "http:", "ok": True, "live": True, "ended": False, "records": 253_545, "last_error": None, "age_seconds": 1.2}, failing],
             "serving_only": self.empty, "stored": {"samples": 691_203, "usages": 253_545, "dead_letters": 27},
-            "counters": {"samples": 691_203, "usages": 253_545, "duplicates": 12, "late": 31, "dead_letters": 27, "unplaced": 2}, "lag": 1.2,
+            "counters": {"samples": 691_203, "usages": 253_545, "duplicates": 12, "late": 31, "dead_letters": 27, "unplaced": 2}, "behind_seconds": 1.2,
             "settling_seconds": 0, "final_until": rfc3339(int(time.time()) // 60 * 60 - 360), "uptime_seconds": 93_600}
 
     def now(self):
