@@ -15,16 +15,14 @@ function facts(r, tz) {
         fact('took', r.latency_ms === null ? null : `${f.rate(r.latency_ms / 1000)} s`),
         fact('first token after', r.ttft_ms === null || r.ttft_ms === undefined ? null : `${f.rate(r.ttft_ms / 1000)} s`),
         fact('energy', r.energy_j === null || r.energy_j === undefined ? null : `${f.rate(r.energy_j)} J`),
-        fact('cost of in', r.cost_in_usd ?? nusd(r.cost_in_nusd)),
-        fact('cost of out', r.cost_out_usd ?? nusd(r.cost_out_nusd)), fact('request id', r.request_id),
+        fact('cost of in', dollars(amount(r, 'cost_in'))), fact('cost of out', dollars(amount(r, 'cost_out'))),
+        fact('request id', r.request_id),
         fact('event id', r.event_id));
 }
 
-// Small amounts come as integers as well; they are exact as long as they are safe ones.
-function nusd(v) {
-    return v === null || v === undefined ? null : `$${f.money(BigInt(v), true)}`;
-}
+const dollars = (v) => v === null ? null : `$${f.money(v, true)}`;
 
+// Exact from its text; an integer is, too, as long as it is a safe one.
 const amount = (o, name) => f.nano(o[`${name}_usd`])
     ?? (Number.isSafeInteger(o[`${name}_nusd`]) ? BigInt(o[`${name}_nusd`]) : null);
 
@@ -56,6 +54,13 @@ function prices(g, tz) {
             default: 'the default price'}[p.source] ?? 'no source'))));
 }
 
+// A request on several GPUs costs what it cost on each of them.
+function together(gpus, cost) {
+    const total = f.sum(gpus.map((g) => amount(g, 'cost')));
+    return gpus.length > 1 && cost !== null && h(total === cost ? 'p.adds' : 'p.bad', null, total === cost
+        ? `\u2713 its ${gpus.length} GPUs add up to what it cost` : `Its GPUs add up to $${f.money(total, true)}: please report it.`);
+}
+
 export async function load(box, s, signal) {
     const r = await get(`requests/${encodeURIComponent(s.id)}`, {}, signal);
     const x = r.explanation ?? {}, cost = f.nano(r.cost_usd);
@@ -64,7 +69,7 @@ export async function load(box, s, signal) {
             !r.final && h('span.mark.provisional', null, 'provisional'), r.late && h('span.mark', null, 'late'),
             r.revision > 1 && h('span.mark', null, `settled ${r.revision} times`)),
         h('p.sentence', null, x.sentence ? `This request ${x.sentence}.` : 'There is no explanation of this request.'),
-        facts(r, s.tz), (x.gpus ?? []).map((g) => windows(g, s.tz)),
+        facts(r, s.tz), (x.gpus ?? []).map((g) => windows(g, s.tz)), together(x.gpus ?? [], cost),
         h('ul.notes', null, x.method && h('li', null, `Split by ${x.method}${x.weight_in
             ? `, in and out tokens ${x.weight_in}:${x.weight_out}` : ''}.`),
         (x.notes ?? []).map((n) => h('li', null, n)))));
