@@ -7,7 +7,7 @@ build=(
     gcc g++ libc6-dev make meson ninja-build pkg-config
     libcurl4-openssl-dev libgnutls28-dev libmicrohttpd-dev libjansson-dev librdkafka-dev
     libsimdjson-dev libsqlite3-dev libzstd-dev zlib1g-dev libinih-dev libxxhash-dev
-    libmongoc-dev libjs-chart.js
+    libmongoc-dev libjs-chart.js libncurses-dev
 )
 test=(
     clang clang-format clang-tidy libclang-rt-14-dev llvm

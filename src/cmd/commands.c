@@ -9,6 +9,7 @@ const struct command *const commands[] = {
     &command_gateway,
     &command_report,
     &command_explain,
+    &command_top,
     &command_export,
     &command_serve,
     &command_verify,

@@ -83,6 +83,13 @@ size_t text_width(struct str s)
     return width;
 }
 
+size_t text_char(struct str s, size_t *ret_width)
+{
+    size_t n = 0;
+    *ret_width = s.n > 0 ? char_width(next_char(s, &n)) : 0;
+    return n;
+}
+
 static bool shown_as_is(struct str s, size_t *ret_n)
 {
     uint32_t c = next_char(s, ret_n);

@@ -7,6 +7,9 @@
 // ranges that names of models and tenants meet, not the whole of Unicode's tables.
 size_t text_width(struct str s) GTAP_PURE;
 
+// How many bytes the first character of s has (0: s is empty), and how many columns it takes.
+size_t text_char(struct str s, size_t *ret_width);
+
 // s with control characters, bytes that are not UTF-8 and bidirectional overrides as U+FFFD; s
 // itself where there are none. Absent stays absent.
 struct str text_clean(struct arena *a, struct str s);
