@@ -1,7 +1,10 @@
+#include <string.h>
+
 #include "cmd/cli.h"
 #include "cmd/shared_options.h"
 #include "report/format.h"
 
+#define BY_DEFAULT "model,tenant"
 enum { REPORT_BYTES_MAX = 1 << 30 };
 
 struct options {
@@ -12,11 +15,12 @@ struct options {
     int basis, format, sort;
     int64_t limit;
     bool json, exact, provisional;
+    struct focus_names focus;
 };
 
 // In the order of enum report_basis, report_formats[] and enum report_sort.
 static const char *const bases[] = {"busy", "loaded", NULL};
-static const char *const formats[] = {"table", "csv", "json", "html", NULL};
+static const char *const formats[] = {"table", "csv", "json", "html", "focus", NULL};
 static const char *const sorts[] = {"auto", "cost", "tokens", "requests", "rate", "name", NULL};
 
 #define AT(member) offsetof(struct options, member)
@@ -31,7 +35,7 @@ static const struct option options[] = {
      .help =
          "group by any of model, tenant, gpu, host, site, hour, day, time, kind, in this order; "
          "'' for the total alone",
-     .fallback = "model,tenant",
+     .fallback = BY_DEFAULT,
      .key = "by"},
     {.name = "step",
      .type = OPTION_TEXT,
@@ -67,7 +71,9 @@ static const struct option options[] = {
      .type = OPTION_CHOICE,
      .offset = AT(format),
      .value = "FORMAT",
-     .help = "table, csv, json, or html: one page with charts, for a mail or for paper",
+     .help = "table, csv, json, html (one page with charts, for a mail or for paper), or focus "
+             "(FOCUS 1.4 for finance: by GPU, tenant, model and token type, an hour a row or, "
+             "with --by day, a day)",
      .fallback = "table",
      .key = "format",
      .choices = formats},
@@ -100,6 +106,39 @@ static const struct option options[] = {
      .offset = AT(provisional),
      .help = "with the windows that are not final yet",
      .key = "provisional"},
+    {.name = "billing-account",
+     .type = OPTION_TEXT,
+     .offset = AT(focus.account_id),
+     .value = "ID",
+     .help = "with --format focus: the BillingAccountId",
+     .fallback = "gtap",
+     .key = "billing_account"},
+    {.name = "billing-account-name",
+     .type = OPTION_TEXT,
+     .offset = AT(focus.account_name),
+     .value = "NAME",
+     .help = "with --format focus: the BillingAccountName",
+     .key = "billing_account_name"},
+    {.name = "provider",
+     .type = OPTION_TEXT,
+     .offset = AT(focus.provider),
+     .value = "NAME",
+     .help = "with --format focus: the ServiceProviderName and HostProviderName",
+     .fallback = "self-hosted",
+     .key = "provider"},
+    {.name = "invoice-issuer",
+     .type = OPTION_TEXT,
+     .offset = AT(focus.issuer),
+     .value = "NAME",
+     .help = "with --format focus: the InvoiceIssuerName (default: the provider)",
+     .key = "invoice_issuer"},
+    {.name = "service",
+     .type = OPTION_TEXT,
+     .offset = AT(focus.service),
+     .value = "NAME",
+     .help = "with --format focus: the ServiceName",
+     .fallback = "LLM inference",
+     .key = "service"},
     {0},
 };
 
@@ -138,6 +177,39 @@ static int add_filters(struct cli *cli, const struct options *o, struct report_q
     return 0;
 }
 
+static const struct report_format *format_of(const struct options *o)
+{
+    return o->json ? &format_json : report_formats[o->format];
+}
+
+// A format with groups of its own: of --by it takes whether rows are hours or days, and nothing
+// else.
+static int own_groups(struct cli *cli, const struct report_format *format, struct report_query *q,
+                      const struct options *o)
+{
+    bool hours = q->n_by == 1 && q->by[0] == DIM_HOUR, days = q->n_by == 1 && q->by[0] == DIM_DAY;
+    if (!hours && !days && strcmp(o->by, BY_DEFAULT) != 0) {
+        return cli_misuse(cli,
+                          "--by: --format %s has a row for every GPU, tenant and model; it takes "
+                          "--by hour or --by day",
+                          format->name);
+    }
+    if (strcmp(q->zone->name, zone_utc.name) != 0) {
+        return cli_misuse(cli, "--tz: --format %s is in UTC alone", format->name);
+    }
+    const char *part = o->limit > 0 ? "--limit"
+                       : o->step    ? "--step"
+                       : o->where.n ? "--where"
+                                    : NULL;
+    if (part) {
+        return cli_misuse(cli, "%s: --format %s is the whole bill", part, format->name);
+    }
+    q->n_by = format->n_by;
+    memcpy(q->by, format->by, format->n_by * sizeof(q->by[0]));
+    q->by[0] = days ? DIM_DAY : DIM_HOUR;
+    return 0;
+}
+
 static int make_query(struct cli *cli, const struct options *o, struct zone *zone,
                       struct report_query *q)
 {
@@ -160,6 +232,9 @@ static int make_query(struct cli *cli, const struct options *o, struct zone *zon
     }
     if (report_dims_parse(str_of(o->by), q->by, &q->n_by, &err) < 0) {
         return cli_misuse(cli, "--by: %s", err.msg);
+    }
+    if (format_of(o)->by) {
+        return own_groups(cli, format_of(o), q, o);
     }
     status = add_step(cli, o, q);
     return status ? status : add_filters(cli, o, q);
@@ -187,7 +262,7 @@ static int run(struct cli *cli, const void *given)
         return status;
     }
     close_range(&q);
-    const struct report_format *format = o->json ? &format_json : report_formats[o->format];
+    const struct report_format *format = format_of(o);
     if (report_load_more(store, &q, format->more, &cli->arena, &report, &err) < 0) {
         return cli_fail(cli, &err);
     }
@@ -196,6 +271,7 @@ static int run(struct cli *cli, const void *given)
         .exact = o->exact,
         .width = cli->out_terminal.width,
         .color = cli->out_terminal.color,
+        .focus = &o->focus,
         .store = cli_store_words(cli, o->store),
     };
     struct buf b;
@@ -218,7 +294,8 @@ const struct command command_report = {
                 "gtap report --by model --step 15m --since 3h --limit 5\n"
                 "gtap report --by tenant --where model=llama-3-70b --where gpu=gpu-01/0\n"
                 "gtap report --by tenant --basis loaded --format csv > bill.csv\n"
-                "gtap report --since 30d --format html > costs.html",
+                "gtap report --since 30d --format html > costs.html\n"
+                "gtap report --since 2026-10-01 --until 2026-11-01 --format focus > october.csv",
     .options = options,
     .size = sizeof(struct options),
     .run = run,

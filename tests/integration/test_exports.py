@@ -7,11 +7,17 @@ import csv
 import html.parser
 import io
 import json
+import os
 import re
+import sys
+import unittest.mock
 import xml.etree.ElementTree
 
 import adversary
 import gtap as support
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+import focus  # noqa: E402
 
 VOID = ("meta", "link", "br", "img", "input", "hr")
 
@@ -176,6 +182,129 @@ class Csv(Case):
         found = {row["tenant"] for row in self.rows(self.raw("--format", "csv", "--by", "tenant"))}
         wanted = {"'" + name if name[0] in "=+-@" else name for name in names}
         self.assertEqual(found - {""}, wanted)
+
+
+class Focus(Case):
+    def setUp(self):
+        """Records around the end of a year, so that there are two billing periods."""
+        super().setUp()
+        with unittest.mock.patch.object(support, "EPOCH", support.EPOCH - 700):
+            self.adversarial(seed=11)
+
+    def text(self, *args):
+        done = support.subprocess.run(
+            [self.gtap.path, "report", "--store", self.store, "--format", "focus", *args],
+            cwd=self.gtap.folder, capture_output=True, check=True)
+        return done.stdout.decode()
+
+    def bill(self, *args):
+        return json.loads(self.report("--json", *args))["totals"]["bill"]["cost_nusd"]
+
+    def test_conforms(self):
+        """The validator has nothing to say, and the sum is the bill to the nano-dollar."""
+        for by in ("hour", "day"):
+            data = focus.Dataset(self.text("--by", by))
+            self.assertEqual(data.wrong, [])
+            self.assertEqual(data.total() * 10**9, self.bill())
+            kinds = json.loads(self.report("--json"))["totals"]
+            for kind in ("idle", "unattributed"):
+                self.assertEqual(data.total(x_Kind=kind) * 10**9, kinds[kind]["cost_nusd"])
+
+    def test_months(self):
+        """Each billing period is a bill; files of one month each are the file of both."""
+        whole = focus.Dataset(self.text())
+        months = ("2025-12-01", "2026-01-01", "2026-02-01")
+        rows = []
+        for since, until in zip(months, months[1:]):
+            bill = self.bill("--since", since, "--until", until)
+            self.assertGreater(bill, 0)
+            start = focus.when(since + "T00:00:00Z")
+            self.assertEqual(whole.total(BillingPeriodStart=start) * 10**9, bill)
+            month = focus.Dataset(self.text("--since", since, "--until", until))
+            self.assertEqual((month.wrong, month.total() * 10**9), ([], bill))
+            rows += month.rows
+        self.assertEqual(rows, whole.rows)
+
+    def test_quantities(self):
+        """Tokens and requests are all there, unplaced and unpriced ones too, which say so."""
+        data = focus.Dataset(self.text())
+        totals = json.loads(self.report("--json"))["totals"]
+        both = [totals["requests"], totals["unplaced"]]
+        for meter, key in (("Input Tokens", "prompt_tokens"), ("Output Tokens",
+                                                               "completion_tokens")):
+            self.assertEqual(data.total("ConsumedQuantity", SkuMeter=meter),
+                             sum(part[key] for part in both))
+        count = {key: sum(int(row[key] or 0) for row in data.rows) for key in
+                 ("x_Requests", "x_CachedInputTokens", "x_UnpricedRequests")}
+        self.assertEqual(count, {
+            "x_Requests": sum(part["requests"] for part in both),
+            "x_CachedInputTokens": sum(part["cached_prompt_tokens"] for part in both),
+            "x_UnpricedRequests": totals["requests"]["unpriced_requests"]})
+        self.assertGreater(count["x_UnpricedRequests"], 0)
+        unknown = [row for row in data.rows if "not 0 but unknown" in row["ChargeDescription"]]
+        self.assertTrue({"usage", "unplaced"} <= {row["x_Kind"] for row in unknown})
+        self.assertEqual({row["x_CostComplete"] for row in unknown}, {"false"})
+        free = [row for row in data.rows if row["EffectiveCost"] == 0 and row not in unknown]
+        self.assertEqual({row["x_UnpricedHours"] for row in free if row["x_CostComplete"] == "true"}
+                         - {"0.000000000", None}, set())
+
+    def test_names(self):
+        """What nobody can know but who runs it comes from options."""
+        data = focus.Dataset(self.text(
+            "--billing-account", "acct-1", "--billing-account-name", "Research", "--provider",
+            "Our Own", "--invoice-issuer", "Treasury", "--service", "Chat"))
+        self.assertEqual(data.wrong, [])
+        names = ("BillingAccountId", "BillingAccountName", "ServiceProviderName",
+                 "HostProviderName", "InvoiceIssuerName", "ServiceName")
+        self.assertEqual({tuple(row[name] for name in names) for row in data.rows},
+                         {("acct-1", "Research", "Our Own", "Our Own", "Treasury", "Chat")})
+
+    def test_misuse(self):
+        for args, word in ((("--by", "model"), "--by hour"), (("--tz", "+02:00"), "UTC"),
+                           (("--limit", "3"), "--limit")):
+            done = self.gtap.run("report", "--store", self.store, "--format", "focus", *args,
+                                 expect=2)
+            self.assertIn(word, done.stderr)
+
+    def test_validator(self):
+        """The validator notices what is broken on purpose."""
+        rows = list(csv.DictReader(io.StringIO(self.text(), newline="")))
+        usage = next(n for n, row in enumerate(rows)
+                     if row["x_Kind"] == "usage" and float(row["EffectiveCost"]) > 0.01
+                     and row["SubAccountId"])
+        cases = {
+            "EffectiveCost is null": {"EffectiveCost": ""},
+            "no number": {"PricingQuantity": "1,000"},
+            "no UTC datetime": {"ChargePeriodStart": "2026-01-01 00:00:00"},
+            "not within the billing period": {"ChargePeriodStart": "2025-11-30T23:00:00Z"},
+            "may not be 'Refund'": {"ChargeClass": "Refund"},
+            "was not closed": {"ChargeClass": "Correction"},
+            "do not add up to 1": {"AllocatedMethodDetails":
+                                   '{"Elements":[{"AllocatedRatio":0.5}]}'},
+            "not its share": {name: "9" for name in
+                              ("EffectiveCost", "BilledCost", "ListCost", "ContractedCost")},
+            "ListCost differs": {"ListCost": "77"},
+            "ConsumedUnit is null": {"ConsumedUnit": ""},
+            "was another before": {"SkuMeter": "Lines"},
+            "CapacityReservationStatus": {"CapacityReservationId": ""},
+            "SubAccountId and SubAccountType": {"SubAccountType": ""},
+            "no JSON object": {"SkuPriceDetails": "[1]"},
+        }
+        for said, change in cases.items():
+            broken = [{**row, **(change if n == usage else {})} for n, row in enumerate(rows)]
+            found = focus.Dataset(self.written(broken)).wrong
+            self.assertTrue(any(said in fault for fault in found), (said, found[:3]))
+        self.assertIn("there is no ListCost", focus.Dataset(self.written(
+            [{k: v for k, v in row.items() if k != "ListCost"} for row in rows[:2]])).wrong)
+        self.assertIn("Model is neither of FOCUS nor begins with x_", focus.Dataset(self.written(
+            [{**row, "Model": "m"} for row in rows[:2]])).wrong)
+
+    def written(self, rows):
+        out = io.StringIO(newline="")
+        writer = csv.DictWriter(out, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+        return out.getvalue()
 
 
 if __name__ == "__main__":
