@@ -85,10 +85,10 @@ static void test_outcomes(void **state)
         {{"--qqqq"}, 2, "", "gtap: unknown command '--qqqq'\n      See: gtap help\n"},
         {{"report", "--help"}, 0, "gtap report: what tokens cost", ""},
         {{"price", "add", "-h"}, 0, "gtap price add: say what", ""},
-        {{"report", "--bi", "x"},
+        {{"report", "--bj", "x"},
          2,
          "",
-         "gtap: unknown option '--bi': did you mean --by?\n      "
+         "gtap: unknown option '--bj': did you mean --by?\n      "
          "See: gtap report --help\n"},
         {{"report", "--by", "x"}, 2, "", "gtap: --by: cannot group by 'x': choose from"},
         {{"report", "--since", "2d", "--until", "3d"}, 2, "", "gtap: --since must be before"},
