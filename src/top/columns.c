@@ -66,12 +66,12 @@ static size_t total_width(const struct columns *c)
 }
 
 // The widest elastic column that may still be cut; NULL: none.
-static struct column *widest(struct columns *c)
+static struct column *widest(struct columns *c, size_t least)
 {
     struct column *found = NULL;
     for (size_t i = 0; i < c->n; i++) {
         struct column *k = &c->columns[i];
-        if (k->elastic && k->width > COLUMN_LEAST && (!found || k->width > found->width)) {
+        if (k->elastic && k->width > least && (!found || k->width > found->width)) {
             found = k;
         }
     }
@@ -100,13 +100,17 @@ void columns_fit(struct columns *c, size_t width)
     }
     size_t bar = c->bar_title ? BAR_LEAST + GAP : 0;
     while (total_width(c) + bar > width) {
-        struct column *k = widest(c);
+        struct column *k = widest(c, COLUMN_READABLE);
         if (k) {
             k->width--;
         } else if (bar > 0) {
             bar = 0;
         } else if (!drop_one(c)) {
-            break;
+            k = widest(c, COLUMN_LEAST);
+            if (k == NULL) {
+                break;
+            }
+            k->width--;
         }
     }
     c->bar_width = bar > 0 ? MIN(width - total_width(c) - GAP, (size_t)BAR_MOST) : 0;

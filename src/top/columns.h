@@ -7,13 +7,13 @@
 
 enum columns_align { COLUMN_LEFT, COLUMN_RIGHT };
 
-enum { COLUMNS_MAX = 16, COLUMN_LEAST = 8 };
+enum { COLUMNS_MAX = 16, COLUMN_LEAST = 8, COLUMN_READABLE = 14 };
 
 struct column {
     const char *title;
     enum columns_align align;
     unsigned drop; // 0: always there; else the highest goes first where there is no room
-    bool elastic;  // may be cut, to COLUMN_LEAST, before others go
+    bool elastic;  // may be cut: to COLUMN_READABLE before others go, then to COLUMN_LEAST
     size_t width;  // found out
 };
 

@@ -82,7 +82,7 @@ static struct layout lay_out(const struct top_model *m, size_t width, size_t hei
 {
     struct layout l = {0};
     size_t left = height, notes = note_lines(m, width);
-    size_t most_totals = MAX(height / 2, (size_t)1),
+    size_t most_totals = MAX(height / 4, (size_t)1),
            most_notes = MAX(height / NOTES_SHARE, (size_t)1);
     l.totals = take(&left, MIN(view_line_totals(m), most_totals));
     l.notes = take(&left, MIN(notes, most_notes));

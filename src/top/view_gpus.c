@@ -64,9 +64,9 @@ static struct str excuse(const struct top_gpu_line *l, struct arena *a, struct b
         return STR_NONE;
     }
     if (l->age_ns == INT64_MAX) {
-        return STR("(no telemetry)");
+        return STR("(no samples)");
     }
-    buf_cstr(b, "(no telemetry for ");
+    buf_cstr(b, "(silent for ");
     digits_duration(b, l->age_ns);
     buf_char(b, ')');
     struct str text = arena_copy(a, buf_view(b));
@@ -82,7 +82,7 @@ static void fill_bar(struct columns_row *r, const struct top_gpu_line *l)
         r->bar[0] = (struct bar_part){(double)l->parts[ROW_USAGE].busy_ns / time, '#', LOOK_BUSY};
         r->bar[1] = (struct bar_part){(double)l->parts[ROW_IDLE].busy_ns / time, '-', LOOK_IDLE};
         r->bar[2] =
-            (struct bar_part){(double)l->parts[ROW_UNATTRIBUTED].busy_ns / time, '?', LOOK_LOST};
+            (struct bar_part){(double)l->parts[ROW_UNATTRIBUTED].busy_ns / time, '!', LOOK_LOST};
     }
 }
 

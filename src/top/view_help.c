@@ -9,7 +9,7 @@ void view_help(view_paragraph *put, void *ctx)
         "$/h is what the GPUs cost an hour, over the window; $/Mtok is for a million tokens, in "
         "and "
         "out together. The number on top is loaded: everything, over all tokens.",
-        "A GPU's time: # requests, - idle, ? without telemetry. GPUs add up to $/h on top, rows "
+        "A GPU's time: # requests, - idle, ! without telemetry. GPUs add up to $/h on top, rows "
         "with "
         "idle and unattributed time to the bill, to the cent shown.",
         "What is not final may still change, and is marked provisional; final says up to when "

@@ -93,7 +93,7 @@ static void put_kind(const struct top_model *m, struct columns *c, enum row_kind
     if (!borne) {
         put_money(c, cost_known(kind, s), m->kinds[kind], b);
         put_share(c, share_of(m, cost), kind == ROW_IDLE ? LOOK_IDLE : LOOK_LOST,
-                  kind == ROW_IDLE ? '=' : '?', b);
+                  kind == ROW_IDLE ? '=' : '!', b);
     }
 }
 
@@ -160,7 +160,7 @@ void view_line_table(const struct top_model *m, struct columns *c)
         columns_add(c, title, i == LABEL ? COLUMN_LEFT : COLUMN_RIGHT, list[i].drop);
     }
     c->columns[LABEL].elastic = true;
-    c->bar_title = "of the bill";
+    c->bar_title = "of bill";
     for (size_t i = 0; i < m->n_lines; i++) {
         put_line(m, c, &m->lines[i], &b);
     }
