@@ -4,6 +4,7 @@
 
 #include "api/api_impl.h"
 #include "api/assets.h"
+#include "api/events.h"
 #include "base/alloc.h"
 #include "output/sink.h"
 
@@ -25,9 +26,21 @@ static const struct http_route routes[] = {
      .help = "the newest sample of each GPU"},
 };
 
-const struct api_route *const api_routes[] = {&route_costs,  &route_requests,     &route_request,
-                                              &route_gpus,   &route_dead_letters, &route_status,
-                                              &route_openapi};
+<<<<<<< HEAD
+// One a line: clang-format would make columns of them.
+// clang-format off
+const struct api_route *const api_routes[] = {
+    &route_costs,
+    &route_requests,
+    &route_request,
+    &route_gpus,
+    &route_dead_letters,
+    &route_status,
+    &route_events,
+    &route_stream,
+    &route_openapi,
+};
+// clang-format on
 const size_t n_api_routes = ARRAY_LEN(api_routes);
 
 int api_new(const struct api_config *c, struct http_server *server, struct api **ret,
@@ -44,6 +57,7 @@ int api_new(const struct api_config *c, struct http_server *server, struct api *
     r = r < 0 ? r : assets_add(server, err);
     if (r == 0 && !sink_known(c->store)) {
         r = tasks_new(a, server, &a->tasks, err);
+        r = r < 0 ? r : events_new(a, server, &a->events, err);
     }
     if (r < 0) {
         api_free(a);
@@ -69,6 +83,7 @@ void api_free(struct api *a)
         return;
     }
     http_server_stop(a->server, STOP_NS); // nobody asks any more
+    events_free(a->events);
     tasks_free(a->tasks);
     drop_sources(a);
     metric_list_done(&a->metrics);

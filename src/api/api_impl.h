@@ -21,8 +21,9 @@ struct api_source {
 struct api {
     struct api_config config;
     struct http_server *server;
-    int64_t began;           // wall time
-    struct api_tasks *tasks; // NULL: there is no store to read
+    int64_t began;             // wall time
+    struct api_tasks *tasks;   // NULL: there is no store to read
+    struct api_events *events; // NULL likewise
 
     pthread_mutex_t lock; // of what follows
     struct run_progress progress;
@@ -48,6 +49,14 @@ void api_gpu_info(void *ctx, struct http_exchange *x); // gpu_info.c
 // health.c: what speaks against being ready, each a sentence; how many. Under the lock.
 enum { API_FAULTS_MAX = 6 };
 size_t api_faults(const struct api *a, const char *ret[API_FAULTS_MAX]);
+
+// gpus.c: {"items":[...]} of /api/v1/gpus but for what is of today. recent: by GPU and model, in
+// the order of names.
+struct api_gpu_counts {
+    size_t busy, idle, silent, unpriced;
+};
+int api_gpus_now(struct store *s, struct arena *a, int64_t now, const struct report *recent,
+                 struct buf *b, struct api_gpu_counts *ret, struct error *err) GTAP_CHECK;
 
 void openapi_write(struct buf *b, const char *version); // openapi.c
 

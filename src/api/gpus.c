@@ -24,6 +24,7 @@ static const struct param params[] = {
 // What all of them are looked at with.
 struct view {
     struct report today; // by GPU and model; rows of one GPU stand together
+    bool with_today;     // false: it is of less than a day
     struct price_book book;
     const struct settings *settings;
     struct gpu_info *gpus;
@@ -173,15 +174,64 @@ static void put_gpu(struct json *j, const struct view *v, const struct gpu_info 
     json_time(j, "first_seen", g->first_seen);
     put_newest(j, s);
     put_price(j, price);
-    put_today(j, v, buf_view(&name));
+    if (v->with_today) {
+        put_today(j, v, buf_view(&name));
+    }
     put_models(j, v, buf_view(&name));
     json_close(j, '}');
     buf_done(&name);
 }
 
-static int load(struct api_task *t, struct view *v, struct error *err)
+static int load_gpus(struct store *s, struct arena *a, struct view *v, struct error *err)
 {
     struct settings_history history;
+    int r = store_gpus(s, a, &v->gpus, &v->n, err);
+    r = r < 0 ? r : store_prices(s, a, &v->book, err);
+    r = r < 0 ? r : store_settings(s, a, &history, err);
+    if (r == 0) {
+        v->settings = history.n > 0 ? settings_at(&history, v->now) : &settings_default;
+    }
+    return r;
+}
+
+static void put_items(struct json *j, const struct view *v)
+{
+    json_open(j, "items", '[');
+    for (size_t i = 0; i < v->n; i++) {
+        put_gpu(j, v, &v->gpus[i]);
+    }
+    json_close(j, ']');
+}
+
+static void count(struct api_gpu_counts *c, const char *state)
+{
+    *(strcmp(state, "busy") == 0     ? &c->busy
+      : strcmp(state, "idle") == 0   ? &c->idle
+      : strcmp(state, "silent") == 0 ? &c->silent
+                                     : &c->unpriced) += 1;
+}
+
+int api_gpus_now(struct store *s, struct arena *a, int64_t now, const struct report *recent,
+                 struct buf *b, struct api_gpu_counts *ret, struct error *err)
+{
+    struct view v = {.now = now, .zone = &zone_utc, .today = *recent};
+    struct json j = {.b = b};
+    int r = load_gpus(s, a, &v, err);
+    if (r < 0) {
+        return r;
+    }
+    for (size_t i = 0; i < v.n; i++) {
+        const struct gpu_sample *g = &v.gpus[i].newest;
+        count(ret, state_of(&v, g, price_of(&v, g)));
+    }
+    json_open(&j, NULL, '{');
+    put_items(&j, &v);
+    json_close(&j, '}');
+    return 0;
+}
+
+static int load(struct api_task *t, struct view *v, struct error *err)
+{
     struct time_spec midnight = {.kind = TIME_DAY};
     struct report_query q = {.by = {DIM_GPU, DIM_MODEL},
                              .n_by = 2,
@@ -192,19 +242,14 @@ static int load(struct api_task *t, struct view *v, struct error *err)
                              .sort = SORT_NAME};
     q.from = time_spec_resolve(&midnight, v->zone, t->now, 0);
     q.from = MIN(q.from, q.to - 1);
-    int r = store_gpus(t->store, &t->arena, &v->gpus, &v->n, err);
-    r = r < 0 ? r : store_prices(t->store, &t->arena, &v->book, err);
-    r = r < 0 ? r : store_settings(t->store, &t->arena, &history, err);
-    if (r == 0) {
-        v->settings = history.n > 0 ? settings_at(&history, t->now) : &settings_default;
-    }
+    int r = load_gpus(t->store, &t->arena, v, err);
     return r < 0 ? r : report_load(t->store, &q, &t->arena, &v->today, err);
 }
 
 static void answer(struct api_task *t)
 {
     const struct params *p = t->params;
-    struct view v = {.now = t->now, .zone = p->zone};
+    struct view v = {.with_today = true, .now = t->now, .zone = p->zone};
     struct error err = {0};
     struct buf b;
     if (api_unchanged(t, (uint64_t)(t->now / NS_PER_S))) {
@@ -217,11 +262,7 @@ static void answer(struct api_task *t)
     buf_init(&b, API_ANSWER_MAX);
     struct json j = {.b = &b};
     json_open(&j, NULL, '{');
-    json_open(&j, "items", '[');
-    for (size_t i = 0; i < v.n; i++) {
-        put_gpu(&j, &v, &v.gpus[i]);
-    }
-    json_close(&j, ']');
+    put_items(&j, &v);
     json_time(&j, "at", t->now);
     json_str(&j, "tz", str_of(p->zone->name));
     json_close(&j, '}');

@@ -187,7 +187,8 @@ class Schemathesis(support.Case):
              "--generation-database", "none", "--phases", "examples,coverage,fuzzing", "--checks",
              "not_a_server_error,status_code_conformance,content_type_conformance,"
              "response_headers_conformance,response_schema_conformance,unsupported_method",
-             "--request-timeout", "20"],
+             "--request-timeout", "20",
+             "--exclude-path-regex", "/(events|stream)$"],  # those answers do not end
             capture_output=True, text=True, timeout=280, cwd=self.gtap.folder, check=False)
         self.assertEqual(done.returncode, 0, done.stdout[-6000:] + done.stderr[-2000:])
         self.assertRegex(done.stdout, r"[1-9][0-9]* passed|No issues found|generated")
