@@ -92,8 +92,9 @@ int report_step_parse(struct str text, int64_t *ret, struct error *err)
         *ret = STEP_WINDOW;
         return 0;
     }
-    bool good = duration_parse(text, &step) == 0 && step >= NS_PER_S && step <= NS_PER_DAY &&
-                NS_PER_DAY % step == 0;
+    bool number = text.n > 0 && text.p[text.n - 1] >= '0' && text.p[text.n - 1] <= '9'; // of what?
+    bool good = !number && duration_parse(text, &step) == 0 && step >= NS_PER_S &&
+                step <= NS_PER_DAY && NS_PER_DAY % step == 0;
     if (!good) {
         return error_set(err, -EINVAL,
                          "'" STR_FMT
