@@ -151,3 +151,17 @@ int api_open_store(const struct api *a, struct store **ret, struct error *err)
 {
     return store_open(a->config.store, STORE_READ, ret, err);
 }
+
+int api_take_store(struct api *a, struct store **ret, struct error *err)
+{
+    return a->tasks ? tasks_take(a->tasks, ret, err) : api_open_store(a, ret, err);
+}
+
+void api_give_store(struct api *a, struct store *s, bool good)
+{
+    if (a->tasks) {
+        tasks_give(a->tasks, s, good);
+    } else {
+        store_close(s);
+    }
+}

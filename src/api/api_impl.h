@@ -63,3 +63,6 @@ void openapi_write(struct buf *b, const char *version); // openapi.c
 // The store, for one answer: store_close() it then. A reader that outlived the run's own handle
 // would leave the store's log behind. -ENOENT: none yet.
 int api_open_store(const struct api *a, struct store **ret, struct error *err) GTAP_CHECK;
+// The same from those that the tasks keep, where there are any; given back, good unless it failed.
+int api_take_store(struct api *a, struct store **ret, struct error *err) GTAP_CHECK;
+void api_give_store(struct api *a, struct store *s, bool good);

@@ -24,13 +24,13 @@ void api_gpu_info(void *ctx, struct http_exchange *x)
     struct error err;
     struct buf b;
     size_t n = 0;
-    int r = api_open_store(a, &store, &err);
+    int r = api_take_store(a, &store, &err);
     r = r < 0 ? r : store_gpus(store, &arena, &gpus, &n, &err);
     buf_init(&b, PAGE_BYTES_MAX);
     if (r == 0) {
         put_gpus(&b, gpus, n);
     }
-    store_close(store);
+    api_give_store(a, store, r == 0);
     if (r == 0) {
         http_answer(x, 200, "application/json", NULL, buf_view(&b));
     } else {

@@ -236,8 +236,8 @@ static void put_groups(struct prom *p, const struct report *r)
     }
 }
 
-// Nothing where there is no store to read, or nothing final in it.
-static void read_costs(struct prom *p, struct store *store, int64_t frontier)
+// Nothing where nothing is final in it. False: it could not be read.
+static bool read_costs(struct prom *p, struct store *store, int64_t frontier)
 {
     struct error err;
     struct arena arena = {0};
@@ -250,16 +250,18 @@ static void read_costs(struct prom *p, struct store *store, int64_t frontier)
                              .zone = &zone_utc,
                              .limit = GROUPS_MAX};
     if (store_info(store, &info, &err) < 0) {
-        return;
+        return false;
     }
     if (info.first < frontier) { // costs an hour are of the time there was, in the first hour
         q.from = MAX(q.from, info.first);
     }
-    if (report_load(store, &q, &arena, &report, &err) == 0 && !report.empty) {
+    int r = report_load(store, &q, &arena, &report, &err);
+    if (r == 0 && !report.empty) {
         put_kinds(p, &report);
         put_groups(p, &report);
     }
     arena_done(&arena);
+    return r == 0;
 }
 
 // Nothing where there is no store to read yet.
@@ -268,12 +270,12 @@ static void renew_costs(struct api *a, int64_t frontier, struct mono now)
     struct error err;
     struct store *store = NULL;
     struct prom costs = {.b = &a->costs};
-    if (api_open_store(a, &store, &err) < 0) {
+    if (api_take_store(a, &store, &err) < 0) {
         return;
     }
     buf_clear(&a->costs);
-    read_costs(&costs, store, frontier);
-    store_close(store);
+    bool good = read_costs(&costs, store, frontier);
+    api_give_store(a, store, good);
     a->costs_at = clock_mono(a->config.clock);
     a->costs_took = MAX(a->costs_at.ns - now.ns, INT64_C(1));
 }

@@ -22,14 +22,18 @@ static const struct option options[] = {
     {0},
 };
 
-// What a run would tell of itself, as far as the store says it.
-static void look(struct run_progress *p, const char *uri, int64_t now)
+// What a run would tell of itself, as far as the store says it. A shared store's handle is kept: it
+// has connections. A file's is not: it might be replaced.
+static void look(struct run_progress *p, const char *uri, struct store **kept, int64_t now)
 {
-    struct store *store = NULL;
+    struct store *store = TAKE_PTR(*kept);
     struct store_info info;
     struct error err = {0};
-    int r = store_open(uri, STORE_READ, &store, &err);
+    int r = store ? 0 : store_open(uri, STORE_READ, &store, &err);
     r = r < 0 ? r : store_info(store, &info, &err);
+    if (r == 0 && store_is_shared(store)) {
+        *kept = TAKE_PTR(store);
+    }
     store_close(store);
     if (p->store.ok != (r == 0)) {
         p->store.ok = r == 0;
@@ -48,12 +52,14 @@ static void serve_until_stopped(struct serving *s, const char *uri, int stop_fd)
 {
     struct run_progress p = {.newest = INT64_MIN, .frontier = INT64_MIN, .writer_moves = true};
     struct pollfd stop = {.fd = stop_fd, .events = POLLIN};
+    struct store *kept = NULL;
     p.store.ok = true;
     p.store.since = cli_now(s->cli);
     do {
-        look(&p, uri, cli_now(s->cli));
+        look(&p, uri, &kept, cli_now(s->cli));
         serving_progress(s, &p, p.store.ok ? "serving" : p.store.error);
     } while (poll(&stop, 1, LOOK_EVERY_MS) <= 0);
+    store_close(kept);
 }
 
 static int run(struct cli *cli, const void *given)
