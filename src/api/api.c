@@ -26,7 +26,6 @@ static const struct http_route routes[] = {
      .help = "the newest sample of each GPU"},
 };
 
-<<<<<<< HEAD
 // One a line: clang-format would make columns of them.
 // clang-format off
 const struct api_route *const api_routes[] = {
