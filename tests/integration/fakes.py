@@ -19,7 +19,7 @@ import time
 
 import gtap as support
 
-STARTING_S = ANSWERING_S = 30
+STARTING_S = ANSWERING_S = support.DEADLINE
 
 
 class Refused(Exception):

@@ -42,7 +42,8 @@ class Gtap:
 
     def start(self, *args, **kwargs):
         child = subprocess.Popen([self.path, *args], cwd=self.folder, stdin=subprocess.DEVNULL,
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs)
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                 **kwargs)
         self.hear(f"gtap {' '.join(args)}", lambda: unread(child.stderr))
         return child
 

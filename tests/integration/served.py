@@ -36,7 +36,7 @@ class Served:
         self.heard = threading.Event()  # where it serves, or that it does not
         self.reader = threading.Thread(target=self.listen, daemon=True)
         self.reader.start()
-        if not self.heard.wait(60) or self.port is None:
+        if not self.heard.wait(support.DEADLINE) or self.port is None:
             self.process.kill()
             raise AssertionError(f"it does not serve: {''.join(self.said)}")
 
@@ -51,7 +51,8 @@ class Served:
 
     def ask(self, method, path, body=None, headers=(), connection=None):
         """The status, and the body as text."""
-        c = connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        c = connection or http.client.HTTPConnection("127.0.0.1", self.port,
+                                                     timeout=support.DEADLINE)
         try:
             c.request(method, path, body, dict(headers))
             answer = c.getresponse()
@@ -88,8 +89,8 @@ class Served:
         """Ends the run, unless it was told to already; its exit status."""
         if self.process.poll() is None and number != self.ending:
             self.tell(number)
-        status = self.process.wait(60)
-        self.reader.join(60)
+        status = self.process.wait(support.DEADLINE)
+        self.reader.join(support.DEADLINE)
         self.process.stderr.close()
         return status
 

@@ -57,16 +57,16 @@ class Process:
         if self.child.poll() is None:
             self.child.kill()
         self.child.wait()
-        self.reader.join(10)
+        self.reader.join(support.DEADLINE)
         self.child.stderr.close()
 
-    def stop(self, expect=0, seconds=40):
+    def stop(self, expect=0, seconds=support.DEADLINE):
         self.child.send_signal(signal.SIGTERM)
         return self.wait(expect, seconds)
 
-    def wait(self, expect=0, seconds=120):
+    def wait(self, expect=0, seconds=support.DEADLINE):
         status = self.child.wait(seconds)
-        self.reader.join(10)
+        self.reader.join(support.DEADLINE)
         if expect is not None and status != expect:
             raise AssertionError(f"it ended with {status}, not {expect}:\n{''.join(self.said)}")
         return status
@@ -135,7 +135,7 @@ class Case(support.Case):
             key = record.get("host") if keyed else None
             producer.produce(topic, line, key)
             producer.poll(0)
-        self.assertEqual(producer.flush(60), 0)
+        self.assertEqual(producer.flush(support.DEADLINE), 0)
 
     # Processing
 
@@ -155,7 +155,7 @@ class Case(support.Case):
     def stored_ids(self, collection):
         return {document["_id"] for document in self.db[collection].find({}, {"_id": 1})}
 
-    def wait_stored(self, lines, seconds=120):
+    def wait_stored(self, lines, seconds=support.DEADLINE):
         """Until every record of the lines is in the store, and no other."""
         wanted = self.ids(lines)
         def there():

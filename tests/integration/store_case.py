@@ -4,19 +4,10 @@ import contextlib
 import os
 import sqlite3
 import subprocess
-import time
 
 import gtap as support
 
 COULD_NOT = 3
-
-
-def wait_until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError("it did not come about")
-        time.sleep(0.01)
 
 
 class Case(support.Case):
@@ -62,7 +53,7 @@ class Feeder:
         """The input ends; returns what the writer said."""
         self.feed(len(self.lines))
         self.pipe.close()
-        _, err = self.child.communicate(timeout=120)
+        _, err = self.child.communicate(timeout=support.DEADLINE)
         self.case.assertEqual(self.child.returncode, 0, err)
         return err
 
@@ -106,7 +97,7 @@ class Namespace:
     def run(self, *args, expect=0):
         inside = ["nsenter", "-t", str(self.holder.pid), "-m", *self.options, "--"]
         done = subprocess.run([*inside, *args], capture_output=True, text=True, check=False,
-                              stdin=subprocess.DEVNULL, timeout=300)
+                              stdin=subprocess.DEVNULL, timeout=support.DEADLINE)
         if expect is not None:
             self.case.assertEqual(done.returncode, expect, done.stdout + done.stderr)
         return done

@@ -257,7 +257,7 @@ class Provisional(support.Case):
             table = self.gtap.run("report", "--provisional", "--store", store).stdout
             rows = list(csv.DictReader(io.StringIO(self.gtap.run(
                 "report", "--provisional", "-f", "csv", "--store", store).stdout, newline="")))
-        child.communicate(timeout=300)
+        child.communicate(timeout=support.DEADLINE)
         self.assertEqual(child.returncode, 0)
         self.assertFalse(final["provisional"])
         self.assertTrue(all(row["final"] for row in final["rows"]))

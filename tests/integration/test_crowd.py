@@ -141,7 +141,7 @@ class Crowd(Case):
         part = POST + b"Content-Length: 30000000\r\n\r\n" + 8 * MIB * b" "
         for _ in range(40):
             self.join(served, b"")
-            self.crowd[-1].settimeout(60)
+            self.crowd[-1].settimeout(support.DEADLINE)
             try:
                 self.crowd[-1].sendall(part)
             except OSError:
@@ -153,7 +153,7 @@ class Crowd(Case):
         self.stop(served)
 
     def send_large(self, served, body):
-        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=support.DEADLINE)
         try:
             status, answer = served.ask("POST", "/v1/events", body, connection=connection)
         finally:

@@ -22,7 +22,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PRICES = os.path.join(ROOT, "share", "prices", "list-2026-11.csv")
 PRICE = 3_600_000_000  # nano-USD an hour: 1,000,000 a second
-SECONDS = 60  # longer than anything here takes, on a machine that has other things to do
 
 
 def nanoseconds(text):
@@ -45,13 +44,13 @@ class Live(support.Case):
         if child.stdout.closed:
             return ""
         child.send_signal(signal.SIGTERM)
-        _, said = child.communicate(timeout=SECONDS)
+        _, said = child.communicate(timeout=support.DEADLINE)
         self.assertEqual(child.returncode, 0, said)
         return said
 
     def samples(self, child, enough):
         """Reads samples until enough(list of them)."""
-        deadline, got, rest = time.monotonic() + SECONDS, [], b""
+        deadline, got, rest = time.monotonic() + support.DEADLINE, [], b""
         fd = child.stdout.fileno()
         while not enough(got):
             left = deadline - time.monotonic()
@@ -89,7 +88,7 @@ class Nvml(Live):
         """Samples live, requests from a file behind them: what the GPUs cost is shared out."""
         store = self.gtap.store("live.db")
         child = self.start("nvml:?host=gpu-01&price=3.6&every=100ms", store, **self.env)
-        self.wait_for(lambda: self.stored(store) >= 40, SECONDS)
+        self.wait_for(lambda: self.stored(store) >= 40)
         self.end(child)
         samples = self.gtap.export("gpu_metrics", store)
         self.assertEqual({s["gpu_index"] for s in samples}, {0, 1})
@@ -138,7 +137,7 @@ class Nvml(Live):
         self.say("init=9")
         child = self.start("nvml:?host=h&every=100ms", **self.env)
         tries = self.gtap.file("faults.inits")
-        self.wait_for(lambda: os.path.exists(tries) and os.path.getsize(tries) >= 2, SECONDS)
+        self.wait_for(lambda: os.path.exists(tries) and os.path.getsize(tries) >= 2)
         self.say("gpus=1")
         self.gpus(child, [(0, None)])
 
@@ -197,7 +196,7 @@ class NvidiaSmi(Live):
                "GPU_METRICS_SOURCE": ""}
         child = self.gtap.start("run", "--in", "gpu:", "--out", "stdout:",
                                 env={**os.environ, **env})
-        out, said = child.communicate(timeout=SECONDS)
+        out, said = child.communicate(timeout=support.DEADLINE)
         self.assertEqual((child.returncode != 0, out), (True, ""))
         self.assertIn("GPU_METRICS_SOURCE=seed", said)
 
@@ -250,7 +249,8 @@ class RealGpu(Live):
         fields = ("index,name,uuid,memory.total,memory.used,utilization.gpu,power.draw,"
                   "temperature.gpu,mig.mode.current")
         text = subprocess.run(["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"],
-                              capture_output=True, text=True, check=True, timeout=SECONDS).stdout
+                              capture_output=True, text=True, check=True,
+                              timeout=support.DEADLINE).stdout
         rows = csv.DictReader(io.StringIO(text), fieldnames=fields.split(","),
                               skipinitialspace=True)
         whole = [row for row in rows if row["mig.mode.current"] != "Enabled"]
@@ -287,7 +287,7 @@ class RealGpu(Live):
         if load.stdout.readline() != "busy\n":
             self.skipTest("no CUDA driver to make a load with")
         # CUDA's first GPU need not be NVML's: it is the one whose memory was taken.
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + support.DEADLINE
         while True:
             theirs = {row["uuid"]: row for row in self.smi()}
             ours = self.newest(child)

@@ -22,7 +22,6 @@ LITELLM = ("litellm[proxy]==1.108.7", *SDK)
 
 BEGIN = support.EPOCH
 HERE = os.path.dirname(os.path.abspath(__file__))
-DEADLINE = 240  # s, for what takes a second or two on a machine that is not busy
 
 
 def ns(second):
@@ -32,7 +31,7 @@ def ns(second):
 def post(url, body, content_type, headers=None):
     request = urllib.request.Request(url, data=body, method="POST",
                                      headers={"Content-Type": content_type, **(headers or {})})
-    with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
+    with urllib.request.urlopen(request, timeout=support.DEADLINE) as answer:
         return answer.status, answer.read(), answer.headers
 
 
@@ -55,8 +54,8 @@ class Serving:
 
     def stop(self):
         self.child.send_signal(signal.SIGTERM)
-        self.child.wait(timeout=DEADLINE)
-        self.reader.join(timeout=DEADLINE)
+        self.child.wait(timeout=support.DEADLINE)
+        self.reader.join(timeout=support.DEADLINE)
         self.child.stdout.close()
         self.child.stderr.close()
         return self.child.returncode
@@ -71,7 +70,7 @@ class Case(support.Case):
     def serve(self, store, *inputs):
         serving = Serving(self.gtap, store, *inputs)
         self.addCleanup(serving.kill)
-        self.wait_for(lambda: serving.url or serving.child.poll() is not None, DEADLINE)
+        self.wait_for(lambda: serving.url or serving.child.poll() is not None)
         self.assertIsNotNone(serving.url, "".join(serving.said))
         return serving
 
@@ -166,7 +165,7 @@ class Sdk(Case):
                 "times": times, "compression": compression}
         done = subprocess.run([python, os.path.join(HERE, "otlp_sdk.py"),
                                f"{serving.url}/v1/traces"], input=json.dumps(work), text=True,
-                              capture_output=True, timeout=DEADLINE, check=False)
+                              capture_output=True, timeout=support.DEADLINE, check=False)
         self.assertEqual((done.returncode, done.stdout.split()), (0, [expect] * times),
                          done.stderr)
         return done.stderr
@@ -278,7 +277,7 @@ class LiteLlm(Case):
         self.addCleanup(child.wait)
         self.addCleanup(child.kill)
         url = f"http://127.0.0.1:{port}"
-        self.wait_for(lambda: child.poll() is not None or self.is_up(url), DEADLINE)
+        self.wait_for(lambda: child.poll() is not None or self.is_up(url))
         self.assertIsNone(child.poll(), self.log())
         return url, env["LITELLM_MASTER_KEY"]
 
@@ -343,8 +342,7 @@ class LiteLlm(Case):
 
     def delivered(self, stores, usages):
         try:
-            self.wait_for(lambda: all(self.count(store) >= len(usages) for store in stores),
-                          DEADLINE)
+            self.wait_for(lambda: all(self.count(store) >= len(usages) for store in stores))
         except AssertionError:
             self.fail(f"it did not come: {self.log()}")
 

@@ -41,7 +41,7 @@ import gtap
 number, port = int(sys.argv[2]), int(sys.argv[3])
 while not select.select([sys.stdin], [], [], 0)[0]:
     lines = [gtap.usage(random.Random(n), n, gtap.EPOCH + n, 0) for n in range(number, number + 5)]
-    c = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=gtap.DEADLINE)
     try:
         c.request("POST", "/v1/events", "".join(line + chr(10) for line in lines))
         answer = c.getresponse()
@@ -83,9 +83,8 @@ class Host:
         self.process = subprocess.Popen(["unshare", "--net", "cat"], stdin=subprocess.PIPE)
         self.under = ["nsenter", "--net", f"--target={self.process.pid}"]
         own = os.readlink("/proc/self/ns/net")
-        deadline = time.monotonic() + 10
-        while os.readlink(f"/proc/{self.process.pid}/ns/net") == own:
-            assert time.monotonic() < deadline, "unshare does not come about"
+        support.wait_for(lambda: os.readlink(f"/proc/{self.process.pid}/ns/net") != own,
+                         complaint="unshare does not come about")
         command("ip", "link", "add", "here", "type", "veth", "peer", "name", "there", "netns",
                 str(self.process.pid))
         self.set_up("here", HERE)

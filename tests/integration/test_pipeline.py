@@ -154,7 +154,7 @@ class Interruptions(support.Case):
             f.flush()
             self.wait_for(lambda: self.count(self.gtap.file("stopped.db")) >= 2000)
             child.send_signal(signal.SIGTERM)
-            child.communicate(timeout=30)
+            child.communicate(timeout=support.DEADLINE)
         self.assertEqual(child.returncode, 0)
 
     @staticmethod

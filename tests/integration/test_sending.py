@@ -60,7 +60,7 @@ class Agent(sending.Case):
             self.wait_for(lambda: sum("model" in r for *_, r in topics.read()) >= 60)
         finally:
             agent.terminate()
-            self.assertIn("stored", agent.communicate(timeout=60)[1])
+            self.assertIn("stored", agent.communicate(timeout=support.DEADLINE)[1])
         self.assertEqual({r["host"] for *_, r in topics.records}, {"pod-7-01"})
         self.assertTrue(any("power_w" in r for *_, r in topics.records))
 
@@ -309,7 +309,7 @@ class Words(support.Case):
         for words, text in cases:
             with self.subTest(words=words):
                 run = self.gtap.start(*words, env=env)
-                said = run.communicate(timeout=30)[1]
+                said = run.communicate(timeout=support.DEADLINE)[1]
                 self.assertEqual(run.returncode, 2, said)
                 self.assertIn(text, said)
 

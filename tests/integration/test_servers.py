@@ -68,7 +68,7 @@ class Case(support.Case):
         self.stopped.append(run)
         if run.poll() is None:
             run.send_signal(signal.SIGTERM)
-        out, err = run.communicate(timeout=60)
+        out, err = run.communicate(timeout=support.DEADLINE)
         self.assertEqual(run.returncode, 0, err)
         return out + err
 

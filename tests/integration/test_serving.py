@@ -41,7 +41,7 @@ class Sending(Case):
 
     def test_batches(self):
         served = self.serve()
-        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=support.DEADLINE)
         self.addCleanup(connection.close)
         for batch in batches(self.lines, 500):
             status, answer = served.post(batch, connection=connection)
@@ -116,7 +116,7 @@ class Interrupted(Case):
         head = (f"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
                 f"Content-Length: {len(body)}\r\n\r\n").encode()
         answer = b""
-        with socket.create_connection(("127.0.0.1", served.port), timeout=60) as s:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=support.DEADLINE) as s:
             s.sendall(head + body[:len(body) // 2])
             if how != "in the body":
                 s.sendall(body[len(body) // 2:])
@@ -200,7 +200,7 @@ class Interrupted(Case):
         self.wait_for(lambda: len(answered) >= 20)
         served.tell(signal.SIGTERM)
         for thread in clients:
-            thread.join(120)
+            thread.join(support.DEADLINE)
         self.assertEqual(served.end(), 0, "".join(served.said))
         self.assertLessEqual({status for status, _ in others}, {0, 503})
         stored = self.stored_ids()
@@ -258,14 +258,14 @@ class Guarded(Case):
             raise SKIPPED("this system makes no network name spaces")
         served = self.serve(listen=":0", under=apart)
         asks = ("import http.client, sys\n"
-                "c = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=60)\n"
+                "c = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=240)\n"
                 "c.request('POST', '/v1/events', sys.argv[3].encode())\n"
                 "print(c.getresponse().status)\n")
         inside = ["nsenter", "--net", *(["--user", "--preserve-credentials"] if user else []),
                   "--target", str(served.process.pid), sys.executable, "-c", asks]
         for address, status in (("127.0.0.1", "200"), ("192.0.2.1", "403")):
             done = subprocess.run([*inside, address, str(served.port), self.lines[0]], text=True,
-                                  capture_output=True, check=False, timeout=60)
+                                  capture_output=True, check=False, timeout=support.DEADLINE)
             self.assertEqual(done.stdout.strip(), status, done.stderr)
         self.stop(served)
 
@@ -288,7 +288,8 @@ class Encrypted(Case):
 
     def connect(self, served):
         context = ssl.create_default_context(cafile=self.gtap.file("cert"))
-        c = http.client.HTTPSConnection("127.0.0.1", served.port, timeout=60, context=context)
+        c = http.client.HTTPSConnection("127.0.0.1", served.port, timeout=support.DEADLINE,
+                                        context=context)
         c.connect()
         return c
 
@@ -313,7 +314,7 @@ class Encrypted(Case):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
-        with socket.create_connection(("127.0.0.1", served.port), timeout=60) as s:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=support.DEADLINE) as s:
             with self.assertRaises((ssl.SSLError, ConnectionError)):
                 old.wrap_socket(s)
         self.stop(served)
@@ -340,7 +341,7 @@ class Encrypted(Case):
             f.write("no certificate\n")
         served.tell(signal.SIGHUP)
         self.wait_for(lambda: "do not serve" in "".join(served.said))
-        with socket.create_connection(("127.0.0.1", served.port), timeout=60) as s:  # still the old
+        with socket.create_connection(("127.0.0.1", served.port), timeout=support.DEADLINE) as s:
             unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
             unchecked.wrap_socket(s).close()
@@ -355,7 +356,7 @@ class Managed(Case):
         manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(manager.close)
         manager.bind(path)
-        manager.settimeout(60)
+        manager.settimeout(support.DEADLINE)
         env = {**os.environ, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "2000000"}
         served = self.serve(env=env)
 

@@ -18,7 +18,7 @@ import sys
 import threading
 
 import gtap as support
-from store_case import Case, COULD_NOT, Feeder, Namespace, wait_until
+from store_case import Case, COULD_NOT, Feeder, Namespace
 
 REQUESTS = 3000
 PAGE = 16384
@@ -79,7 +79,7 @@ class FullDisk(Case):
         def limit():
             resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
         child = self.gtap.start(*args, preexec_fn=limit)
-        out, err = child.communicate(timeout=300)
+        out, err = child.communicate(timeout=support.DEADLINE)
         return subprocess.CompletedProcess(args, child.returncode, out, err)
 
     def test_files_may_not_grow(self):
@@ -123,7 +123,8 @@ class ReadOnly(Case):
             shutil.copy(self.gtap.path, own)
             command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", own, *args]
         return subprocess.run(command, capture_output=True, text=True, check=False,
-                              stdin=subprocess.DEVNULL, cwd=self.gtap.folder, timeout=300)
+                              stdin=subprocess.DEVNULL, cwd=self.gtap.folder,
+                              timeout=support.DEADLINE)
 
     def assert_unwritable(self, run, *words):
         done = run("run", "--in", self.input, "--out", self.store, "--until-end")
@@ -169,7 +170,7 @@ class ReadOnly(Case):
         """Its writer died before the medium became read-only."""
         feeder = Feeder(self, self.gtap.store("kept/dead.db"), support.records(300))
         feeder.feed(500)
-        wait_until(lambda: os.path.exists(self.gtap.file("kept/dead.db"))
+        self.wait_for(lambda: os.path.exists(self.gtap.file("kept/dead.db"))
                    and os.path.getsize(self.gtap.file("kept/dead.db")) > 0
                    and self.stored_or_none("kept/dead.db"))
         feeder.kill()
@@ -304,7 +305,7 @@ class TwoWriters(Case):
         store, lines = self.gtap.store("t.db"), support.records(400)
         feeder = Feeder(self, store, lines)
         feeder.feed(500)
-        wait_until(lambda: os.path.exists(self.gtap.file("t.db-lock")))
+        self.wait_for(lambda: os.path.exists(self.gtap.file("t.db-lock")))
         for command in (("run", "--in", "synthetic:?duration=2", "--out", store, "--until-end"),
                         ("recompute", "--store", store)):
             done = self.gtap.run(*command, expect=None)
@@ -319,7 +320,7 @@ class TwoWriters(Case):
     def test_a_killed_one_holds_nothing(self):
         store = self.gtap.store("t.db")
         feeder = Feeder(self, store, support.records(400))
-        wait_until(lambda: os.path.exists(self.gtap.file("t.db-lock")))
+        self.wait_for(lambda: os.path.exists(self.gtap.file("t.db-lock")))
         feeder.kill()
         self.assertTrue(os.path.exists(self.gtap.file("t.db-lock")))
         self.gtap.meter(store, "synthetic:?duration=2")
@@ -370,7 +371,7 @@ class Readers(Case):
     def test_beside_a_writer(self):
         feeder = Feeder(self, self.store, self.lines)
         feeder.feed(3000)
-        wait_until(self.ready)
+        self.wait_for(self.ready)
         readers = [threading.Thread(target=self.read_on, args=(read,))
                    for read in (self.report, self.export, self.verify)]
         for reader in readers:
@@ -378,7 +379,7 @@ class Readers(Case):
         step = len(self.lines) // 40
         for i in range(40):
             feeder.feed(step)
-            wait_until(lambda target=i: self.rounds > target or self.faults)
+            self.wait_for(lambda target=i: self.rounds > target or self.faults)
         self.done.set()
         for reader in readers:
             reader.join()
@@ -402,7 +403,7 @@ class Readers(Case):
         feeder = Feeder(self, self.store, late)
         for fed in range(1, 13):
             feeder.feed(len(late) // 12)
-            wait_until(lambda least=fed * (len(late) // 12) - 1: self.ready(least - 1))
+            self.wait_for(lambda least=fed * (len(late) // 12) - 1: self.ready(least - 1))
             self.verify()
         feeder.kill()
         self.verify()
@@ -443,7 +444,7 @@ class LogOfTheDead(Case):
         store = self.gtap.store("t.db")
         feeder = Feeder(self, store, lines)
         feeder.feed(12000)
-        wait_until(lambda: os.path.exists(self.gtap.file("t.db-wal")) and self.ready())
+        self.wait_for(lambda: os.path.exists(self.gtap.file("t.db-wal")) and self.ready())
         feeder.kill()
         kept = self.stored("t.db")
         self.assertGreater(os.path.getsize(self.gtap.file("t.db-wal")), 0)

@@ -39,7 +39,8 @@ class Small(unittest.TestCase):
 
     def gtap_with(self, *args, env=None, expect=0, **kwargs):
         done = subprocess.run([self.gtap.path, *args], cwd=self.holder.name, text=True,
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=300,
+                              stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=support.DEADLINE,
                               check=False, env={"PATH": os.environ["PATH"], **(env or {})}, **kwargs)
         self.assertEqual(done.returncode, expect, done.stdout + done.stderr)
         return done
@@ -54,7 +55,7 @@ class Small(unittest.TestCase):
         os.close(slave)
         seen = self.read_all(master)
         os.close(master)
-        child.wait(timeout=300)
+        child.wait(timeout=support.DEADLINE)
         return seen.decode().replace("\r\n", "\n"), child.returncode
 
     def read_all(self, master, seconds=120):
@@ -179,7 +180,8 @@ class Mistakes(Small):
         for args in (["report"], ["export", "gpu_metrics"], ["verify"]):
             with open("/dev/full", "w", encoding="utf-8") as full:
                 done = subprocess.run([self.gtap.path, *args, "--store", self.store], stdout=full,
-                                      stderr=subprocess.PIPE, text=True, timeout=300, check=False)
+                                      stderr=subprocess.PIPE, text=True, timeout=support.DEADLINE,
+                                      check=False)
             self.assertEqual(done.returncode, 3)
             self.assertEqual(done.stderr, "gtap: standard output: No space left on device\n")
 
@@ -316,7 +318,7 @@ class Terminal(Small):
             child.stdout.close()
             self.assertEqual(child.stderr.read(), b"")
             child.stderr.close()
-            self.assertIn(child.wait(timeout=300), (-signal.SIGPIPE, 3))
+            self.assertIn(child.wait(timeout=support.DEADLINE), (-signal.SIGPIPE, 3))
 
 
 if __name__ == "__main__":

@@ -22,13 +22,14 @@ class Watched(stack.Process):
         def found():
             return next((m for m in (re.search(r"serving at https?://\S+:(\d+)", line)
                                      for line in list(self.said)) if m), None)
-        wait_for(lambda: found() or self.child.poll() is not None, 60, "it does not serve")
+        wait_for(lambda: found() or self.child.poll() is not None,
+                 complaint="it does not serve")
         if not found():
             raise AssertionError(f"it does not serve:\n{''.join(self.said)}")
         return int(found()[1])
 
     def get(self, path):
-        c = http.client.HTTPConnection("127.0.0.1", self.port(), timeout=30)
+        c = http.client.HTTPConnection("127.0.0.1", self.port(), timeout=support.DEADLINE)
         try:
             c.request("GET", path)
             answer = c.getresponse()
@@ -54,24 +55,25 @@ class Watched(stack.Process):
         return sum(value for series, value in self.metrics().items()
                    if series.partition("{")[0] == name and labels in series)
 
-    def wait(self, expect=0, seconds=60):
+    def wait(self, expect=0, seconds=support.DEADLINE):
         return super().wait(expect, seconds)
 
-    def wait_ready(self, seconds=60):
-        self.until(lambda: self.ready()[0] == 200, seconds, "it is not ready")
+    def wait_ready(self):
+        self.until(lambda: self.ready()[0] == 200, "it is not ready")
 
-    def wait_unready(self, *words, seconds=60):
+    def wait_unready(self, *words):
         """Until /ready is 503 and says all of these; /health is ok the while."""
         def unready():
             status, state = self.ready()
             text = json.dumps(state)
             return status == 503 and all(word in text for word in words)
-        self.until(unready, seconds, f"/ready does not say {words}")
+        self.until(unready, f"/ready does not say {words}")
         assert self.get("/health") == (200, '{"status":"ok"}\n')
 
-    def until(self, condition, seconds, complaint):
+    def until(self, condition, complaint):
         try:
-            wait_for(lambda: condition() or self.child.poll() is not None, seconds, complaint)
+            wait_for(lambda: condition() or self.child.poll() is not None,
+                     complaint=complaint)
         except AssertionError as e:
             raise AssertionError(f"{e}\n{self.ready()}\n{''.join(self.said)}") from e
         if self.child.poll() is not None:
@@ -90,7 +92,7 @@ class Real(stack.Case):
         return {place: offset for place, (offset, _) in self.kafka.committed(self.group).items()
                 if place[0] in self.topics}
 
-    def wait_committed(self, messages, seconds=60):
+    def wait_committed(self, messages, seconds=support.DEADLINE):
         """Until the group's offsets are behind so many messages."""
         wait_for(lambda: sum(self.committed().values()) == messages, seconds,
                  f"{messages} messages are not committed")
@@ -137,7 +139,7 @@ class Faked(support.Case):
             record = json.loads(line)
             self.producer.produce(self.topics["model" in record], line, record.get("host"),
                                   on_delivery=self.note_place)
-        self.assertEqual(self.producer.flush(30), 0)
+        self.assertEqual(self.producer.flush(support.DEADLINE), 0)
         self.sent += lines
 
     def note_place(self, error, message):
@@ -147,7 +149,7 @@ class Faked(support.Case):
     def ids(self):
         return stack.Case.ids(self.sent)
 
-    def wait_stored(self, seconds=60):
+    def wait_stored(self, seconds=support.DEADLINE):
         """Until every record that was sent is stored, and no other."""
         wanted = self.ids()
         wait_for(lambda: all(self.mongod.ids(c) >= len(wanted[c]) for c in stack.RAW), seconds,
@@ -156,15 +158,15 @@ class Faked(support.Case):
             found = [document["_id"] for document in self.mongod.find(collection)]
             self.assertEqual(sorted(found), sorted(wanted[collection]))
 
-    def wait_counted(self, processor, seconds=30):
+    def wait_counted(self, processor):
         """Every record that was sent is counted, once, by one processor, and every offset behind
         them committed."""
         wanted = self.ids()
         counts = ("gtap_samples_total", "gtap_usages_total")
         processor.until(lambda: [processor.total(c) for c in counts] ==
-                        [len(wanted[c]) for c in stack.RAW], seconds, "they are not all counted")
+                        [len(wanted[c]) for c in stack.RAW], "they are not all counted")
         processor.until(lambda: processor.total("gtap_kafka_commit_age_seconds") == 0 and
-                        processor.total("gtap_kafka_commit_lag") == 0, seconds,
+                        processor.total("gtap_kafka_commit_lag") == 0,
                         "offsets do not follow")
         for name in ("gtap_conflicts_total", "gtap_dead_letters_total", "gtap_refused_total"):
             self.assertEqual(processor.total(name), 0, name)

@@ -62,7 +62,7 @@ class Daemon:
     def kill(self):
         """kill -9: back when it is gone."""
         self.signal(signal.SIGKILL)
-        wait_for(lambda: self.pid() is None, 10, f"{self.folder}: it does not die")
+        wait_for(lambda: self.pid() is None, complaint=f"{self.folder}: it does not die")
 
     def tail(self, lines=20):
         try:

@@ -40,8 +40,8 @@ for _folder in (HERE, os.path.join(ROOT, "tests", "integration")):
     if _folder not in sys.path:
         sys.path.append(_folder)
 
-from daemon import (HOST, Daemon, Lock, free_ports, listens, make_certificates,  # noqa: E402
-                    wait_for)
+from daemon import (DEADLINE, HOST, Daemon, Lock, free_ports, listens,  # noqa: E402
+                    make_certificates, wait_for)
 from python_venv import import_from  # noqa: E402
 
 VERSION = "3.7.2"
@@ -134,7 +134,7 @@ class Cluster:
 
     # Life and death
 
-    def start(self, node=None, seconds=60):
+    def start(self, node=None, seconds=DEADLINE):
         """Starts what does not run, a node or all, and waits until it takes part."""
         for n in self._chosen(node):
             if self.nodes[n].pid() is None:
@@ -164,7 +164,7 @@ class Cluster:
     def running(self):
         return [n for n, daemon in self.nodes.items() if daemon.pid() is not None]
 
-    def wait_ready(self, seconds=60):
+    def wait_ready(self, seconds=DEADLINE):
         """Until every node that runs is a broker that others can use; when all run, until every
         partition has a leader, too."""
         def ready():
@@ -177,10 +177,10 @@ class Cluster:
         wanted = set(self.running())
         wait_for(ready, seconds, f"brokers {sorted(wanted)} in {self.folder} are not up")
 
-    def wait_in_sync(self, seconds=60):
+    def wait_in_sync(self, seconds=DEADLINE):
         """Until every partition has all its replicas: then any one broker can be spared."""
         def in_sync():
-            topics = self.admin().list_topics(timeout=10).topics.values()
+            topics = self.admin().list_topics(timeout=DEADLINE).topics.values()
             return all(len(p.isrs) == len(p.replicas) and p.leader > 0
                        for topic in topics for p in topic.partitions.values())
 
@@ -196,7 +196,7 @@ class Cluster:
                 "reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 200})
         return self._admin
 
-    def create_topic(self, name, partitions=12, seconds=30, **config):
+    def create_topic(self, name, partitions=12, seconds=DEADLINE, **config):
         """Config with _ for the dots: retention_ms=1000."""
         admin = client().admin
         config = {key.replace("_", "."): str(value) for key, value in config.items()}
@@ -205,13 +205,13 @@ class Cluster:
         wait_for(lambda: all(p["leader"] > 0 for p in self.describe(name)) and
                  len(self.describe(name)) == partitions, seconds, f"topic {name} has no leaders")
 
-    def delete_topic(self, name, seconds=30):
+    def delete_topic(self, name, seconds=DEADLINE):
         self.admin().delete_topics([name])[name].result(seconds)
 
     def describe(self, name, offsets=False):
         """A dict per partition: partition, leader (-1: none), replicas, isr; with offsets also
         first and next."""
-        found = self.admin().list_topics(name, timeout=10).topics[name].partitions
+        found = self.admin().list_topics(name, timeout=DEADLINE).topics[name].partitions
         rows = [{"partition": p.id, "leader": p.leader, "replicas": p.replicas, "isr": p.isrs}
                 for _, p in sorted(found.items())]
         if offsets:
@@ -223,10 +223,10 @@ class Cluster:
         """Of every partition, the offset that its next message will get, or that of its first."""
         kafka = client()
         spec = kafka.admin.OffsetSpec.earliest() if first else kafka.admin.OffsetSpec.latest()
-        count = len(self.admin().list_topics(name, timeout=10).topics[name].partitions)
+        count = len(self.admin().list_topics(name, timeout=DEADLINE).topics[name].partitions)
         wanted = {kafka.TopicPartition(name, p): spec for p in range(count)}
         futures = self.admin().list_offsets(wanted)
-        return [futures[tp].result(10).offset for tp in wanted]
+        return [futures[tp].result(DEADLINE).offset for tp in wanted]
 
     def delete_records(self, name, before=None):
         """Forgets what is older than an offset of each partition; all, when there is none."""
@@ -234,15 +234,15 @@ class Cluster:
         ends = self.offsets(name) if before is None else before
         gone = [kafka.TopicPartition(name, p, end) for p, end in enumerate(ends)]
         for future in self.admin().delete_records(gone).values():
-            future.result(10)
+            future.result(DEADLINE)
 
     def groups(self):
-        listed = self.admin().list_consumer_groups(request_timeout=10).result(10)
+        listed = self.admin().list_consumer_groups(request_timeout=DEADLINE).result(DEADLINE)
         return sorted(group.group_id for group in listed.valid)
 
     def members(self, group):
         """A dict per member: id, client, instance, partitions as (topic, number)."""
-        described = self.admin().describe_consumer_groups([group])[group].result(10)
+        described = self.admin().describe_consumer_groups([group])[group].result(DEADLINE)
         return [{"id": m.member_id, "client": m.client_id, "instance": m.group_instance_id,
                  "partitions": sorted((tp.topic, tp.partition)
                                       for tp in m.assignment.topic_partitions)}
@@ -252,7 +252,7 @@ class Cluster:
         """{(topic, partition): (offset, metadata)} of what a group has committed."""
         kafka = client()
         wanted = [kafka.ConsumerGroupTopicPartitions(group)]
-        listed = self.admin().list_consumer_group_offsets(wanted)[group].result(10)
+        listed = self.admin().list_consumer_group_offsets(wanted)[group].result(DEADLINE)
         return {(tp.topic, tp.partition): (tp.offset, tp.metadata)
                 for tp in listed.topic_partitions if tp.offset >= 0}
 
@@ -262,7 +262,7 @@ class Cluster:
         ends = {topic: self.offsets(topic) for topic in {topic for topic, _ in committed}}
         return sum(ends[topic][p] - offset for (topic, p), (offset, _) in committed.items())
 
-    def tool(self, name, *args, timeout=60):
+    def tool(self, name, *args, timeout=DEADLINE):
         """Runs a command class of Kafka's jars, with its output as the answer."""
         done = subprocess.run(self._java(name, *args), capture_output=True, text=True,
                               timeout=timeout, check=False)
@@ -308,7 +308,7 @@ class Cluster:
             self._write_keystore()
         formatting = [self._format(node) for node in range(1, made["brokers"] + 1)]
         for process in formatting:
-            said, _ = process.communicate(timeout=60)
+            said, _ = process.communicate(timeout=DEADLINE)
             if process.returncode != 0:
                 raise RuntimeError(f"the storage tool: {said}")
         with open(self._file + ".part", "w", encoding="utf-8") as f:

@@ -36,7 +36,7 @@ for _folder in (HERE, os.path.join(ROOT, "tests", "integration")):
     if _folder not in sys.path:
         sys.path.append(_folder)
 
-from daemon import HOST, Daemon, free_ports, make_certificates, wait_for  # noqa: E402
+from daemon import DEADLINE, HOST, Daemon, free_ports, make_certificates, wait_for  # noqa: E402
 from python_venv import import_from, python_with  # noqa: E402
 
 PACKAGES = ["secantusdb==0.7.0b3", "pymongo==4.20.1"]
@@ -149,7 +149,7 @@ class Server(_Reachable):
         query = "?" + "&".join(options) if options else ""
         return f"mongodb://{login}{HOST}:{self.port}/{self.name}{query}"
 
-    def start(self, seconds=30):
+    def start(self, seconds=DEADLINE):
         """Starts it when it does not run, and waits until it answers."""
         if self.daemon.pid() is not None:
             return

@@ -36,7 +36,8 @@ class OnMongoDB(unittest.TestCase):
         done = subprocess.run([self.program], env=env, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=SECONDS, check=False)
         print("".join(f"# {line}\n" for line in done.stdout.splitlines()), end="", flush=True)
-        self.assertEqual(done.returncode, 0, "a test of it failed")
+        last = "\n".join(done.stdout.splitlines()[-20:])
+        self.assertEqual(done.returncode, 0, f"a test of it failed:\n{last}")
         self.assertIn("\nok ", "\n" + done.stdout, "it ran no test")
 
 
