@@ -2,6 +2,7 @@
 """The API over stores of adversarial records: every view adds up to the bill of `gtap report`, to
 the nano-dollar, and nothing that schemathesis makes of /openapi.json breaks it."""
 
+import concurrent.futures
 import gzip
 import http.client
 import itertools
@@ -19,7 +20,8 @@ import served
 from stack import mongo
 
 SCHEMATHESIS = ("schemathesis==4.32.5", "hypothesis==6.170.17")
-BYS = ("", "model", "tenant", "gpu", "host", "site", "kind", "model,tenant", "gpu,model", "kind,host,tenant")
+BYS = ("", "model", "tenant", "gpu", "host", "site", "kind", "model,tenant",
+       "gpu,model", "kind,host,tenant")
 STEPS = ("none", "window", "5m", "1h", "6h", "1d")
 ALL = {"since": "2024-01-01", "until": "2033-01-01"}
 
@@ -28,7 +30,8 @@ class Serving(served.Served):
     """`gtap serve` over a store."""
 
     def __init__(self, gtap, store, *options):
-        self.launch(gtap, [gtap.path, "serve", "--store", store, "--listen", "127.0.0.1:0", *options])
+        self.launch(gtap, [gtap.path, "serve", "--store", store, "--listen", "127.0.0.1:0",
+                           *options])
 
     def json(self, path, **query):
         text = urllib.parse.urlencode(query, doseq=True)
@@ -58,14 +61,15 @@ class Views(support.Case):
         self.addCleanup(self.served.end, signal.SIGKILL)
 
     def report(self, *options):
-        return json.loads(self.gtap.run("report", "--store", self.store, "--format", "json", "--exact",
-                                        *options).stdout)
+        done = self.gtap.run("report", "--store", self.store, "--format", "json", "--exact", *options)
+        return json.loads(done.stdout)
 
     def assert_adds_up(self, view, bill):
         """Rows, whatever they are grouped and folded by, are the bill on both bases."""
         rows = [row for row in view["rows"] if row["kind"] != "unplaced"]
         for name in ("cost_nusd", "loaded_nusd"):
-            self.assertEqual(sum(row[name] or 0 for row in rows), bill["cost_nusd"], (name, view["by"]))
+            self.assertEqual(sum(row[name] or 0 for row in rows), bill["cost_nusd"],
+                             (name, view["by"]))
         self.assertEqual(sum(row["busy_ns"] for row in rows), view["totals"]["bill"]["busy_ns"])
         for row in rows:
             if row["cost_nusd"] is not None:
@@ -81,11 +85,13 @@ class Views(support.Case):
             self.assert_adds_up(view, want["bill"])
             for part in ("requests", "idle", "unattributed", "unplaced", "bill"):
                 for name in ("cost_nusd", "prompt_tokens", "completion_tokens", "requests"):
-                    self.assertEqual(view["totals"][part][name], want[part][name], (by, step, part, name))
+                    self.assertEqual(view["totals"][part][name], want[part][name],
+                                     (by, step, part, name))
 
     def test_zones_cut_the_same_bill(self):
         want = self.report()["totals"]["bill"]
-        for tz, step in itertools.product(("Asia/Kathmandu", "America/St_Johns", "+05:30"), ("1h", "1d")):
+        for tz, step in itertools.product(("Asia/Kathmandu", "America/St_Johns", "+05:30"),
+                                          ("1h", "1d")):
             view = self.served.json("/api/v1/costs", tz=tz, step=step, by="gpu", **ALL)
             self.assertEqual(view["tz"], tz)
             self.assert_adds_up(view, want)
@@ -117,7 +123,8 @@ class Views(support.Case):
         want = self.report("--by", "tenant", "--step", "15m")
         self.assertEqual(len(view["rows"]), len(want["rows"]))
         for ours, theirs in zip(view["rows"], want["rows"]):
-            self.assertEqual((ours["time"], ours["kind"], ours["tenant"], ours["cost_nusd"], ours["loaded_nusd"]),
+            self.assertEqual((ours["time"], ours["kind"], ours["tenant"], ours["cost_nusd"],
+                              ours["loaded_nusd"]),
                              (theirs["time"], theirs["kind"], theirs["tenant"], theirs["cost_nusd"],
                               theirs["loaded_cost_nusd"]))
             if ours["kind"] == "usage":
@@ -173,10 +180,64 @@ class Views(support.Case):
             self.assertIn(said, done.stderr)
 
 
+class Runs(served.Case):
+    """What runs answer beside what they do: of their own store, while they write it."""
+
+    def test_a_run_answers(self):
+        run = self.serve()
+        lines = adversary.Cluster(3, hosts=2, minutes=12, rate=0.5).lines()
+        for batch in served.batches(lines, 500):
+            status, text = run.post(batch)
+            self.assertEqual(status, 200, text)
+        path = "/api/v1/costs?by=model,gpu&provisional=true&" + urllib.parse.urlencode(ALL)
+
+        def agrees():  # windows that are open are stored about once a second
+            want = json.loads(self.gtap.run("report", "--store", self.store, "--format", "json",
+                                            "--provisional").stdout)["totals"]
+            view = json.loads(run.get(path)[1])
+            rows = [row["cost_nusd"] or 0 for row in view["rows"] if row["kind"] != "unplaced"]
+            self.assertEqual(sum(rows), view["totals"]["bill"]["cost_nusd"])
+            return (want["bill"]["cost_nusd"] == view["totals"]["bill"]["cost_nusd"] > 0
+                    and want["requests"]["requests"] == view["totals"]["requests"]["requests"] > 0)
+
+        self.wait_for(agrees)
+
+        def counted():  # the run tells of itself about once a second
+            status = json.loads(run.get("/api/v1/status")[1])
+            self.assertFalse(status["serving_only"])
+            self.assertEqual([i["name"] for i in status["inputs"]], ["http:"])
+            stored = status["stored"]["samples"] + status["stored"]["usages"]
+            return status["counters"]["records"] == stored > 0
+
+        self.wait_for(counted)
+        self.stop(run)
+
+    def test_without_a_store_there_are_no_views(self):
+        run = self.serve("http:", store="null:")
+        self.assertEqual(run.get("/api/v1/costs")[0], 404)
+        self.assertEqual(run.get("/health")[0], 200)
+        self.stop(run)
+
+    def test_many_at_a_time(self):
+        """Each is answered, or told to ask again; and the run goes on."""
+        store = f"sqlite:{self.gtap.file('many.db')}"
+        fill(self, store, hosts=3, minutes=60, rate=0.7)
+        serving = Serving(self.gtap, store)
+        self.addCleanup(serving.end, signal.SIGKILL)
+        path = "/api/v1/costs?step=window&by=model,tenant,gpu&" + urllib.parse.urlencode(ALL)
+        with concurrent.futures.ThreadPoolExecutor(120) as pool:
+            answers = list(pool.map(lambda _: serving.get(path), range(120)))
+        self.assertEqual({status for status, _ in answers} - {200, 503}, set())
+        bodies = {body for status, body in answers if status == 200}
+        self.assertEqual(len(bodies), 1)
+        self.assertEqual(serving.get(path)[0], 200)
+        self.assertEqual(serving.end(), 0)
+
+
 class Schemathesis(support.Case):
     """Each route, asked in all ways that its description allows, and in ways that it does not."""
 
-    def examine(self, store, examples):
+    def examine(self, store, examples, phases="examples,coverage,fuzzing"):
         python = python_venv.python_with("schemathesis", SCHEMATHESIS)
         serving = Serving(self.gtap, store)
         self.addCleanup(serving.end, signal.SIGKILL)
@@ -184,7 +245,7 @@ class Schemathesis(support.Case):
         done = subprocess.run(
             [os.path.join(os.path.dirname(python), "schemathesis"), "run", f"{url}/openapi.json",
              "--url", url, "--max-examples", str(examples), "--seed", "1", "--no-color",
-             "--generation-database", "none", "--phases", "examples,coverage,fuzzing", "--checks",
+             "--generation-database", "none", "--phases", phases, "--checks",
              "not_a_server_error,status_code_conformance,content_type_conformance,"
              "response_headers_conformance,response_schema_conformance,unsupported_method",
              "--request-timeout", "20",
@@ -203,13 +264,14 @@ class Schemathesis(support.Case):
         server = mongo.for_test(self, self.gtap.file("mongo"))
         server.start()
         fill(self, server.uri, hosts=2, minutes=10, rate=0.3)
-        self.examine(server.uri, 5)
+        self.examine(server.uri, 8, "examples,fuzzing")
         found = Serving(self.gtap, server.uri)
         self.addCleanup(found.end, signal.SIGKILL)
         want = json.loads(self.gtap.run("report", "--store", server.uri, "--format", "json").stdout)
         for by in ("model,tenant", "gpu"):
             view = found.json("/api/v1/costs", by=by, step="5m", **ALL)
-            self.assertEqual(view["totals"]["bill"]["cost_nusd"], want["totals"]["bill"]["cost_nusd"])
+            self.assertEqual(view["totals"]["bill"]["cost_nusd"],
+                             want["totals"]["bill"]["cost_nusd"])
         letters = found.json("/api/v1/dead_letters", limit=1)
         self.assertEqual([d["payload"] for d in letters["items"]], ["not a record"])
 
