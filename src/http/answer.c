@@ -267,8 +267,8 @@ void answer_problem(struct buf *b, int status, const char *parameter, struct str
     buf_cstr(b, "}\n");
 }
 
-static void refuse(struct http_exchange *x, int status, const char *parameter, const char *fmt,
-                   va_list args)
+static void GTAP_PRINTF(4, 0) refuse(struct http_exchange *x, int status, const char *parameter,
+                                     const char *fmt, va_list args)
 {
     char message[MESSAGE_MAX];
     struct buf b;
