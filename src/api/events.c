@@ -10,6 +10,9 @@
 #include "http/stream.h"
 
 // The store is read in one part of the time in so many, at most once a second.
+// Where many listen, "gpus" and "windows" come less often: all together get so many bytes of them a
+// second.
+#define DETAIL_BYTES ((size_t)8 << 20)
 enum { READ_SHARE = 10, BACKLOG = 32, BACKLOG_BYTES = 8 << 20, EVENTS_MAX = 4 << 20 };
 #define EVERY_NS NS_PER_S
 
@@ -26,6 +29,7 @@ struct api_events {
     struct buf text, greeting, data; // scratch
     uint64_t id;
     uint64_t told[2]; // hashes of the newest events "gpus" and "windows"; 0: none was sent
+    uint64_t due;     // the id from which on they may be sent again
 };
 
 // ---- one round -----------------------------------------------------------------------------
@@ -81,7 +85,7 @@ static void put_when_new(struct api_events *e, size_t which, const char *name)
     struct str data = buf_view(&e->data);
     uint64_t hash = hash_str(data, 1) | 1;
     put_event(&e->greeting, e->id, name, data);
-    if (e->told[which] != hash) {
+    if (e->told[which] == 0 || (e->told[which] != hash && e->id >= e->due)) {
         put_event(&e->text, e->id, name, data);
         e->told[which] = hash;
     }
@@ -102,11 +106,16 @@ static int put_events(struct api_events *e, struct store *s, struct arena *arena
         put_event(&e->text, e->id, "now", buf_view(&e->data));
         put_event(&e->greeting, e->id, "now", buf_view(&e->data));
         buf_clear(&e->data);
+        size_t details_at = e->text.n;
         buf_str(&e->data, buf_view(&gpus));
         put_when_new(e, 0, "gpus");
         struct json j = {.b = &e->data};
         now_put_windows(&j, &now);
         put_when_new(e, 1, "windows");
+        if (e->text.n > details_at) {
+            size_t listeners = http_stream_stats(e->stream).listeners;
+            e->due = e->id + 1 + (e->text.n - details_at) * listeners / DETAIL_BYTES;
+        }
     }
     buf_done(&gpus);
     return r;
