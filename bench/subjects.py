@@ -13,6 +13,7 @@ import serving as served
 from agent import agent
 from harness import (Failed, Goal, Subject, busiest_thread_s, count, interleave, mb, median, ms, rate, remove_store,
                      results, run)
+from listening import Audience
 from pipeline import pipeline
 from soak import soak
 
@@ -46,6 +47,7 @@ class Scale:
     audit_rounds: int = 3
     starts: int = 21
     post_rounds: int = 3
+    listeners: tuple = (1000, 50)  # that read, that do not
     live_s: tuple = (10, 60)  # to warm up, to measure
     page: tuple = (400_000, 401)  # bytes, rounds
     pipeline_s: int = 900  # event seconds: 2.76 M records
@@ -60,7 +62,7 @@ class Scale:
 
 QUICK = Scale(engine=(5_000, 10_000, 20_000), engine_rounds=1, decode=(500, 3), load_hours=1,
               path_rounds=1, month_days=(1, 2), audit_rounds=1, starts=3,
-              post_rounds=1, live_s=(1, 3), page=(400_000, 3), pipeline_s=20, pipeline_rounds=1,
+              post_rounds=1, listeners=(50, 5), live_s=(1, 3), page=(400_000, 3), pipeline_s=20, pipeline_rounds=1,
               secantus_s=30, mission_messages=1_000, pace_s=3, agent_s=(1, 3), soak_s=120,
               soak_speed=10)
 
@@ -381,6 +383,47 @@ def serving(bench):
     return subject
 
 
+def sse(bench):
+    readers, slow = bench.scale.listeners
+    load, records = bench.load(), stored(bench.load_store())["records"]
+    subject = Subject(
+        "Listeners", f"`gtap run --in http:`, records sent in as under Serving, with and without "
+        f"{count(readers)} clients of /api/v1/events that read all and {slow} that never read, in "
+        "turns. The clients are a Python program on the same cores, whose work is in the wall time "
+        "but not in the processor time.")
+    heard = []
+
+    def posts(listen):
+        remove_store(bench.path("sse.db"))
+        with served.Run(bench.gtap, bench.path("sse.db"), "http:") as run_:
+            audience = Audience(run_.port, readers, slow) if listen else None
+            before = run_.cpu_s()
+            wall_s = served.post_all(run_, load)
+            cpu_s = run_.cpu_s() - before
+            if listen:
+                heard.append(audience.leave())
+            run_.stop()
+        if (found := stored(bench.path("sse.db"))["records"]) != records:
+            raise Failed(f"{found} records are in the store of the {records} that were posted")
+        return wall_s, cpu_s
+
+    spent = interleave(bench.scale.post_rounds,
+                       {"alone": lambda: posts(False), "heard": lambda: posts(True)})
+    (alone, alone_cpu), (beside, beside_cpu) = (
+        (median([s[0] for s in spent[key]]), median([s[1] for s in spent[key]]))
+        for key in ("alone", "heard"))
+    subject.add("ingestion without listeners", records / alone, rate(records / alone))
+    subject.add("with them", records / beside, rate(records / beside))
+    subject.add("with over without, by wall time", alone / beside, f"{alone / beside:.2f}")
+    subject.add("with over without, by gtap's processor time", alone_cpu / beside_cpu,
+                f"{alone_cpu / beside_cpu:.2f}")
+    each = median([h["events"] / readers / h["seconds"] for h in heard])
+    subject.add("events \"now\" that each reader got", each, f"{each:.2f} a second")
+    lost = sum(h["lost"] for h in heard)
+    subject.add("readers that were cut off", lost, count(lost), Goal("none", at_most=0))
+    return subject
+
+
 def pages(bench):
     answers = results(bench.programs / "exposition", *bench.scale.page)
     size = answers[0]["bytes"]
@@ -406,5 +449,5 @@ def pages(bench):
 
 
 SUBJECTS = {f.__name__: f for f in (
-    engine, decode, path, memory, report, audit, start, serving, pages, pipeline, agent)}
+    engine, decode, path, memory, report, audit, start, serving, sse, pages, pipeline, agent)}
 LONG = {"soak": soak}  # only when named

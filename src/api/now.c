@@ -4,7 +4,7 @@
 #include "report/rates.h"
 
 #define SPAN_NS (60 * NS_PER_S)
-enum { GROUPS_MAX = 500 };
+enum { GROUPS_MAX = 200 };
 
 static const struct settings *settings_of(const struct settings_history *h, int64_t t)
 {
