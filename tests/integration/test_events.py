@@ -166,7 +166,7 @@ class Still(support.Case):
         requests = totals["requests"]
         tokens = requests["prompt_tokens"] + requests["completion_tokens"]
         self.assertAlmostEqual(now["tokens_per_minute"] * hours * 60 / tokens, 1, 8)
-        self.assertAlmostEqual(now["requests_per_minute"] * hours * 60, requests["requests"], 6)
+        self.assertAlmostEqual(now["requests_per_minute"] * hours * 60 / requests["requests"], 1, 8)
         self.assertEqual(now["gpus"], {"busy": 0, "idle": 0, "silent": 8, "unpriced": 0})
         self.assertEqual(len(gpus["items"]), 8)
         # Nothing changes but the time: only "now" is told again.
