@@ -33,6 +33,8 @@ const struct api_route *const api_routes[] = {
     &route_requests,
     &route_request,
     &route_gpus,
+    &route_prices,
+    &route_add_price,
     &route_dead_letters,
     &route_status,
     &route_events,

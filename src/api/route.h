@@ -51,7 +51,8 @@ struct api_route {
 extern const struct api_route *const api_routes[];
 extern const size_t n_api_routes;
 extern const struct api_route route_costs, route_gpus, route_dead_letters, route_status,
-    route_requests, route_request, route_events, route_stream, route_openapi;
+    route_requests, route_request, route_prices, route_add_price, route_events, route_stream,
+    route_openapi;
 
 // ---- answering -------------------------------------------------------------------------------
 

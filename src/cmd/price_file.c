@@ -5,9 +5,8 @@
 
 #include "base/alloc.h"
 #include "base/decimal.h"
+#include "base/flat_json.h"
 #include "base/time.h"
-#include "base/utf8.h"
-#include "cmd/flat_json.h"
 #include "model/record.h"
 
 enum { USD_SCALE = 9, COLUMNS_MAX = 32 };
@@ -32,29 +31,6 @@ struct list {
     struct price_entry *entries;
     size_t n, cap;
 };
-
-// What records can say: nothing else would ever be equal to it.
-static bool is_text(struct str s)
-{
-    return utf8_valid(s) && (s.n == 0 || memchr(s.p, '\0', s.n) == NULL);
-}
-
-int price_entry_check(const struct price_entry *e, struct error *err)
-{
-    if (e->name.n == 0 || e->name.n > RECORD_TEXT_MAX) {
-        return error_set(err, -EINVAL, "name: must have from 1 to %d bytes", RECORD_TEXT_MAX);
-    }
-    if (e->site.n > RECORD_TEXT_MAX || e->source.n > RECORD_TEXT_MAX) {
-        return error_set(err, -EINVAL, "site, source: at most %d bytes", RECORD_TEXT_MAX);
-    }
-    if (!is_text(e->name) || !is_text(e->site) || !is_text(e->source)) {
-        return error_set(err, -EINVAL, "name, site, source: must be UTF-8 without NUL characters");
-    }
-    if (e->price_nusd_hour < 0 || e->price_nusd_hour > RECORD_PRICE_MAX) {
-        return error_set(err, -EINVAL, "price: must be from 0 to 1,000,000 USD per hour");
-    }
-    return 0;
-}
 
 static struct str filled(struct str s)
 {

@@ -13,6 +13,3 @@ enum { PRICE_FILE_MAX = 16 << 20, PRICE_ENTRIES_MAX = 100000 };
 // are 0. -EINVAL "line N: what is wrong": all is good or nothing is taken.
 int price_file_parse(struct str text, struct arena *a, struct price_book *ret, struct error *err)
     GTAP_CHECK;
-
-// -EINVAL with a message: an empty or long name, texts that are not UTF-8, a price out of range.
-int price_entry_check(const struct price_entry *e, struct error *err) GTAP_CHECK;

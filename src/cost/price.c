@@ -1,7 +1,11 @@
 #include "cost/price.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+
+#include "base/utf8.h"
+#include "model/record.h"
 
 static bool is_glob(struct str s)
 {
@@ -56,4 +60,27 @@ int64_t price_next_change(const struct price_book *book, struct str name, struct
         }
     }
     return next;
+}
+
+// What records can say: nothing else would ever be equal to it.
+static bool is_text(struct str s)
+{
+    return utf8_valid(s) && (s.n == 0 || memchr(s.p, '\0', s.n) == NULL);
+}
+
+int price_entry_check(const struct price_entry *e, struct error *err)
+{
+    if (e->name.n == 0 || e->name.n > RECORD_TEXT_MAX) {
+        return error_set(err, -EINVAL, "name: must have from 1 to %d bytes", RECORD_TEXT_MAX);
+    }
+    if (e->site.n > RECORD_TEXT_MAX || e->source.n > RECORD_TEXT_MAX) {
+        return error_set(err, -EINVAL, "site, source: at most %d bytes", RECORD_TEXT_MAX);
+    }
+    if (!is_text(e->name) || !is_text(e->site) || !is_text(e->source)) {
+        return error_set(err, -EINVAL, "name, site, source: must be UTF-8 without NUL characters");
+    }
+    if (e->price_nusd_hour < 0 || e->price_nusd_hour > RECORD_PRICE_MAX) {
+        return error_set(err, -EINVAL, "price: must be from 0 to 1,000,000 USD per hour");
+    }
+    return 0;
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "base/str.h"
 #include "base/wide.h"
 
@@ -44,3 +45,6 @@ static inline int64_t price_span_bill(int64_t price, int64_t from, int64_t to)
     const i128 hour = INT64_C(3600000000000);
     return (int64_t)((i128)price * to / hour - (i128)price * from / hour);
 }
+
+// -EINVAL with a message: an empty or long name, texts that are not UTF-8, a price out of range.
+int price_entry_check(const struct price_entry *e, struct error *err) GTAP_CHECK;

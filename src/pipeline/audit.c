@@ -498,6 +498,23 @@ static int audit_shard(struct audit *a, uint32_t shard, struct error *err)
     return r == 0 && !a->outbox ? audit_rollups(a, shard, err) : r;
 }
 
+static void add_prices(struct audit *a)
+{
+    const struct price_book *book = &a->prices;
+    size_t n = book->n + a->c->n_also;
+    struct price_entry *all = arena_alloc(&a->told, n * sizeof(*all));
+    int64_t last = 0;
+    for (size_t i = 0; i < book->n; i++) {
+        all[i] = book->entries[i];
+        last = MAX(last, all[i].id);
+    }
+    for (size_t i = 0; i < a->c->n_also; i++) {
+        all[book->n + i] = a->c->also[i];
+        all[book->n + i].id = ++last;
+    }
+    a->prices = (struct price_book){all, n};
+}
+
 static int audit_all(struct audit *a, struct error *err)
 {
     int r = store_hold(a->store, err); // what is compared belongs together while others write
@@ -509,6 +526,9 @@ static int audit_all(struct audit *a, struct error *err)
     }
     if (r == 0) {
         r = store_prices(a->store, &a->told, &a->prices, err);
+    }
+    if (r == 0 && a->c->n_also > 0) {
+        add_prices(a);
     }
     if (r < 0 || a->settings.n == 0 || a->info.last == INT64_MIN) {
         return r;
@@ -548,6 +568,9 @@ int recompute_store(const struct rederive_config *c, bool dry_run, struct rederi
                     struct error *err)
 {
     struct outbox outbox = {0};
+    if (!dry_run && c->n_also > 0) {
+        return error_set(err, -EINVAL, "prices must be in the book before costs follow from them");
+    }
     int r =
         dry_run ? audit(c, STORE_READ, NULL, ret, err) : audit(c, STORE_WRITE, &outbox, ret, err);
     outbox_done(&outbox);

@@ -22,8 +22,12 @@ struct rederive_progress {
 };
 
 struct rederive_config {
-    const char *store;      // opened to read by verify, to write by recompute
-    int64_t from, to;       // [from, to): widened to whole windows, cut to what is final
+    const char *store; // opened to read by verify, to write by recompute
+    int64_t from, to;  // [from, to): widened to whole windows, cut to what is final
+    // As if the price book had these too, added last: what they would change. Not with a recompute
+    // that writes.
+    const struct price_entry *also;
+    size_t n_also;
     size_t max_differences; // reported one by one; all are counted
     void (*difference)(void *ctx, const struct difference *d);      // may be NULL
     void (*progress)(void *ctx, const struct rederive_progress *p); // about 5 times a second

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Single requests over adversarial records, on both kinds of store: the pages of /api/v1/requests are
+"""Single requests and prices over adversarial records, on both kinds of store: the pages of /api/v1/requests are
 what `gtap export token_usage` has, newest first, whatever is asked for; each request's explanation
 adds up to its stored cost to the nano-dollar; `gtap explain` says the same."""
 
 import json
 import signal
+import urllib.error
 import urllib.parse
+import urllib.request
 from collections import Counter
 
 import gtap as support
@@ -30,12 +32,12 @@ class Requests(support.Case):
                 check()
 
     def test_sqlite(self):
-        self.examine(f"sqlite:{self.gtap.file('requests.db')}", hosts=2, minutes=60, rate=0.5)
+        self.examine(f"sqlite:{self.gtap.file('requests.db')}", hosts=2, minutes=40, rate=0.5)
 
     def test_mongodb(self):
         server = mongo.for_test(self, self.gtap.file("mongo"))
         server.start()
-        self.examine(server.uri, hosts=2, minutes=12, rate=0.3)
+        self.examine(server.uri, hosts=2, minutes=6, rate=0.3)
 
     def pages(self, **query):
         """All items, page by page."""
@@ -116,6 +118,62 @@ class Requests(support.Case):
         status, body = self.served.get("/api/v1/requests/nobody")
         self.assertEqual(status, 404)
         self.assertIn("no request with the event_id nobody", json.loads(body)["detail"])
+
+
+class Prices(support.Case):
+    """A price is said what it would change before it is written, and then changes just that."""
+
+    def send(self, **fields):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.served.port}/api/v1/prices", method="POST",
+                                         data=json.dumps(fields).encode())
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as refused:
+            return refused.code, json.load(refused)
+
+    def bill(self):
+        text = self.gtap.run("report", "--store", self.uri, "--format", "json").stdout
+        return json.loads(text)["totals"]["bill"]["cost_nusd"] or 0
+
+    def dry_run_comes_true(self, fields):
+        status, told = self.send(**fields)
+        self.assertEqual((status, told["applied"]), (200, False))
+        change = told["recompute"]
+        self.assertEqual(change["bill_before_nusd"], self.bill())
+        book = self.served.json("/api/v1/prices")["items"]
+        status, done = self.send(**fields, apply=True)
+        self.assertEqual((status, done["applied"]), (201, True))
+        self.assertEqual(change["bill_before_nusd"], self.bill())  # the past stands
+        self.assertIn("gtap recompute --since", done["command"])
+        self.gtap.run("recompute", "--store", self.uri, "--since", fields["effective_from"])
+        self.assertEqual(self.bill(), change["bill_after_nusd"])
+        entries = self.served.json("/api/v1/prices")["items"]
+        self.assertEqual(entries[:-1], [dict(e, in_force=False, gpus=0) for e in book])
+        self.assertEqual((entries[-1]["in_force"], entries[-1]["gpus"]), (True, 8))
+        status, again = self.send(**fields)
+        self.assertEqual(again["recompute"]["rows_changed"], 0)
+        return change
+
+    def test_prices(self):
+        self.uri = f"sqlite:{self.gtap.file('prices.db')}"
+        self.gtap.run("run", "--in", "synthetic:?duration=10m&rate=3&seed=7", "--out", self.uri)
+        self.served = Serving(self.gtap, self.uri)
+        self.addCleanup(self.served.end, signal.SIGKILL)
+        self.assertEqual(len(self.served.json("/api/v1/prices")["unpriced"]), 8)
+        fields = {"name": "NVIDIA*", "price_per_hour_usd": "3.6", "effective_from": "2024-01-01T00:00:00Z"}
+        change = self.dry_run_comes_true(fields)
+        self.assertEqual((change["bill_before_nusd"], change["windows"]), (0, 11))
+        self.assertEqual(change["requests_changed"], 1763)
+        change = self.dry_run_comes_true(dict(fields, price_per_hour_usd="7.2"))
+        self.assertEqual(self.served.json("/api/v1/prices")["unpriced"], [])
+        status, future = self.send(name="H200", price_per_hour_usd="1")
+        self.assertIsNone(future["recompute"])
+        for bad in ({"name": "x"}, {"name": "", "price_per_hour_usd": "1"}, {"price_per_hour_usd": "1"},
+                    {"name": "x", "price_per_hour_usd": "dear"}, {"name": "x", "colour": "red"},
+                    {"name": "x", "price_per_hour_usd": "1", "effective_from": "soon"},
+                    {"name": "x", "price_per_hour_usd": "1", "apply": "perhaps"}):
+            self.assertEqual(self.send(**bad)[0], 400, bad)
 
 
 if __name__ == "__main__":

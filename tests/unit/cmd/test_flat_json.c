@@ -1,6 +1,6 @@
 #include <errno.h>
 
-#include "cmd/flat_json.h"
+#include "base/flat_json.h"
 #include "test.h"
 
 enum { FIELDS_MAX = 4 };

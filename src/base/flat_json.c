@@ -1,4 +1,4 @@
-#include "cmd/flat_json.h"
+#include "base/flat_json.h"
 
 #include <errno.h>
 #include <stdint.h>
