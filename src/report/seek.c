@@ -11,6 +11,8 @@
 // looked at one by one; where there are more, every time may hold one.
 enum { DAYS_MAX = 64, HOURS_OF_A_DAY = 24, UNSEEN_MAX = 50000 };
 
+#define MINUTE_NS (60 * NS_PER_S)
+
 struct span {
     int64_t from, to;
 };
@@ -54,7 +56,8 @@ static int add_unseen(struct seek *k, uint32_t shard, int64_t from, int64_t to)
     int r = store_records(k->store, &q, &c, k->err);
     while (r >= 0 && k->unseen <= UNSEEN_MAX && (r = store_records_next(c, &row, k->err)) > 0) {
         int64_t start = usage_start(&row.record.usage);
-        ranges_add(&k->raw, start, start + 1);
+        int64_t minute = time_floor(start, MINUTE_NS); // so that they are few ranges
+        ranges_add(&k->raw, minute, minute + MINUTE_NS);
         k->unseen++;
     }
     store_cursor_close(c);
@@ -101,13 +104,16 @@ static int add_unsettled(struct seek *k)
 
 static int find_raw(struct seek *k)
 {
+    if (!k->rows_tell && k->q->filter != RECORDS_OPEN) {
+        ranges_add(&k->raw, k->q->from, k->q->to);
+        return 0;
+    }
     k->frontiers = x_array(k->info.n_shards, sizeof(k->frontiers[0]));
     int r = add_unsettled(k);
     for (uint32_t i = 0; i < k->info.n_shards && r == 0; i++) {
         r = add_shard(k, i);
     }
-    bool all = k->unseen > UNSEEN_MAX || (!k->rows_tell && k->q->filter != RECORDS_OPEN);
-    if (all) {
+    if (k->unseen > UNSEEN_MAX) {
         ranges_add(&k->raw, k->q->from, k->q->to);
     }
     return r;
