@@ -255,7 +255,7 @@ byId('skip').addEventListener('click', (e) => {
 // --- the server
 
 const STATES = {live: 'live', connecting: 'connecting', resting: 'paused while not seen', lost: 'not connected',
-    barred: 'no token', absent: 'not live: this address has no stream of events'};
+    barred: 'no token', dry: 'no news', absent: 'not live: this address has no stream of events'};
 let lost = false;
 
 function age() {
@@ -265,7 +265,7 @@ function age() {
 
 function banner() {
     const it = live.live, box = byId('banner');
-    const words = {lost: 'gtap does not answer.', barred: 'gtap wants a token.'}[it.state];
+    const words = {lost: 'gtap does not answer.', barred: 'gtap wants a token.', dry: 'gtap cannot read its store.'}[it.state];
     byId('connection').textContent = STATES[it.state];
     byId('connection').className = it.state;
     if (it.state === 'connecting' && lost) {
@@ -275,7 +275,8 @@ function banner() {
     lost = Boolean(words);
     document.body.classList.toggle('lost', lost);
     box.hidden = !lost;
-    if (lost && !was) {
+    if (lost && (!was || box.dataset.state !== it.state)) {
+        box.dataset.state = it.state;
         const button = h('button', {type: 'button', id: 'retry', on: {click: live.begin}}, it.state === 'barred' ? 'Enter it' : 'Try now');
         box.replaceChildren(h('strong', null, words), ' ', h('span', {id: 'age'}), ' ', h('span', null, it.state === 'barred' ? ''
             : 'See whether it runs; this page goes on by itself when it is back. '), button);

@@ -6,7 +6,10 @@ import {authorize, headers, url} from './api.js';
 const SILENCE_MS = 12_000; // events come every second
 const FIRST_RETRY_MS = 1000, LAST_RETRY_MS = 10_000;
 
-/** state: 'connecting', 'live', 'lost', 'resting', 'barred' (no token) or 'absent' (a server without it). */
+/**
+ * state: 'connecting', 'live', 'lost', 'dry' (it is there and has no news: its store is away), 'resting',
+ * 'barred' (no token) or 'absent' (a server without a stream).
+ */
 export const live = {state: 'connecting', since: Date.now(), heard: null, now: null, gpus: null};
 
 const listeners = new Map(); // event -> set of functions
@@ -75,6 +78,8 @@ export function parser(dispatch) {
         }
     };
 }
+
+setInterval(() => live.state === 'live' && Date.now() - live.heard > SILENCE_MS && become('dry'), 1000);
 
 async function listen(controller) {
     let quiet = setTimeout(() => controller.abort(), SILENCE_MS);

@@ -39,13 +39,13 @@ const bill = (s) => s.usage + s.idle + s.unattributed;
 
 const NUMBERS = [
     {key: 'hour', label: '$/h', says: 'dollars an hour', live: (n) => n.usd_per_hour, text: f.rate,
-        past: (s) => Number(bill(s)) / 1e9 / (s.length / HOUR), why: 'no priced GPU time yet'},
+        past: (s) => Number(bill(s)) / 1e9 / (s.length / HOUR), why: 'no priced GPU time in the last minutes'},
     {key: 'mtok', label: '$/Mtok loaded', says: 'dollars for a million tokens, idle time included',
         live: (n) => n.usd_per_mtok, text: f.rate, why: 'no tokens in the last minutes',
         past: (s) => costs.perMtok(bill(s), s.tokens)},
     {key: 'idle', label: 'share idle', says: 'share of the cost that is idle', text: f.percent,
         live: (n) => n.usd_per_hour > 0 && n.idle_usd_per_hour !== null
-            ? n.idle_usd_per_hour / n.usd_per_hour : null, why: 'no priced GPU time yet',
+            ? n.idle_usd_per_hour / n.usd_per_hour : null, why: 'no priced GPU time in the last minutes',
         past: (s) => bill(s) > 0n ? Number(s.idle) / Number(bill(s)) : null},
 ];
 

@@ -187,7 +187,7 @@ class Fixture:
 
     def __init__(self, port=0, token=None):
         self.port, self.token = port, token
-        self.empty = self.mute = False
+        self.empty = self.mute = self.dry = False
         self.delay, self.fail = 0.0, {}  # path prefix -> Problem
         self.prices = [{"id": "p1", "effective_from": "2026-01-01T00:00:00Z", "name": "NVIDIA H100*", "site": None,
                         "price_per_hour_usd": "3.100000000", "source": "list price", "added_at": "2026-01-01T08:00:00Z"},
@@ -491,7 +491,9 @@ class Answer(http.server.BaseHTTPRequestHandler):
         server, number, gpus = self.it.server, 0, None
         try:
             while self.it.server is server:
-                if not self.it.mute:
+                if self.it.dry:
+                    self.wfile.write(b": the store cannot be read now\n\n")
+                elif not self.it.mute:
                     number += 1
                     found = self.it.gpus({})["items"]
                     out = f"retry: 1000\nid: {number}\nevent: now\ndata: {json.dumps(self.it.now())}\n\n"

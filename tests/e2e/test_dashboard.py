@@ -418,6 +418,14 @@ class Troubles(Page):
         self.fixture.mute = False
         self.wait(lambda: self.script("return document.querySelector('#banner').hidden"), "it is back")
 
+    def test_a_stream_without_news_says_so(self):
+        self.open()
+        self.says(r"19\.6")
+        self.fixture.dry = True
+        self.says(r"gtap cannot read its store\. These numbers are .* old", "#banner")
+        self.fixture.dry = False
+        self.wait(lambda: self.script("return document.querySelector('#banner').hidden"), "it is back")
+
     def test_lost_before_anything_was_there(self):
         self.provoked = ["ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE"]
         self.open("#/prices")
@@ -432,7 +440,7 @@ class Troubles(Page):
         self.open()
         self.says("No GPU has reported yet")
         self.says("gtap agent --bootstrap")
-        self.says(r"no priced GPU time yet")
+        self.says(r"no priced GPU time in the last minutes")
         for page in ("#/time", "#/who"):
             self.open(page)
             self.says("No GPU has reported yet")
