@@ -34,7 +34,7 @@ const VALID = {
     filter: (v) => FILTERS.includes(v),
     min: (v) => /^\d{1,9}(\.\d{1,9})?$/.test(v),
     q: (v) => v.length <= 200,
-    id: (v) => v.length <= 200,
+    id: (v) => v.length <= 1000,
 };
 
 /** [from, to] in ms of "FROM~TO", or null. */

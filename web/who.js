@@ -12,7 +12,8 @@ export const title = 'Who';
 
 const FILTER_TEXT = {all: 'all', unplaced: 'without a GPU', unpriced: 'without a price',
     late: 'that came late', open: 'not final'};
-const UUID = /^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
+// The id of an event: a UUID, or one that an input made of where the record stood ("synthetic#...").
+const EVENT_ID = /^([0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}|\S+#\S+)$/i;
 
 // What is looked at: a tenant's models, a model's requests...
 function level(s) {
@@ -46,7 +47,7 @@ function search(s, onType) {
     return h('form.controls', {role: 'search', on: {submit: (e) => {
         e.preventDefault();
         const q = input.value.trim();
-        go(UUID.test(q) ? {id: q, q: ''} : {q, min: min.value.trim()});
+        go(EVENT_ID.test(q) ? {id: q, q: ''} : {q, min: min.value.trim()});
     }}},
     h('label', null, 'search ', input),
     h('label', null, 'requests ', h('select', {value: s.filter, 'data-key': 'filter',
