@@ -49,7 +49,8 @@ function preview(answer) {
     return [h('p', null, r.windows > 0
         ? `Computed again with this price, ${f.plural(r.windows, 'window')} from ${f.when(f.ms(r.from), state().tz)} to `
           + `${f.when(f.ms(r.until), state().tz)} ${f.zoneName(state().tz)} would change: ${f.plural(r.rows_changed ?? 0, 'row')}, `
-          + `${f.plural(r.requests_changed ?? 0, 'request')}.`
+          + `${f.plural(r.requests_changed ?? 0, 'request')}.${r.partial
+              ? ' It was tried on the newest part of the store only: what is older changes likewise.' : ''}`
         : 'Nothing that is stored would change: it holds for what comes.'),
     h('dl.facts', null, h('div', null, h('dt', null, 'bill before'), h('dd', null, exact(before))),
         h('div', null, h('dt', null, 'bill after'), h('dd', null, exact(after))),
