@@ -182,5 +182,62 @@ class Binary(Page):
         self.assertLess(total, 200_000)
 
 
+class Live(Page):
+    """A run that meters what happens now, with a token; killed, and started again."""
+
+    def serve(self):
+        holder = tempfile.TemporaryDirectory(prefix="gtap-e2e-")
+        self.addCleanup(holder.cleanup)
+        self.gtap = support.Gtap(support.ARGS.gtap, holder.name)
+        self.gtap.meter(self.gtap.store("live.db"), "synthetic:?duration=45m&start=-58m&price=2.5")
+        with open(self.gtap.file("token"), "w", encoding="ascii") as f:
+            f.write("s3cret-of-this-test\n")
+        self.child, self.port = None, 0
+        self.addCleanup(self.kill)
+        self.start()
+        return f"http://127.0.0.1:{self.port}/"
+
+    def start(self):
+        self.child = self.gtap.start("run", "--in", "synthetic:?price=2.5&rate=20", "--out", self.gtap.store("live.db"),
+                                     "--api-token-file", self.gtap.file("token"), "--listen", f"127.0.0.1:{self.port}")
+        found = None
+        while not found:
+            line = self.child.stderr.readline()
+            self.assertTrue(line, "it does not serve")
+            found = re.search(r"serving at http://127\.0\.0\.1:(\d+)", line)
+        self.port = int(found[1])
+
+    def kill(self):
+        if self.child and self.child.poll() is None:
+            self.child.kill()
+            self.child.communicate()
+
+    def test_live_lost_and_back(self):
+        self.provoked = ["ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE",
+                         "status of 401", "status of 503"]
+        self.open(wait=False)
+        self.says("This gtap wants a token", "#token-dialog")
+        self.wait(lambda: self.focused() == "token", "the field")
+        self.keys("s3cret-of-this-test", "ENTER")
+        self.says(r"\$/h\s+[\d.]+")
+        self.says(r"\$/Mtok loaded\s+[\d.,]+")
+        self.says(r"share idle\s+\d+\s%")
+        self.wait(lambda: len(self.all(".tile")) == 8, "tiles")
+        states = "return [...document.querySelectorAll('.tile .state')].map((e) => e.innerText)"
+        self.wait(lambda: set(self.script(states)) <= {"busy", "idle"}, "none is silent")
+        self.assertGreater(self.one(".spark path").get_attribute("d").count("L"), 6)
+        self.kill()
+        self.says("gtap does not answer", "#banner")
+        self.start()
+        self.wait(lambda: self.script("return document.querySelector('#banner').hidden"), "it is back")
+        self.one("[data-place=time]").click()
+        self.arrives("^#/time")
+        self.says("adds up to the bill")
+        chromium.wait_for(lambda: "Provisional: what is after" in self.text(), "it looks again by itself", 60)
+        self.one("[data-place=health]").click()
+        self.says("Records come in and are stored")
+        self.says("synthetic:")
+
+
 if __name__ == "__main__":
     support.main(__name__)
