@@ -109,6 +109,7 @@ static int read_row(const json_t *o, const struct report_query *q, struct arena 
         ret->values[i].text = text_of(o, report_dim_name(q->by[i]), a);
     }
     read_sums(o, ret);
+    ret->sums.open = json_is_false(json_object_get(o, "final"));
     return 0;
 }
 
@@ -157,13 +158,9 @@ int top_api_costs(struct str json, struct top_snapshot *s, struct report *ret, s
     s->final_until = time_of(root, "final_until");
     int r = read_rows(json_object_get(root, "rows"), s, ret, err);
     read_splits(json_object_get(root, "splits"), &s->arena, ret);
-    bool open = json_is_true(json_object_get(root, "provisional"));
+    ret->has_open = json_is_true(json_object_get(root, "provisional"));
     json_decref(root);
     top_totals(ret);
-    ret->has_open = ret->bill.open = open;
-    for (size_t i = 0; i < ret->n_rows; i++) {
-        ret->rows[i].sums.open = open;
-    }
     return r;
 }
 

@@ -22,7 +22,8 @@ enum cell_look {
 
 enum {
     GRID_WIDTH_MAX = 1000,
-    GRID_HEIGHT_MAX = 500,
+    GRID_HEIGHT_MAX = 20000, // of what is printed
+    GRID_SCREEN_MAX = 500,
     CELL_BYTES = 14, // a character and the combining ones on it; further ones are left out
 };
 

@@ -86,7 +86,7 @@ static void draw(struct session *s)
         .trouble = trouble_of(s),
     };
     screen_size(s->screen, &width, &height);
-    grid_init(&grid, width, height);
+    grid_init(&grid, width, MIN(height, (size_t)GRID_SCREEN_MAX));
     top_view_draw(&view, &s->state, &grid);
     screen_show(s->screen, &grid);
     grid_done(&grid);

@@ -97,6 +97,7 @@ static struct layout lay_out(const struct top_model *m, size_t width, size_t hei
     }
     l.gpus = take(&left, gpus);
     l.lines = take(&left, lines);
+    l.totals += take(&left, view_line_totals(m) - l.totals);
     l.notes += take(&left, notes - l.notes);
     return l;
 }

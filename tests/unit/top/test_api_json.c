@@ -20,7 +20,8 @@ static const char costs[] =
     "\"rows\":[{\"kind\":\"usage\",\"model\":\"llama\",\"tenant\":null,\"requests\":3,"
     "\"prompt_tokens\":100,\"completion_tokens\":50,\"cached_prompt_tokens\":0,"
     "\"cost_nusd\":3000,\"cost_usd\":\"0.000003000\",\"cost_in_nusd\":1000,\"cost_out_nusd\":2000,"
-    "\"loaded_nusd\":4000,\"busy_ns\":5000000000,\"unpriced_ns\":0,\"unpriced_requests\":0},"
+    "\"loaded_nusd\":4000,\"final\":false,\"busy_ns\":5000000000,\"unpriced_ns\":0,\"unpriced_"
+    "requests\":0},"
     "{\"kind\":\"idle\",\"model\":null,\"tenant\":null,\"requests\":0,\"cost_nusd\":null,"
     "\"cost_usd\":\"9100000.000000001\",\"busy_ns\":7,\"unpriced_ns\":0},"
     "{\"kind\":\"unattributed\",\"cost_nusd\":null,\"cost_usd\":null,\"busy_ns\":9}]}";
