@@ -207,6 +207,7 @@ static int own_groups(struct cli *cli, const struct report_format *format, struc
     q->n_by = format->n_by;
     memcpy(q->by, format->by, format->n_by * sizeof(q->by[0]));
     q->by[0] = days ? DIM_DAY : DIM_HOUR;
+    q->corrections = true;
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/time.h"
 #include "base/uri.h"
+#include "output/ledger.h"
 #include "output/store_impl.h"
 
 static const struct store_ops *const drivers[] = {
@@ -168,7 +169,32 @@ int store_commit(struct store *s, struct store_write *w, struct error *err)
     const char *fault = write_fault(w);
     int r = needs(s, STORE_WRITE, err);
     r = r == 0 && fault ? bad(s, err, fault) : r;
-    return r < 0 ? r : s->ops->commit(s, w, err);
+    if (r < 0) {
+        return r;
+    }
+    struct ledger ledger = {0};
+    r = ledger_make(&ledger, s, w, clock_wall(&clock_system), err);
+    w->corrections = ledger.v;
+    w->n_corrections = ledger.n;
+    r = r < 0 ? r : s->ops->commit(s, w, err);
+    w->corrections = NULL;
+    w->n_corrections = 0;
+    ledger_done(&ledger);
+    return r;
+}
+
+int store_corrections(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
+                      struct error *err)
+{
+    return s->ops->corrections(s, from, to, ret, err);
+}
+
+int store_corrections_next(struct store_cursor *c, struct correction *ret, struct error *err)
+{
+    int r;
+    while ((r = c->ops->corrections_next(c, ret, err)) > 0 && correction_is_empty(ret)) {
+    }
+    return r;
 }
 
 int store_take_shard(struct store *s, uint32_t shard, enum shard_claim claim,

@@ -16,6 +16,7 @@
 #include "cost/rows.h"
 #include "cost/settings.h"
 #include "model/record.h"
+#include "output/corrections.h"
 #include "output/store_read.h"
 
 struct store;
@@ -61,17 +62,6 @@ struct store_record {
     struct str reason;          // out, with STORE_REFUSED: valid until the next commit
 };
 
-// All rows of one window of one shard: replaces what was there under (window_start, shard). When
-// windows of an hour or a day already rolled up change, the store rolls up again in the same
-// transaction.
-struct window_rows {
-    int64_t window_start;
-    int64_t window_end;
-    uint32_t shard;
-    const struct window_row *rows; // canonical order; may be empty
-    size_t n;
-};
-
 struct store_write {
     struct store_record *records;
     size_t n_records;
@@ -81,6 +71,8 @@ struct store_write {
     size_t n_positions;
     const struct window_rows *windows;
     size_t n_windows;
+    const struct correction *corrections; // set by store_commit() alone
+    size_t n_corrections;
     const struct usage_cost *costs; // by seq (an event_id, if it is there, is that record's: a help
                                     // to find it); late, once true for a seq, stays true
     size_t n_costs;

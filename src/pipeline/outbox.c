@@ -45,7 +45,13 @@ bool outbox_empty(const struct outbox *o)
 void outbox_add_window(struct outbox *o, int64_t start, int64_t end)
 {
     ARRAY_RESERVE(o->windows, o->n_windows, o->cap_windows);
-    o->windows[o->n_windows++] = (struct outbox_window){start, end, o->shard, o->n_rows, 0};
+    o->windows[o->n_windows++] = (struct outbox_window){
+        .start = start, .end = end, .shard = o->shard, .first_row = o->n_rows};
+}
+
+void outbox_mark_settled(struct outbox *o)
+{
+    o->windows[o->n_windows - 1].settled = true;
 }
 
 void outbox_add_row(struct outbox *o, const struct window_row *row)
@@ -125,6 +131,7 @@ static void append_windows(struct outbox *o, const struct outbox *from)
         const struct outbox_window *w = &from->windows[i];
         o->shard = w->shard;
         outbox_add_window(o, w->start, w->end);
+        o->windows[o->n_windows - 1].settled = w->settled;
         for (size_t j = 0; j < w->n_rows; j++) {
             outbox_add_row(o, &from->rows[row++]);
         }
@@ -234,6 +241,7 @@ void outbox_fill(const struct outbox *o, struct window_rows *windows, struct sto
             .shard = from->shard,
             .rows = o->rows + from->first_row,
             .n = from->n_rows,
+            .settled = from->settled,
         };
     }
     w->windows = windows;

@@ -10,6 +10,7 @@ struct outbox_window {
     int64_t start, end;
     uint32_t shard;
     size_t first_row, n_rows; // in rows
+    bool settled;             // see struct window_rows
 };
 
 // Texts in rows are the engines' own, which keep them for their lifetime.
@@ -38,6 +39,7 @@ bool outbox_empty(const struct outbox *o);
 struct engine_sink outbox_sink(struct outbox *o);
 
 void outbox_add_window(struct outbox *o, int64_t start, int64_t end);
+void outbox_mark_settled(struct outbox *o); // the window added last replaces final rows
 void outbox_add_row(struct outbox *o, const struct window_row *row);
 void outbox_add_cost(struct outbox *o, const struct usage_cost *cost);
 // State and unsettled ranges of a shard.

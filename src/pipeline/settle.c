@@ -65,6 +65,7 @@ void settle_window(struct outbox *o, const struct derive_window *w)
     int32_t revision = newest_revision(w) + 1;
     size_t at = 0;
     outbox_add_window(o, w->start, w->end);
+    outbox_mark_settled(o);
     for (size_t i = 0; i < w->n_derived; i++) {
         struct window_row row = w->derived[i];
         const struct window_row *old = stored_row(w, &row, &at);

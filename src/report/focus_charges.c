@@ -14,10 +14,20 @@ static void add(struct focus_charges *f, const struct charge *c)
     f->v[f->n++] = *c;
 }
 
+static bool is_nothing(const struct sums *s)
+{
+    return s->cost_in_nusd == 0 && s->cost_out_nusd == 0 && s->cost_nusd == 0 &&
+           s->prompt_tokens == 0 && s->completion_tokens == 0 && s->cached_prompt_tokens == 0 &&
+           s->requests == 0 && s->unpriced_requests == 0 && s->busy_ns == 0 && s->unpriced_ns == 0;
+}
+
 static void add_row(struct focus_charges *f, const struct report_row *row)
 {
     const struct sums *s = &row->sums;
     struct charge c = {.row = row, .ratio = -1};
+    if (is_nothing(s)) { // all of it is a correction
+        return;
+    }
     if (row->kind == ROW_IDLE || row->kind == ROW_UNATTRIBUTED) {
         c.meter = METER_TIME;
         c.cost_nusd = s->cost_nusd;
@@ -45,6 +55,7 @@ static int by_place(const void *a, const void *b)
     int64_t s = x->row->values[AT_TIME].time, t = y->row->values[AT_TIME].time;
     int c = (s > t) - (s < t);
     c = c ? c : str_cmp(x->row->values[AT_GPU].text, y->row->values[AT_GPU].text);
+    c = c ? c : (x->row->settled > y->row->settled) - (x->row->settled < y->row->settled);
     c = c ? c : (x->row->kind > y->row->kind) - (x->row->kind < y->row->kind);
     for (size_t i = 0; i < ARRAY_LEN(order) && c == 0; i++) {
         c = str_cmp(x->row->values[order[i]].text, y->row->values[order[i]].text);
@@ -54,7 +65,8 @@ static int by_place(const void *a, const void *b)
 
 static bool same_origin(const struct charge *a, const struct charge *b)
 {
-    return a->row->values[AT_TIME].time == b->row->values[AT_TIME].time &&
+    return a->row->settled == b->row->settled &&
+           a->row->values[AT_TIME].time == b->row->values[AT_TIME].time &&
            str_eq(a->row->values[AT_GPU].text, b->row->values[AT_GPU].text);
 }
 
@@ -90,7 +102,7 @@ void focus_collect(struct focus_charges *f, const struct report *r)
         for (n = 1; i + n < f->n && same_origin(&f->v[i], &f->v[i + n]);) {
             n++;
         }
-        if (f->v[i].row->kind != ROW_UNPLACED) {
+        if (f->v[i].row->kind != ROW_UNPLACED && f->v[i].row->settled == INT64_MIN) {
             share_origin(&f->v[i], n);
         }
     }

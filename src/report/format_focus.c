@@ -62,6 +62,17 @@ static bool is_usage(const struct charge *c)
     return c->meter != METER_TIME;
 }
 
+static bool is_split(const struct charge *c)
+{
+    return c->row->kind != ROW_UNPLACED;
+}
+
+static bool is_correction(const struct charge *c)
+{
+    return c->row->settled != INT64_MIN;
+}
+
+// Not of corrections: what moved from one part to another has no ratio.
 static void allocated_details(struct focus *f, const struct charge *c)
 {
     if (c->ratio >= 0) {
@@ -80,7 +91,7 @@ static void allocated_method(struct focus *f, const struct charge *c)
     while (i + 1 < r->n_splits && r->splits[i + 1].effective_from <= c->row->values[AT_TIME].time) {
         i++;
     }
-    if (c->ratio >= 0 && r->n_splits > 0) {
+    if (is_split(c) && r->n_splits > 0) {
         const struct settings *s = &r->splits[i];
         buf_printf(&f->text, "gtap-%s", method_name(s->method));
         if (s->method == METHOD_WEIGHTED) {
@@ -93,7 +104,7 @@ static void allocated_method(struct focus *f, const struct charge *c)
 // "search/llama-3-70b": what the part is for. Idle time is the part that was not allocated.
 static void allocated_to(struct focus *f, const struct charge *c)
 {
-    if (c->ratio >= 0 && is_usage(c)) {
+    if (is_split(c) && is_usage(c)) {
         if (str_present(value_of(c, AT_TENANT))) {
             buf_str(&f->text, value_of(c, AT_TENANT));
             buf_char(&f->text, '/');
@@ -107,7 +118,7 @@ static void allocated_to(struct focus *f, const struct charge *c)
 static void allocated_tags(struct focus *f, const struct charge *c)
 {
     struct json j = {.b = &f->text};
-    if (c->ratio >= 0 && is_usage(c)) {
+    if (is_split(c) && is_usage(c)) {
         json_open(&j, NULL, '{');
         json_str(&j, "model", value_of(c, AT_MODEL));
         if (str_present(value_of(c, AT_TENANT))) {
@@ -141,26 +152,21 @@ static void currency(struct focus *f, const struct charge *c)
     cell(f, STR("USD"));
 }
 
-static void month(struct focus *f, const struct charge *c, int later)
+static void month(struct focus *f, const struct charge *c, bool later)
 {
-    struct civil at = time_civil(c->row->values[AT_TIME].time);
-    at = (struct civil){.year = at.year, .month = at.month + later, .day = 1};
-    if (at.month > 12) {
-        at.month = 1;
-        at.year++;
-    }
-    time_format_iso(&f->text, time_from_civil(at));
+    int64_t t = is_correction(c) ? c->row->settled : c->row->values[AT_TIME].time;
+    time_format_iso(&f->text, later ? billing_month_end(t) : billing_month(t));
     cell_text(f);
 }
 
 static void billing_start(struct focus *f, const struct charge *c)
 {
-    month(f, c, 0);
+    month(f, c, false);
 }
 
 static void billing_end(struct focus *f, const struct charge *c)
 {
-    month(f, c, 1);
+    month(f, c, true);
 }
 
 static int64_t period(const struct focus *f)
@@ -173,7 +179,8 @@ static void charge_start(struct focus *f, const struct charge *c)
 {
     const struct report *r = f->report;
     int64_t start = c->row->values[AT_TIME].time;
-    time_format_iso(&f->text, r->query.from == INT64_MIN ? start : MAX(start, r->from));
+    bool cut = r->query.from != INT64_MIN && !is_correction(c);
+    time_format_iso(&f->text, cut ? MAX(start, r->from) : start);
     cell_text(f);
 }
 
@@ -181,7 +188,8 @@ static void charge_end(struct focus *f, const struct charge *c)
 {
     const struct report *r = f->report;
     int64_t end = c->row->values[AT_TIME].time + period(f);
-    time_format_iso(&f->text, r->query.to == INT64_MAX ? end : MIN(end, r->to));
+    bool cut = r->query.to != INT64_MAX && !is_correction(c);
+    time_format_iso(&f->text, cut ? MIN(end, r->to) : end);
     cell_text(f);
 }
 
@@ -207,10 +215,9 @@ static void category(struct focus *f, const struct charge *c)
     cell(f, STR("Usage"));
 }
 
-static void none(struct focus *f, const struct charge *c)
+static void class(struct focus *f, const struct charge *c)
 {
-    (void)c;
-    cell(f, STR_NONE);
+    cell(f, is_correction(c) ? STR("Correction") : STR_NONE);
 }
 
 static bool complete(const struct charge *c)
@@ -236,6 +243,7 @@ static void describe_usage(struct focus *f, const struct charge *c)
 
 static void description(struct focus *f, const struct charge *c)
 {
+    buf_cstr(&f->text, is_correction(c) ? "Correction: " : "");
     if (is_usage(c)) {
         describe_usage(f, c);
     } else {
@@ -463,7 +471,7 @@ static const struct {
     {"CapacityReservationId", reservation},
     {"CapacityReservationStatus", reservation_status},
     {"ChargeCategory", category},
-    {"ChargeClass", none},
+    {"ChargeClass", class},
     {"ChargeDescription", description},
     {"ChargeFrequency", frequency},
     {"ChargePeriodEnd", charge_end},

@@ -20,11 +20,12 @@ struct builder {
     size_t n_gpus, cap_gpus;
     struct buf key, text; // scratch
     bool too_many;        // groups
+    int64_t settled;      // of the rows that are being added, see report_row.settled
 };
 
 static void builder_init(struct builder *b, struct report *report, struct arena *a)
 {
-    *b = (struct builder){.report = report, .arena = a};
+    *b = (struct builder){.report = report, .arena = a, .settled = INT64_MIN};
     b->keys = intern_new();
     b->gpu_keys = intern_new();
     buf_init(&b->key, KEY_TEXT_MAX);
@@ -146,6 +147,7 @@ static struct report_row *find_group(struct builder *b, const struct window_row 
     buf_clear(&b->key);
     buf_char(&b->key, (char)row->kind);
     buf_char(&b->key, hidden);
+    pack(&b->key, &b->settled, sizeof(b->settled));
     for (size_t i = 0; i < q->n_by; i++) {
         values[i] = value_of(b, q->by[i], row);
         pack_value(&b->key, &values[i]);
@@ -156,7 +158,7 @@ static struct report_row *find_group(struct builder *b, const struct window_row 
     }
     ARRAY_RESERVE(b->rows, b->n_rows, b->cap_rows);
     struct report_row *group = &b->rows[b->n_rows++];
-    *group = (struct report_row){.kind = row->kind, .hidden = hidden};
+    *group = (struct report_row){.kind = row->kind, .hidden = hidden, .settled = b->settled};
     b->too_many = q->max > 0 && b->n_rows > q->max;
     for (size_t i = 0; i < q->n_by; i++) {
         group->values[i].text = arena_copy(b->arena, values[i].text);
@@ -403,6 +405,50 @@ static int read_rows(struct builder *b, struct store *s, const struct range_part
     return r;
 }
 
+static struct window_row taken_back(const struct window_row *row)
+{
+    struct window_row r = *row;
+    int64_t *const sums[] = {&r.cost_nusd,        &r.cost_in_nusd,         &r.cost_out_nusd,
+                             &r.prompt_tokens,    &r.cached_prompt_tokens, &r.completion_tokens,
+                             &r.busy_ns,          &r.unpriced_ns,          &r.requests,
+                             &r.unpriced_requests};
+    for (size_t i = 0; i < ARRAY_LEN(sums); i++) {
+        *sums[i] = -*sums[i];
+    }
+    return r;
+}
+
+static void add_correction(struct builder *b, const struct correction *c,
+                           const struct range_part *range)
+{
+    const struct report_query *q = &b->report->query;
+    if (c->row.window_start >= range->from && c->row.window_start < range->to) {
+        struct window_row before = taken_back(&c->row);
+        add_row(b, &before);
+    }
+    if (c->settled_at >= q->from && c->settled_at < q->to) {
+        b->settled = billing_month(c->settled_at);
+        add_row(b, &c->row);
+        b->settled = INT64_MIN;
+    }
+}
+
+static int read_corrections(struct builder *b, struct store *s, const struct range_part *range,
+                            struct error *err)
+{
+    struct store_cursor *cursor;
+    struct correction c;
+    int r = store_corrections(s, INT64_MIN, INT64_MAX, &cursor, err);
+    if (r < 0) {
+        return r;
+    }
+    while ((r = store_corrections_next(cursor, &c, err)) > 0) {
+        add_correction(b, &c, range);
+    }
+    store_cursor_close(cursor);
+    return r;
+}
+
 static int load(struct store *s, const struct report_query *q, const struct store_info *info,
                 struct arena *a, struct report *ret, struct error *err)
 {
@@ -430,6 +476,7 @@ static int load(struct store *s, const struct report_query *q, const struct stor
     struct builder b;
     builder_init(&b, ret, a);
     r = read_rows(&b, s, &range, err);
+    r = r == 0 && q->corrections ? read_corrections(&b, s, &range, err) : r;
     finish(&b);
     builder_done(&b);
     return r < 0 ? r : name_gpus(s, ret, a, err);
@@ -463,7 +510,7 @@ static int load_more(struct store *s, const struct store_info *info, report_more
 
 static void arrange(struct report *r, struct arena *a)
 {
-    if (!r->empty) {
+    if (!r->empty && !r->query.corrections) {
         report_spread_loaded(r);
         drop_hidden(r);
         report_order(r);

@@ -57,6 +57,10 @@ struct report_query {
     size_t n_by;
     int64_t from, to; // [from, to), widened to whole windows. INT64_MIN, INT64_MAX: everything
     bool provisional; // windows that are not final too
+    // What changed after its month was closed stands in rows of its own, of the month in which it
+    // was settled, and the rows of closed months are as they were: see output/corrections.h. The
+    // range is of what is billed: corrections settled in it, whatever time they are of.
+    bool corrections;
     const struct zone *zone;
     enum report_sort sort;
     // Groups; what is left out is added up in "(n others)". Where not every group has a bill of its
@@ -86,8 +90,9 @@ struct report_row {
     // far as grouped by these), in proportion to cost. Over all rows it adds up to the bill too;
     // idle rows keep what no request was there to bear.
     i128 loaded_nusd, loaded_in_nusd, loaded_out_nusd;
-    size_t others; // "(n others)": how many groups it stands for
-    bool hidden;   // by a filter; only until report_load() has returned
+    bool hidden;     // by a filter; only until report_load() has returned
+    size_t others;   // "(n others)": how many groups it stands for
+    int64_t settled; // of a correction: the month in which it was settled; INT64_MIN: it is none
 };
 
 struct report_gpu {

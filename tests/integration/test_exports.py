@@ -211,23 +211,26 @@ class Focus(Case):
                 self.assertEqual(data.total(x_Kind=kind) * 10**9, kinds[kind]["cost_nusd"])
 
     def test_months(self):
-        """Each billing period is a bill; files of one month each are the file of both."""
+        """Files of one month each, by when it is billed, are the file of all; so are the bills:
+        what was settled later is a correction in the month in which it was."""
         whole = focus.Dataset(self.text())
-        months = ("2025-12-01", "2026-01-01", "2026-02-01")
-        rows = []
+        rows, months = [], ("2025-12-01", "2026-01-01", "2026-02-01", "2199-01-01")
         for since, until in zip(months, months[1:]):
-            bill = self.bill("--since", since, "--until", until)
-            self.assertGreater(bill, 0)
-            start = focus.when(since + "T00:00:00Z")
-            self.assertEqual(whole.total(BillingPeriodStart=start) * 10**9, bill)
             month = focus.Dataset(self.text("--since", since, "--until", until))
-            self.assertEqual((month.wrong, month.total() * 10**9), ([], bill))
+            self.assertEqual(month.wrong, [])
             rows += month.rows
-        self.assertEqual(rows, whole.rows)
+        self.assertCountEqual(map(repr, rows), map(repr, whole.rows))
+        for since, until in zip(months[:2], months[1:]):
+            start, end = focus.when(since + "T00:00:00Z"), focus.when(until + "T00:00:00Z")
+            now = sum(row["EffectiveCost"] for row in whole.rows
+                      if start <= row["ChargePeriodStart"] < end)
+            self.assertEqual(now * 10**9, self.bill("--since", since, "--until", until))
+        self.assertGreater(sum(row["ChargeClass"] is not None for row in whole.rows), 0)
 
     def test_quantities(self):
         """Tokens and requests are all there, unplaced and unpriced ones too, which say so."""
         data = focus.Dataset(self.text())
+        self.assertEqual(data.wrong, [])
         totals = json.loads(self.report("--json"))["totals"]
         both = [totals["requests"], totals["unplaced"]]
         for meter, key in (("Input Tokens", "prompt_tokens"), ("Output Tokens",
@@ -244,7 +247,8 @@ class Focus(Case):
         unknown = [row for row in data.rows if "not 0 but unknown" in row["ChargeDescription"]]
         self.assertTrue({"usage", "unplaced"} <= {row["x_Kind"] for row in unknown})
         self.assertEqual({row["x_CostComplete"] for row in unknown}, {"false"})
-        free = [row for row in data.rows if row["EffectiveCost"] == 0 and row not in unknown]
+        free = [row for row in data.rows if row["EffectiveCost"] == 0 and row not in unknown
+                and row["ChargeClass"] is None]
         self.assertEqual({row["x_UnpricedHours"] for row in free if row["x_CostComplete"] == "true"}
                          - {"0.000000000", None}, set())
 
@@ -271,6 +275,7 @@ class Focus(Case):
         rows = list(csv.DictReader(io.StringIO(self.text(), newline="")))
         usage = next(n for n, row in enumerate(rows)
                      if row["x_Kind"] == "usage" and float(row["EffectiveCost"]) > 0.01
+                     and not row["ChargeClass"]
                      and row["SubAccountId"])
         cases = {
             "EffectiveCost is null": {"EffectiveCost": ""},
@@ -305,6 +310,66 @@ class Focus(Case):
         writer.writeheader()
         writer.writerows(rows)
         return out.getvalue()
+
+
+class Corrections(Case):
+    """What changes in a closed month comes out as corrections; the rows stay as they were."""
+
+    def setUp(self):
+        super().setUp()
+        self.store = self.gtap.store("c.db")
+
+    def dataset(self):
+        done = support.subprocess.run([self.gtap.path, "report", "--store", self.store, "--format",
+                                       "focus"], cwd=self.gtap.folder, capture_output=True,
+                                      check=True)
+        data = focus.Dataset(done.stdout.decode())
+        self.assertEqual(data.wrong, [])
+        bill = json.loads(self.report("--json"))["totals"]["bill"]["cost_nusd"] or 0  # None: unknown
+        self.assertEqual(data.total() * 10**9, bill)
+        regular = [row for row in data.rows if row["ChargeClass"] is None]
+        return regular, [row for row in data.rows if row["ChargeClass"]], bill
+
+    def total(self, rows):
+        return sum(row["EffectiveCost"] for row in rows) * 10**9
+
+    def late(self, n):
+        """Requests of the time that the others are of, and one of time without a GPU's word."""
+        lines = [line for line in support.records(600, seed=n) if '"model"' in line]
+        for k, line in enumerate(lines[::20]):
+            yield json.dumps({**json.loads(line), "event_id": support.event_id(n * 10**6 + k)})
+
+    def test_late_and_priced_again(self):
+        self.gtap.meter(self.store, self.write("a.ndjson", support.records(600)))
+        first, corrections, bill = self.dataset()
+        self.assertEqual(corrections, [])
+        for n in (2, 3):  # the second time over rows that were corrected before
+            self.gtap.meter(self.store, self.write(f"late{n}.ndjson", self.late(n)))
+            regular, corrections, after = self.dataset()
+            self.assertEqual(regular, first)
+            self.assertEqual(self.total(corrections), after - bill)
+            self.assertGreater(sum(row["ConsumedQuantity"] for row in corrections
+                                   if row["ConsumedUnit"] == "Tokens"), 0)
+            self.assertTrue(any(row["EffectiveCost"] < 0 for row in corrections))
+        self.assert_verified(self.store)
+
+    def test_price(self):
+        """A price that was not known when the month was closed."""
+        lines = [json.dumps({k: v for k, v in json.loads(line).items()
+                             if k != "price_per_hour_usd"}) for line in support.records(600)]
+        self.gtap.meter(self.store, self.write("a.ndjson", lines))
+        first, _, bill = self.dataset()
+        self.assertEqual((bill, {row["x_CostComplete"] for row in first}), (0, {"false"}))
+        for price in ("2.5", "3.25"):
+            self.gtap.run("price", "add", "NVIDIA H100*", price, "--from", "2025-01-01",
+                          "--store", self.store)
+            self.gtap.run("recompute", "--store", self.store)
+            regular, corrections, bill = self.dataset()
+            self.assertEqual(regular, first)
+            self.assertEqual(self.total(corrections), bill)
+            self.assertGreater(bill, 0)
+        hours = sum(float(row["x_UnpricedHours"] or 0) for row in regular + corrections)
+        self.assertAlmostEqual(hours, 0, places=6)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ static struct mem_db *copy_db(const struct mem_db *from)
     }
     COPY_ARRAY(copy->shards, from->shards);
     COPY_ARRAY(copy->unsettled, from->unsettled);
+    COPY_ARRAY(copy->corrections, from->corrections);
     COPY_ARRAY(copy->dead_letters, from->dead_letters);
     COPY_ARRAY(copy->positions, from->positions);
     COPY_ARRAY(copy->settings, from->settings);

@@ -35,6 +35,7 @@ void mem_db_free(struct mem_db *db)
     mem_levels_done(db);
     free(db->shards.v);
     free(db->unsettled.v);
+    free(db->corrections.v);
     free(db->dead_letters.v);
     free(db->positions.v);
     free(db->settings.v);
@@ -376,5 +377,7 @@ const struct store_ops store_memory_ops = {
     .windows_next = mem_windows_next,
     .dead_letters = mem_dead_letters,
     .dead_letters_next = mem_dead_letters_next,
+    .corrections = mem_corrections,
+    .corrections_next = mem_corrections_next,
     .cursor_close = mem_cursor_close,
 };

@@ -73,6 +73,7 @@ struct mem_db {
     struct mem_level levels[3];         // by enum window_level
     MEM_ARRAY(struct mem_shard) shards; // ascending
     MEM_ARRAY(struct unsettled_range) unsettled;
+    MEM_ARRAY(struct correction) corrections; // ascending in window_start
     MEM_ARRAY(struct dead_letter) dead_letters;
     MEM_ARRAY(struct input_position) positions;
     MEM_ARRAY(struct settings) settings;
@@ -93,6 +94,7 @@ struct mem_cursor {
         struct stored_record *records;
         struct window_row *windows;
         struct dead_letter *letters;
+        struct correction *corrections;
     };
     size_t n, at;
 };
@@ -124,7 +126,8 @@ void mem_roll_up(struct mem_db *db, const struct store_write *w, const int64_t *
 void mem_levels_done(struct mem_db *db);
 struct mem_shard *mem_shard(struct mem_db *db, uint32_t shard); // adds it when new
 
-// The driver's functions, by file: write.c, read.c, expire.c, hold.c.
+void mem_put_correction(struct mem_db *db, const struct correction *c);
+// The driver's functions, by file: corrections.c, write.c, read.c, expire.c, hold.c.
 int mem_commit(struct store *s, struct store_write *w, struct error *err);
 int mem_records(struct store *s, const struct record_query *q, struct store_cursor **ret,
                 struct error *err);
@@ -138,6 +141,9 @@ int mem_windows_next(struct store_cursor *c, struct window_row *ret, struct erro
 int mem_dead_letters(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
                      struct error *err);
 int mem_dead_letters_next(struct store_cursor *c, struct dead_letter *ret, struct error *err);
+int mem_corrections(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
+                    struct error *err);
+int mem_corrections_next(struct store_cursor *c, struct correction *ret, struct error *err);
 void mem_cursor_close(struct store_cursor *c);
 int mem_hold(struct store *s, struct error *err);
 void mem_release(struct store *s);

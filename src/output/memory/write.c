@@ -199,6 +199,9 @@ static void apply(struct mem_db *db, struct store_write *w)
     for (size_t i = 0; i < w->n_positions; i++) {
         put_position(db, &w->positions[i]);
     }
+    for (size_t i = 0; i < w->n_corrections; i++) {
+        mem_put_correction(db, &w->corrections[i]);
+    }
     for (size_t i = 0; i < w->n_windows; i++) {
         const struct window_rows *rows = &w->windows[i];
         mem_put_span(db, LEVEL_WINDOW, rows->window_start, rows->shard, rows->rows, rows->n);

@@ -106,6 +106,7 @@ static int put_all(struct mg_store *s, struct store_write *w, struct error *err)
     r = r < 0 ? r : mg_put_gpus(s, w, err);
     r = r < 0 ? r : mg_put_positions(s, w, err);
     r = r < 0 ? r : check_owned(s, w, err);
+    r = r < 0 ? r : mg_put_corrections(s, w, err);
     r = r < 0 ? r : mg_put_windows(s, w, err);
     r = r < 0 ? r : mg_put_costs(s, w, err);
     r = r < 0 ? r : mg_roll_up(s, w, err);

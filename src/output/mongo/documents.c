@@ -299,9 +299,8 @@ void mg_write_start_id(struct mg_buf *b, int64_t t)
 
 // The order of these ids is the canonical order of rows, window after window and shard after shard:
 // what the index gives in its order is what a cursor gives.
-void mg_write_row_id(struct mg_buf *b, uint32_t shard, const struct window_row *row)
+static void write_row_text(struct mg_buf *b, uint32_t shard, const struct window_row *row)
 {
-    size_t at = begin_text(b);
     write_start(b, row->window_start);
     write_digits(b, ' ', shard, 4);
     mg_add(b, " ", 1);
@@ -313,6 +312,20 @@ void mg_write_row_id(struct mg_buf *b, uint32_t shard, const struct window_row *
     write_ordered(b, row->model);
     mg_add(b, " ", 1);
     write_ordered(b, row->tenant);
+}
+
+void mg_write_row_id(struct mg_buf *b, uint32_t shard, const struct window_row *row)
+{
+    size_t at = begin_text(b);
+    write_row_text(b, shard, row);
+    end_text(b, at);
+}
+
+void mg_write_correction_id(struct mg_buf *b, const struct correction *c)
+{
+    size_t at = begin_text(b);
+    write_row_text(b, c->shard, &c->row);
+    write_digits(b, ' ', (uint64_t)c->n, 6);
     end_text(b, at);
 }
 
@@ -327,8 +340,6 @@ void mg_write_gpu_id(struct mg_buf *b, const struct gpu_key *gpu)
 
 static void write_row_key(struct mg_buf *b, uint32_t shard, const struct window_row *row)
 {
-    mg_add(b, MG_KEY("\x02", "_id"));
-    mg_write_row_id(b, shard, row);
     MG_I32(b, "partition", (int32_t)shard);
     MG_DATE(b, "window_start", row->window_start);
     MG_I64(b, "window_start_ns", row->window_start);
@@ -356,7 +367,7 @@ static void write_row_cost(struct mg_buf *b, const struct window_row *row)
     MG_I64(b, "cost_out_nusd", row->cost_out_nusd);
 }
 
-void mg_write_row(struct mg_buf *b, uint32_t shard, const struct window_row *row)
+static void write_row(struct mg_buf *b, uint32_t shard, const struct window_row *row)
 {
     write_row_key(b, shard, row);
     write_row_cost(b, row);
@@ -373,4 +384,22 @@ void mg_write_row(struct mg_buf *b, uint32_t shard, const struct window_row *row
     MG_BOOL(b, "final", row->final);
     MG_I32(b, "revision", row->revision);
     MG_STR(b, "method", str_of(method_name(row->method)));
+}
+
+void mg_write_row(struct mg_buf *b, uint32_t shard, const struct window_row *row)
+{
+    mg_add(b, MG_KEY("\x02", "_id"));
+    mg_write_row_id(b, shard, row);
+    write_row(b, shard, row);
+}
+
+void mg_write_correction(struct mg_buf *b, const struct correction *c)
+{
+    mg_add(b, MG_KEY("\x02", "_id"));
+    mg_write_correction_id(b, c);
+    write_row(b, c->shard, &c->row);
+    MG_I64(b, "number", c->n);
+    MG_DATE(b, "settled_at", c->settled_at);
+    MG_I64(b, "settled_at_ns", c->settled_at);
+    MG_BOOL(b, "gone", c->gone);
 }

@@ -11,6 +11,8 @@ void mg_unset_measures(struct mg_buf *b, const struct gpu_sample *g);  // those 
 void mg_write_row_id(struct mg_buf *b, uint32_t shard, const struct window_row *row);
 void mg_write_start_id(struct mg_buf *b, int64_t t); // not above any id of a row of t or later
 void mg_write_gpu_id(struct mg_buf *b, const struct gpu_key *gpu);
+void mg_write_correction_id(struct mg_buf *b, const struct correction *c);
+void mg_write_correction(struct mg_buf *b, const struct correction *c);            // not closed
 void mg_write_row(struct mg_buf *b, uint32_t shard, const struct window_row *row); // not closed
 void mg_write_cost(struct mg_buf *b, const struct usage_cost *c, bool late); // an update's "u"
 

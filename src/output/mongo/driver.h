@@ -29,6 +29,10 @@ int mg_window_rows_next(struct store_cursor *c, struct window_row *ret, struct e
 int mg_dead_letters(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
                     struct error *err);
 int mg_dead_letters_next(struct store_cursor *c, struct dead_letter *ret, struct error *err);
+extern const char mg_correction_collection[];
+int mg_corrections(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
+                   struct error *err);
+int mg_corrections_next(struct store_cursor *c, struct correction *ret, struct error *err);
 void mg_cursor_close(struct store_cursor *c);
 int mg_hold(struct store *s, struct error *err);
 void mg_release(struct store *s);

@@ -132,6 +132,8 @@ void mg_unjudge(struct store_write *w); // after a failure
 int mg_put_letter(struct mg_store *s, const struct dead_letter *d, struct error *err) GTAP_CHECK;
 int mg_flush_letters(struct mg_store *s, struct error *err) GTAP_CHECK;
 int mg_put_gpus(struct mg_store *s, const struct store_write *w, struct error *err) GTAP_CHECK;
+int mg_put_corrections(struct mg_store *s, const struct store_write *w, struct error *err)
+    GTAP_CHECK;
 int mg_put_windows(struct mg_store *s, const struct store_write *w, struct error *err) GTAP_CHECK;
 int mg_put_span(struct mg_store *s, enum window_level level, const struct window_rows *span,
                 struct error *err) GTAP_CHECK; // hours and days; not flushed

@@ -99,6 +99,7 @@ static int open_srv(struct str uri, enum store_access access, struct store **ret
         .records = mg_records, .records_next = mg_records_next, .record = mg_record,               \
         .cost = mg_cost, .windows = mg_window_rows, .windows_next = mg_window_rows_next,           \
         .dead_letters = mg_dead_letters, .dead_letters_next = mg_dead_letters_next,                \
+        .corrections = mg_corrections, .corrections_next = mg_corrections_next,                    \
         .cursor_close = mg_cursor_close,                                                           \
     }
 

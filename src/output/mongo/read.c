@@ -300,8 +300,9 @@ int mg_cost(struct store *base, int64_t seq, struct usage_cost *ret, struct erro
 
 // ---- rows ----------------------------------------------------------------------------------
 
-static int rows_open(struct mg_store *s, const struct window_query *q, const struct store_match *m,
-                     int64_t limit, struct store_cursor **ret, struct error *err)
+static int rows_open(struct mg_store *s, const char *collection, const struct window_query *q,
+                     const struct store_match *m, int64_t limit, struct store_cursor **ret,
+                     struct error *err)
 {
     static const char *const sort[] = {"_id"};
     struct mg_query query = {0};
@@ -320,7 +321,7 @@ static int rows_open(struct mg_store *s, const struct window_query *q, const str
     write_match(b, m);
     mg_end(b, f);
     write_sort(&query.opts, sort, ARRAY_LEN(sort), 1, limit);
-    int r = open_cursor(s, mg_level_collection[q->level], &query, &c, err);
+    int r = open_cursor(s, collection, &query, &c, err);
     if (r == 0) {
         *ret = &c->base;
     }
@@ -330,13 +331,13 @@ static int rows_open(struct mg_store *s, const struct window_query *q, const str
 int mg_rows_open(struct mg_store *s, const struct window_query *q, int64_t limit,
                  struct store_cursor **ret, struct error *err)
 {
-    return rows_open(s, q, NULL, limit, ret, err);
+    return rows_open(s, mg_level_collection[q->level], q, NULL, limit, ret, err);
 }
 
 int mg_window_rows(struct store *s, const struct window_query *q, const struct store_match *m,
                    struct store_cursor **ret, struct error *err)
 {
-    return rows_open(mg_of(s), q, m, 0, ret, err);
+    return rows_open(mg_of(s), mg_level_collection[q->level], q, m, 0, ret, err);
 }
 
 int mg_window_rows_next(struct store_cursor *base, struct window_row *ret, struct error *err)
@@ -348,6 +349,36 @@ int mg_window_rows_next(struct store_cursor *base, struct window_row *ret, struc
         return r;
     }
     return mg_parse_row(doc, ret) < 0 ? mg_fail_corrupt(&c->store->conn, c->collection, err) : 1;
+}
+
+int mg_corrections(struct store *base, int64_t from, int64_t to, struct store_cursor **ret,
+                   struct error *err)
+{
+    const struct window_query q = {LEVEL_WINDOW, from, to, -1};
+    return rows_open(mg_of(base), mg_correction_collection, &q, NULL, 0, ret, err);
+}
+
+int mg_corrections_next(struct store_cursor *base, struct correction *ret, struct error *err)
+{
+    struct mg_cursor *c = (struct mg_cursor *)base;
+    const bson_t *doc;
+    bson_iter_t it;
+    int64_t shard, n;
+    int r = next(c, &doc, err);
+    if (r <= 0) {
+        return r;
+    }
+    bool good = mg_parse_row(doc, &ret->row) == 0 && mg_find_int(doc, "partition", &shard) &&
+                mg_find_int(doc, "number", &n) &&
+                mg_find_int(doc, "settled_at_ns", &ret->settled_at) &&
+                bson_iter_init_find(&it, doc, "gone");
+    if (!good) {
+        return mg_fail_corrupt(&c->store->conn, c->collection, err);
+    }
+    ret->gone = bson_iter_as_bool(&it);
+    ret->shard = (uint32_t)shard;
+    ret->n = (int32_t)n;
+    return 1;
 }
 
 // ---- dead letters --------------------------------------------------------------------------

@@ -103,6 +103,7 @@ static int put_all(struct sq_store *s, struct store_write *w, struct error *err)
     int r = sq_put_records(s, w, err);
     r = r < 0 ? r : put_letters(s, w, err);
     r = r < 0 ? r : sq_put_positions(s, w, err);
+    r = r < 0 ? r : sq_put_corrections(s, w, err);
     r = r < 0 ? r : sq_put_windows(s, w, err);
     r = r < 0 ? r : sq_put_costs(s, w, err);
     r = r < 0 ? r : sq_put_progress(s, w, err);

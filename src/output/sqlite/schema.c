@@ -227,9 +227,22 @@ static const char state_views[] =
                                                                                             "settin"
                                                                                             "g;";
 
+// What settlements changed in months that were closed: see output/corrections.h.
+static const char corrections[] =
+    "CREATE TABLE cost_correction("
+    "  window_start INTEGER NOT NULL, shard INTEGER NOT NULL, place INTEGER NOT NULL,"
+    "  kind INTEGER NOT NULL, consumer INTEGER NOT NULL, n INTEGER NOT NULL,"
+    "  settled_at INTEGER NOT NULL, gone INTEGER NOT NULL, cost_nusd INTEGER NOT NULL,"
+    "  cost_in_nusd INTEGER NOT NULL, cost_out_nusd INTEGER NOT NULL,"
+    "  prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,"
+    "  cached_prompt_tokens INTEGER NOT NULL, requests INTEGER NOT NULL,"
+    "  unpriced_requests INTEGER NOT NULL, busy_ns INTEGER NOT NULL,"
+    "  unpriced_ns INTEGER NOT NULL, revision INTEGER NOT NULL, method INTEGER NOT NULL,"
+    "  PRIMARY KEY (window_start, shard, place, kind, consumer, n)) WITHOUT ROWID;";
+
 const struct sq_migration sq_migrations[] = {
-    {1, raw_tables},   {1, computed_tables}, {1, state_tables},
-    {1, record_views}, {1, computed_views},  {1, state_views},
+    {1, raw_tables},     {1, computed_tables}, {1, state_tables}, {1, record_views},
+    {1, computed_views}, {1, state_views},     {2, corrections},
 };
 const size_t sq_n_migrations = ARRAY_LEN(sq_migrations);
 

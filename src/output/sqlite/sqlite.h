@@ -121,6 +121,7 @@ int sq_put_records(struct sq_store *s, struct store_write *w, struct error *err)
 int sq_put_gpus(struct sq_store *s, const struct sq_new_list *samples, struct error *err);
 int sq_put_letter(struct sq_store *s, const struct dead_letter *d, struct error *err);
 int sq_put_positions(struct sq_store *s, const struct store_write *w, struct error *err);
+int sq_put_corrections(struct sq_store *s, const struct store_write *w, struct error *err);
 int sq_put_windows(struct sq_store *s, const struct store_write *w, struct error *err);
 int sq_put_span(struct sq_store *s, enum window_level level, int64_t start, uint32_t shard,
                 const struct window_row *rows, size_t n, struct error *err);

@@ -105,7 +105,7 @@ static void add_minute(struct store *s, int64_t start, int64_t cost_nusd)
         .final = true,
         .revision = 1,
     };
-    struct window_rows window = {start, start + 60 * NS_PER_S, 0, &row, 1};
+    struct window_rows window = {start, start + 60 * NS_PER_S, 0, &row, 1, false};
     struct shard_state shard = {.frontier = start + 60 * NS_PER_S,
                                 .newest = start + 60 * NS_PER_S,
                                 .oldest_pending = INT64_MAX};

@@ -197,12 +197,11 @@ char *dump_store(struct fixture *f, struct store *s)
     start(&b);
     struct store_info i = info_of(f, s);
     buf_printf(&b,
-               "v%d, %u shards, %lld samples, %lld usages, %lld letters, raw %lld, longest %lld,"
+               "%u shards, %lld samples, %lld usages, %lld letters, raw %lld, longest %lld,"
                " %lld..%lld, final %lld\n",
-               i.schema_version, i.n_shards, (long long)i.samples, (long long)i.usages,
-               (long long)i.dead_letters, (long long)i.raw_from,
-               f->loose ? 0LL : (long long)i.longest_usage_ns, (long long)i.first,
-               (long long)i.last, (long long)i.final_until);
+               i.n_shards, (long long)i.samples, (long long)i.usages, (long long)i.dead_letters,
+               (long long)i.raw_from, f->loose ? 0LL : (long long)i.longest_usage_ns,
+               (long long)i.first, (long long)i.last, (long long)i.final_until);
     for (enum record_kind kind = RECORD_SAMPLE; kind <= RECORD_USAGE; kind++) {
         dump_records(f, &b, s, query(kind, RECORDS_BY_TIME, RECORDS_ALL));
         for (uint32_t shard = 0; shard < i.n_shards; shard++) {

@@ -69,7 +69,7 @@ static void test_late_windows_roll_up_again(void **state)
     put(f);
     assert_string_equal(all_rows(f, LEVEL_HOUR), "0 a0 $100, 3600 a0 $2, 7200 b0 $1000");
     assert_string_equal(all_rows(f, LEVEL_DAY), "0 a0 $102, 0 b0 $1000");
-    f->windows[f->n_windows++] = (struct window_rows){at(HOUR), at(HOUR + 60), 0, NULL, 0};
+    f->windows[f->n_windows++] = (struct window_rows){at(HOUR), at(HOUR + 60), 0, NULL, 0, false};
     put(f);
     assert_string_equal(all_rows(f, LEVEL_HOUR), "0 a0 $100, 7200 b0 $1000");
     assert_string_equal(all_rows(f, LEVEL_DAY), "0 a0 $100, 0 b0 $1000");

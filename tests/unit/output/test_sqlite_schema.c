@@ -7,9 +7,9 @@
 
 // What a later gtap might add.
 static const struct sq_migration next[] = {
-    {2, "ALTER TABLE usage ADD COLUMN priority INTEGER;"},
-    {2, "CREATE TABLE added_in_2(x); INSERT INTO added_in_2 SELECT count(*) FROM sample;"},
-    {3, "CREATE TABLE added_in_3(x); INSERT INTO added_in_3 SELECT x + 1 FROM added_in_2;"},
+    {3, "ALTER TABLE usage ADD COLUMN priority INTEGER;"},
+    {3, "CREATE TABLE added_in_3(x); INSERT INTO added_in_3 SELECT count(*) FROM sample;"},
+    {4, "CREATE TABLE added_in_4(x); INSERT INTO added_in_4 SELECT x + 1 FROM added_in_3;"},
 };
 
 // The product's migrations, then `n` of ours.
@@ -59,13 +59,13 @@ static void test_from_the_first_version_on(void **state)
     store_close(f->s);
     f->s = NULL;
     assert_ok(migrate_with(f, next, ARRAY_LEN(next)), &f->err);
-    assert_i64(ask(f, "PRAGMA user_version"), 3);
-    assert_i64(ask(f, "SELECT x FROM added_in_2"), samples);
-    assert_i64(ask(f, "SELECT x FROM added_in_3"), samples + 1); // in their order
+    assert_i64(ask(f, "PRAGMA user_version"), 4);
+    assert_i64(ask(f, "SELECT x FROM added_in_3"), samples);
+    assert_i64(ask(f, "SELECT x FROM added_in_4"), samples + 1); // in their order
 
     assert_ok(migrate_with(f, next, ARRAY_LEN(next)), &f->err); // nothing is left to do
-    assert_i64(ask(f, "SELECT count(*) FROM added_in_3"), 1);
-    run_sql(path_in(f, "t.db"), "PRAGMA user_version = 1"); // and what was there still is
+    assert_i64(ask(f, "SELECT count(*) FROM added_in_4"), 1);
+    run_sql(path_in(f, "t.db"), "PRAGMA user_version = 2"); // and what was there still is
     assert_ok(store_open(f->uri, STORE_WRITE, &f->s, &f->err), &f->err);
     assert_text(dump_store(f, f->s), before);
 }
@@ -73,11 +73,11 @@ static void test_from_the_first_version_on(void **state)
 static void test_all_or_nothing(void **state)
 {
     struct fixture *f = *state;
-    const struct sq_migration broken[] = {next[0], next[1], {3, "INSERT INTO nowhere VALUES (1)"}};
+    const struct sq_migration broken[] = {next[0], next[1], {4, "INSERT INTO nowhere VALUES (1)"}};
     fill_and_close(f);
     assert_i64(migrate_with(f, broken, ARRAY_LEN(broken)), -EIO);
-    assert_i64(ask(f, "PRAGMA user_version"), 1);
-    assert_i64(ask(f, "SELECT x FROM added_in_2"), -1);
+    assert_i64(ask(f, "PRAGMA user_version"), 2);
+    assert_i64(ask(f, "SELECT x FROM added_in_3"), -1);
     assert_ok(store_open(f->uri, STORE_WRITE, &f->s, &f->err), &f->err);
     assert_true(info_of(f, f->s).samples > 0);
 }
@@ -89,7 +89,7 @@ static void test_never_back(void **state)
     fill_and_close(f);
     assert_ok(migrate_with(f, next, ARRAY_LEN(next)), &f->err);
     assert_i64(migrate_with(f, NULL, 0), -EPROTONOSUPPORT);
-    assert_i64(ask(f, "PRAGMA user_version"), 3);
+    assert_i64(ask(f, "PRAGMA user_version"), 4);
 }
 
 // The oldest store there can be: ours by name, and no schema yet.
@@ -108,9 +108,9 @@ static void test_opening_an_older_one(void **state)
     make_oldest(f);
     assert_i64(store_open(uri, STORE_READ, &s, &f->err), -EPROTONOSUPPORT);
     assert_non_null(
-        strstr(f->err.msg, "was written by an older gtap (schema 0, this one needs 1)"));
+        strstr(f->err.msg, "was written by an older gtap (schema 0, this one needs 2)"));
     assert_ok(store_open(uri, STORE_WRITE, &s, &f->err), &f->err);
-    assert_i64(info_of(f, s).schema_version, 1);
+    assert_i64(info_of(f, s).schema_version, 2);
     assert_i64(info_of(f, s).migrated_from, 0); // for whoever opened it to say
     store_close(s);
     assert_ok(store_open(uri, STORE_READ, &s, &f->err), &f->err);
@@ -131,12 +131,38 @@ static void test_not_under_a_writer(void **state)
     store_close(s);
 }
 
+// A store of schema 1 has no ledger of corrections yet.
+static void test_from_schema_1(void **state)
+{
+    struct fixture *f = *state;
+    struct sq_conn *c = NULL;
+    struct store *s = NULL;
+    struct store_cursor *cursor = NULL;
+    struct correction one;
+    size_t n = 0;
+    while (n < sq_n_migrations && sq_migrations[n].version == 1) {
+        n++;
+    }
+    make_oldest(f);
+    assert_ok(sq_connect(path_in(f, "old.db"), "old.db", SQ_CHANGE, &c, &f->err), &f->err);
+    assert_ok(sq_migrate(c, sq_migrations, n, &f->err), &f->err);
+    sq_disconnect(c);
+    assert_i64(store_open(uri_in(f, "old.db"), STORE_READ, &s, &f->err), -EPROTONOSUPPORT);
+    assert_ok(store_open(uri_in(f, "old.db"), STORE_WRITE, &s, &f->err), &f->err);
+    assert_i64(info_of(f, s).migrated_from, 1);
+    assert_ok(store_corrections(s, INT64_MIN, INT64_MAX, &cursor, &f->err), &f->err);
+    assert_i64(store_corrections_next(cursor, &one, &f->err), 0);
+    store_cursor_close(cursor);
+    store_close(s);
+}
+
 #define ON_SQLITE(t) ON(t, "sqlite")
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_SQLITE(test_from_the_first_version_on),
+        ON_SQLITE(test_from_schema_1),
         ON_SQLITE(test_all_or_nothing),
         ON_SQLITE(test_never_back),
         ON_SQLITE(test_opening_an_older_one),

@@ -33,7 +33,7 @@ static void test_window_fields(void **state)
          .revision = 0,
          .method = METHOD_EQUAL},
     };
-    f->windows[0] = (struct window_rows){at(0), at(60), 0, want, ARRAY_LEN(want)};
+    f->windows[0] = (struct window_rows){at(0), at(60), 0, want, ARRAY_LEN(want), false};
     f->n_windows = 1;
     put(f);
     fixture_reopen(f);
@@ -63,7 +63,7 @@ static void test_windows_are_replaced_whole(void **state)
     add_idle(f, 0, at(0), "a", 7, 9);
     put(f);
     assert_string_equal(all_rows(f, LEVEL_WINDOW), "0 a7 $9, 0 b0 $3, 60 a0 $4");
-    f->windows[f->n_windows++] = (struct window_rows){at(60), at(120), 0, NULL, 0};
+    f->windows[f->n_windows++] = (struct window_rows){at(60), at(120), 0, NULL, 0, false};
     put(f);
     assert_string_equal(all_rows(f, LEVEL_WINDOW), "0 a7 $9, 0 b0 $3");
 }

@@ -139,6 +139,12 @@ static int faulty_windows(struct store *s, const struct window_query *q,
     return m ? store_windows_of(inner(s), q, m, ret, err) : store_windows(inner(s), q, ret, err);
 }
 
+static int faulty_corrections(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
+                              struct error *err)
+{
+    return store_corrections(inner(s), from, to, ret, err);
+}
+
 static int faulty_take_shard(struct store *s, uint32_t shard, enum shard_claim claim,
                              struct shard_hold *ret, struct error *err)
 {
@@ -158,7 +164,7 @@ static int faulty_alive(struct store *s, struct error *err)
     .add_price = faulty_add_price, .expire = faulty_expire, .info = faulty_info,                   \
     .settings = faulty_settings, .prices = faulty_prices, .position = faulty_position,             \
     .shard = faulty_shard, .unsettled = faulty_unsettled, .records = faulty_records,               \
-    .windows = faulty_windows
+    .windows = faulty_windows, .corrections = faulty_corrections
 
 static const struct store_ops faulty_ops = {COMMON};
 static const struct store_ops faulty_shared_ops = {COMMON, .take_shard = faulty_take_shard,

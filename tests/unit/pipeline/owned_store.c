@@ -345,6 +345,12 @@ static int owned_windows(struct store *s, const struct window_query *q, const st
     return m ? store_windows_of(inner(s), q, m, ret, err) : store_windows(inner(s), q, ret, err);
 }
 
+static int owned_corrections(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
+                             struct error *err)
+{
+    return store_corrections(inner(s), from, to, ret, err);
+}
+
 static const struct store_ops owned_ops = {
     .scheme = "owned",
     .close = owned_close,
@@ -363,6 +369,7 @@ static const struct store_ops owned_ops = {
     .records = owned_records,
     .records_next = owned_records_next,
     .windows = owned_windows,
+    .corrections = owned_corrections,
     .cursor_close = owned_cursor_close,
 };
 

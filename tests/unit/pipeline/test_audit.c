@@ -40,7 +40,7 @@ static void read_window(struct rig *r, int64_t at, struct window_copy *w)
 
 static void write_window(struct rig *r, int64_t at, const struct window_copy *w)
 {
-    const struct window_rows rows = {at_ns(at), at_ns(at + 60), 0, w->rows, w->n};
+    const struct window_rows rows = {at_ns(at), at_ns(at + 60), 0, w->rows, w->n, false};
     struct store_write write = {.windows = &rows, .n_windows = 1};
     struct store *s = rig_open(r, STORE_WRITE);
     assert_ok(store_commit(s, &write, &r->err), &r->err);

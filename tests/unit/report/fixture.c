@@ -61,7 +61,7 @@ static void add_window(struct fixture *f, const struct fixture_row *rows, size_t
         list[i] = window_row_of(&rows[i]);
     }
     int64_t start = list[0].window_start;
-    struct window_rows window = {start, start + FIXTURE_MINUTE, 0, list, n};
+    struct window_rows window = {start, start + FIXTURE_MINUTE, 0, list, n, false};
     struct store_write w = {.windows = &window, .n_windows = 1};
     assert_ok(store_commit(f->store, &w, &err), &err);
 }

@@ -1,0 +1,31 @@
+// The ledger of corrections: see output/corrections.h. An entry's _id is its row's and its number,
+// so that what is written again after a failure is written over.
+#include "output/mongo/documents.h"
+#include "output/mongo/driver.h"
+
+const char mg_correction_collection[] = "cost_corrections";
+
+static int put(struct mg_store *s, const struct correction *c, struct error *err)
+{
+    struct mg_batch *m = &s->writer->updates;
+    m->collection = mg_correction_collection;
+    size_t one = mg_batch_add(m), q = MG_DOC(&m->b, "q");
+    mg_add(&m->b, MG_KEY("\x02", "_id"));
+    mg_write_correction_id(&m->b, c);
+    mg_end(&m->b, q);
+    size_t u = MG_DOC(&m->b, "u");
+    mg_write_correction(&m->b, c);
+    mg_end(&m->b, u);
+    MG_BOOL(&m->b, "upsert", true);
+    mg_end(&m->b, one);
+    return mg_batch_spill(&s->conn, m, err);
+}
+
+int mg_put_corrections(struct mg_store *s, const struct store_write *w, struct error *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < w->n_corrections; i++) {
+        r = mg_owns(s, w->corrections[i].shard) ? put(s, &w->corrections[i], err) : 0;
+    }
+    return r < 0 ? r : mg_batch_flush(&s->conn, &s->writer->updates, err);
+}

@@ -1,0 +1,116 @@
+// The ledger of what settlements change in months that are closed. T0 is of January 2026, which is
+// over; what has not been settled, or is of a month to come, leaves nothing there.
+#include "fixture.h"
+
+static struct window_row idle(int64_t start, int32_t gpu, int64_t cost, int32_t revision)
+{
+    return (struct window_row){.window_start = start,
+                               .gpu = {STR("h"), gpu, GPU_INSTANCE_NONE},
+                               .kind = ROW_IDLE,
+                               .cost_nusd = cost,
+                               .busy_ns = 10 * cost,
+                               .final = revision > 0,
+                               .revision = revision};
+}
+
+static void put_rows(struct fixture *f, const struct window_row *rows, size_t n, int64_t start,
+                     bool settled)
+{
+    f->windows[f->n_windows++] = (struct window_rows){.window_start = start,
+                                                      .window_end = start + 60 * NS_PER_S,
+                                                      .rows = rows,
+                                                      .n = n,
+                                                      .settled = settled};
+    put(f);
+}
+
+// "h0 #0 +5, h1 #0 -3 gone": GPU, number and difference, in the order of these.
+static void check(struct fixture *f, const char *want)
+{
+    struct store_cursor *c = NULL;
+    struct correction all[16], one;
+    size_t n = 0;
+    char text[512] = "";
+    assert_ok(store_corrections(f->s, INT64_MIN, INT64_MAX, &c, &f->err), &f->err);
+    while (store_corrections_next(c, &one, &f->err) > 0 && n < ARRAY_LEN(all)) {
+        size_t i = n++;
+        assert_true(one.settled_at > T0);
+        assert_i64(one.row.busy_ns, 10 * one.row.cost_nusd);
+        for (; i > 0 && (all[i - 1].row.gpu.index > one.row.gpu.index ||
+                         (all[i - 1].row.gpu.index == one.row.gpu.index && all[i - 1].n > one.n));
+             i--) {
+            all[i] = all[i - 1];
+        }
+        all[i] = one;
+    }
+    store_cursor_close(c);
+    for (size_t i = 0; i < n; i++) {
+        size_t at = strlen(text);
+        (void)snprintf(text + at, sizeof(text) - at, "%sh%d #%d %+lld%s", i ? ", " : "",
+                       (int)all[i].row.gpu.index, (int)all[i].n, (long long)all[i].row.cost_nusd,
+                       all[i].gone ? " gone" : "");
+    }
+    assert_string_equal(text, want);
+}
+
+static void test_settlements(void **state)
+{
+    struct fixture *f = *state;
+    const struct window_row first[] = {idle(at(0), 0, 5, 1), idle(at(0), 1, 3, 1)};
+    put_rows(f, first, 2, at(0), false);
+    check(f, "");
+    const struct window_row second[] = {idle(at(0), 0, 7, 2), idle(at(0), 1, 3, 1),
+                                        idle(at(0), 2, 4, 2)};
+    put_rows(f, second, 3, at(0), true);
+    check(f, "h0 #0 +2, h2 #0 +4");
+    put_rows(f, second, 3, at(0), true); // nothing new
+    check(f, "h0 #0 +2, h2 #0 +4");
+    const struct window_row third[] = {idle(at(0), 0, 1, 3)};
+    put_rows(f, third, 1, at(0), true);
+    check(f, "h0 #0 +2, h0 #1 -6, h1 #0 -3 gone, h2 #0 +4, h2 #1 -4 gone");
+    const struct window_row fourth[] = {idle(at(0), 0, 1, 3), idle(at(0), 1, 9, 4)};
+    put_rows(f, fourth, 2, at(0), true); // it is there again
+    fixture_reopen(f);
+    check(f, "h0 #0 +2, h0 #1 -6, h1 #0 -3 gone, h1 #1 +9, h2 #0 +4, h2 #1 -4 gone");
+}
+
+static void test_not_closed(void **state)
+{
+    struct fixture *f = *state;
+    const struct window_row open[] = {idle(at(0), 0, 5, 0)}, done[] = {idle(at(0), 0, 6, 1)};
+    put_rows(f, open, 1, at(0), false);
+    put_rows(f, done, 1, at(0), true);           // was not final before
+    const int64_t later = TIME_MAX - NS_PER_DAY; // its month is open
+    const struct window_row to_come[] = {idle(later, 0, 5, 1)}, changed[] = {idle(later, 0, 6, 2)};
+    put_rows(f, to_come, 1, later, false);
+    put_rows(f, changed, 1, later, true);
+    check(f, "");
+}
+
+// A commit without transactions was cut short between the ledger and the rows: what is then settled
+// again, be it otherwise, is right. The entries are put where only they arrive.
+static void test_cut_short(void **state)
+{
+    struct fixture *f = *state;
+    const struct window_row first[] = {idle(at(0), 0, 5, 1), idle(at(0), 1, 3, 1)};
+    put_rows(f, first, 2, at(0), false);
+    const struct window_row lost[] = {idle(at(0), 0, 50, 2), idle(at(0), 1, 30, 2),
+                                      idle(at(0), 2, 20, 2)};
+    put_rows(f, lost, 3, at(0), true);
+    check(f, "h0 #0 +45, h1 #0 +27, h2 #0 +20");
+    const struct window_row kept[] = {idle(at(0), 0, 50, 2), idle(at(0), 1, 3, 1)};
+    put_rows(f, kept, 2, at(0), false); // as if of these rows only the first had been written
+    const struct window_row again[] = {idle(at(0), 0, 50, 2), idle(at(0), 1, 4, 3)};
+    put_rows(f, again, 2, at(0), true);
+    check(f, "h0 #0 +45, h1 #0 +1");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_ALL(test_settlements),
+        ON_ALL(test_not_closed),
+        ON_ALL(test_cut_short),
+    };
+    return fixture_run("corrections", tests);
+}
