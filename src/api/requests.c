@@ -10,7 +10,7 @@
 
 #define RANGE_MAX (3660 * NS_PER_DAY)
 // One page reads at most so many records; then it ends early, and `next` goes on.
-enum { PAGE_MAX = 1000, READ_MAX = 20000 };
+enum { PAGE_MAX = 1000, READ_MAX = 8000 };
 
 struct params {
     struct time_spec since, until;

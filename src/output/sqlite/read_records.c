@@ -53,10 +53,11 @@ static void put_sql(struct buf *b, const struct record_query *q, bool one_shard)
     bool usage = q->kind == RECORD_USAGE;
     buf_cstr(b, usage ? usage_select : sample_select);
     buf_cstr(b, usage ? usage_from[q->filter] : "sample s WHERE true");
-    if (one_shard) {
-        buf_cstr(b, usage ? " AND u.shard = ?3" : " AND s.shard = ?3");
+    if (one_shard) { // by seq the index on it would be no help, only a way around
+        buf_cstr(b, q->order == RECORDS_BY_SEQ ? " AND +" : " AND ");
+        buf_cstr(b, usage ? "u.shard = ?3" : "s.shard = ?3");
     }
-    if (q->match) {
+    if (q->match && q->match->models.n + q->match->tenants.n > 0) {
         sq_put_match(b, "u.consumer", q->match, 5);
     }
     put_range(b, q);
