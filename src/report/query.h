@@ -142,8 +142,7 @@ void report_others_name(struct buf *b, size_t n);
 
 // order.c: puts the rows in order.
 void report_order(struct report *r);
-// fold.c: groups beyond the limit become one row for each kind, at the end or, by time, at the end
-// of each step: the report still adds up.
+// fold.c: groups beyond the limit become one row a kind, at the end or, by time, within each step.
 void report_fold(struct report *r, struct arena *a);
 // Whether others are added up for each step.
 bool report_folds_by_time(const struct report_query *q) GTAP_PURE;

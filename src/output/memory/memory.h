@@ -1,7 +1,7 @@
 // The store in memory: the reference that the others are compared with, and what tests run on. It
 // keeps arrays, looks through them, and copies out what it is asked for. What was expired is
-// forgotten but its memory stays until the last handle is closed. Handles on one database may be on
-// different threads: every call holds its lock. Internal to src/output/memory.
+// forgotten but its memory stays until the last handle is closed. Handles on one database may be
+// on different threads: every call holds its lock. Internal to src/output/memory.
 #pragma once
 
 #include <pthread.h>
@@ -125,9 +125,8 @@ void mem_put_span(struct mem_db *db, enum window_level level, int64_t start, uin
 void mem_roll_up(struct mem_db *db, const struct store_write *w, const int64_t *old);
 void mem_levels_done(struct mem_db *db);
 struct mem_shard *mem_shard(struct mem_db *db, uint32_t shard); // adds it when new
-
-void mem_put_correction(struct mem_db *db, const struct correction *c);
 // The driver's functions, by file: corrections.c, write.c, read.c, expire.c, hold.c.
+void mem_put_correction(struct mem_db *db, const struct correction *c);
 int mem_commit(struct store *s, struct store_write *w, struct error *err);
 int mem_records(struct store *s, const struct record_query *q, struct store_cursor **ret,
                 struct error *err);
