@@ -151,7 +151,8 @@ class Views(support.Case):
         self.assertEqual((again.status, again.read()), (304, b""))
         paths = self.served.json("/openapi.json")["paths"]
         for path, operations in paths.items():
-            if "get" in operations and "{" not in path:
+            streams = "text/event-stream" in json.dumps(operations)  # these do not end
+            if "get" in operations and "{" not in path and not streams:
                 self.assertIn(self.served.get(path)[0], (200, 304), path)
 
     def test_token_and_origins(self):
