@@ -9,13 +9,19 @@
 
 #include "base/library.h"
 
+// As in term.h, which also has a macro for every capability there is (lines, columns, bell).
+struct term;
+int setupterm(const char *term, int fd, int *ret_status);
+struct term *set_curterm(struct term *t);
+int del_curterm(struct term *t);
+
 // clang-format off
 #define CURSES_FUNCTIONS(X)                                                                        \
     X(newterm) X(endwin) X(delscreen) X(newwin) X(delwin) X(werase) X(wmove) X(waddnstr)           \
     X(wattrset) X(wnoutrefresh) X(doupdate) X(wgetch) X(keypad) X(nodelay) X(cbreak) X(noecho)     \
     X(nonl) X(curs_set) X(has_colors) X(start_color) X(use_default_colors) X(init_pair)            \
     X(set_escdelay) X(getmaxx) X(getmaxy) X(clearok) X(wresize) X(tigetstr) X(intrflush)           \
-    X(leaveok) X(COLOR_PAIR)
+    X(leaveok) X(COLOR_PAIR) X(setupterm) X(set_curterm) X(del_curterm)
 // clang-format on
 
 struct curses_lib {

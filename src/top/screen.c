@@ -74,6 +74,18 @@ static int no_terminal(struct error *err, const char *what)
     return error_set(err, -EOPNOTSUPP, "the terminal '%s' %s", term ? term : "", what);
 }
 
+// Before newterm(), which leaves memory behind where it fails.
+static int check_terminal(FILE *out, struct error *err)
+{
+    int status;
+    if (curses_lib.setupterm(NULL, fileno(out), &status) == ERR) {
+        return no_terminal(err, "is not known here");
+    }
+    bool moves = can_move();
+    curses_lib.del_curterm(curses_lib.set_curterm(NULL));
+    return moves ? 0 : no_terminal(err, "cannot place its cursor");
+}
+
 static void set_up(struct screen *s, bool color)
 {
     s->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
@@ -92,19 +104,20 @@ static void set_up(struct screen *s, bool color)
 int screen_open(FILE *in, FILE *out, bool color, struct screen **ret, struct error *err)
 {
     int r = curses_lib_load(err);
+    r = r < 0 ? r : check_terminal(out, err);
     if (r < 0) {
         return r;
     }
     setlocale(LC_CTYPE, ""); // what bytes are characters; numbers stay as they are
     SCREEN *terminal = curses_lib.newterm(NULL, out, in);
     if (terminal == NULL) {
-        return no_terminal(err, "is not known here");
+        return no_terminal(err, "cannot be set up");
     }
-    WINDOW *window = can_move() ? curses_lib.newwin(0, 0, 0, 0) : NULL;
+    WINDOW *window = curses_lib.newwin(0, 0, 0, 0);
     if (window == NULL) {
         curses_lib.endwin();
         curses_lib.delscreen(terminal);
-        return no_terminal(err, "cannot place its cursor");
+        return no_terminal(err, "has no room for a window");
     }
     struct screen *s = x_zalloc(sizeof(*s));
     *s = (struct screen){.terminal = terminal, .window = window};
