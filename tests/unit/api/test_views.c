@@ -48,7 +48,10 @@ static void fill(struct store *s)
     struct error err;
     const struct window_row rows[] = {row(ROW_USAGE, "a", 3), row(ROW_USAGE, "b", INT64_C(1) << 53),
                                       row(ROW_IDLE, NULL, 4)};
-    struct window_rows windows = {NOW - 10 * WINDOW, NOW - 9 * WINDOW, 0, rows, ARRAY_LEN(rows)};
+    struct window_rows windows = {.window_start = NOW - 10 * WINDOW,
+                                  .window_end = NOW - 9 * WINDOW,
+                                  .rows = rows,
+                                  .n = ARRAY_LEN(rows)};
     struct dead_letter letters[LETTERS];
     static const int64_t ages[LETTERS] = {3600, 5, 2, 2, 2};
     static const char *const reasons[LETTERS] = {"r0", "r1", "r2", "r3", "r4"};
