@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import serving as served
+import views as looked_at
 from agent import agent
 from harness import (Failed, Goal, Subject, busiest_thread_s, count, interleave, mb, median, ms, rate, remove_store,
                      results, run)
@@ -56,15 +57,16 @@ class Scale:
     mission_messages: int = 20_000
     pace_s: int = 20
     agent_s: tuple = (10, 60)  # to warm up, to measure
+    views: tuple = (90, 10_000_000, 11)  # days, requests, rounds
     soak_s: int = 7200  # event seconds: 22 M records
     soak_speed: int = 40
 
 
 QUICK = Scale(engine=(5_000, 10_000, 20_000), engine_rounds=1, decode=(500, 3), load_hours=1,
               path_rounds=1, month_days=(1, 2), audit_rounds=1, starts=3,
-              post_rounds=1, listeners=(50, 5), live_s=(1, 3), page=(400_000, 3), pipeline_s=20, pipeline_rounds=1,
-              secantus_s=30, mission_messages=1_000, pace_s=3, agent_s=(1, 3), soak_s=120,
-              soak_speed=10)
+              post_rounds=1, listeners=(50, 5), live_s=(1, 3), page=(400_000, 3), pipeline_s=20,
+              pipeline_rounds=1, secantus_s=30, mission_messages=1_000, pace_s=3, agent_s=(1, 3),
+              views=(2, 20_000, 3), soak_s=120, soak_speed=10)
 
 
 class Bench:
@@ -448,6 +450,23 @@ def pages(bench):
     return subject
 
 
+def views(bench):
+    days, requests, rounds = bench.scale.views
+    store = bench.path("views.db")
+    remove_store(store)
+    ins = [word for uri in looked_at.sources(days, requests) for word in ("--in", uri)]
+    run(bench.gtap, "run", *ins, "--out", f"sqlite:{store}", "--until-end")
+    usages = stored(store)["usages"]
+    subject = Subject(
+        "Views", f"Each query of the dashboard, asked of `gtap serve` over a store of "
+        f"{count(usages)} requests of {days} days: wall time from the question to the last byte of "
+        f"the answer, median of {rounds}; the file is in the page cache as far as it fits.")
+    for name, (seconds, found) in looked_at.measure(bench.gtap, store, days, rounds).items():
+        subject.add(name, seconds, f"{ms(seconds)} ({count(found)})", Goal("50 ms", at_most=0.05))
+    remove_store(store)
+    return subject
+
+
 SUBJECTS = {f.__name__: f for f in (
-    engine, decode, path, memory, report, audit, start, serving, sse, pages, pipeline, agent)}
+    engine, decode, path, memory, report, audit, start, serving, sse, views, pages, pipeline, agent)}
 LONG = {"soak": soak}  # only when named
