@@ -1,14 +1,12 @@
-// What the routes of /api/v1 write: money, times, problems, tags.
+// What the routes of /api/v1 write: times, problems, tags.
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 
 #include "api/api_impl.h"
-#include "base/decimal.h"
 #include "base/hash.h"
 
-enum { NAME_MAX_BYTES = 64, NANO = 9, GPU_TEXT_MAX = 8192 };
-#define EXACT_IN_DOUBLE ((i128)1 << 53)
+enum { GPU_TEXT_MAX = 8192 };
 
 void api_send(struct api_task *t, struct buf *body)
 {
@@ -44,32 +42,6 @@ bool api_unchanged(struct api_task *t, uint64_t more)
     snprintf(tag, sizeof(tag), "%016llx%016llx", (unsigned long long)hash_bytes(of, sizeof(of), 1),
              (unsigned long long)hash_bytes(&more, sizeof(more), t->hash));
     return http_not_modified(t->x, tag);
-}
-
-static void put_exact(struct json *j, const char *name, i128 v, int scale)
-{
-    json_name(j, name);
-    buf_char(j->b, '"');
-    decimal_format_i128(j->b, v, scale);
-    buf_char(j->b, '"');
-}
-
-void api_money(struct json *j, const char *prefix, bool known, i128 nusd)
-{
-    char nano[NAME_MAX_BYTES], usd[NAME_MAX_BYTES];
-    snprintf(nano, sizeof(nano), "%s_nusd", prefix);
-    snprintf(usd, sizeof(usd), "%s_usd", prefix);
-    if (!known) {
-        json_null(j, nano);
-        json_null(j, usd);
-        return;
-    }
-    if (nusd < EXACT_IN_DOUBLE && nusd > -EXACT_IN_DOUBLE) {
-        json_int(j, nano, nusd);
-    } else {
-        put_exact(j, nano, nusd, 0);
-    }
-    put_exact(j, usd, nusd, NANO);
 }
 
 void api_time(struct json *j, const char *name, int64_t t)

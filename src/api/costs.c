@@ -91,9 +91,9 @@ static void put_sums(struct json *j, enum row_kind kind, const struct sums *s)
     json_int(j, "prompt_tokens", s->prompt_tokens);
     json_int(j, "completion_tokens", s->completion_tokens);
     json_int(j, "cached_prompt_tokens", s->cached_prompt_tokens);
-    api_money(j, "cost", known, s->cost_nusd);
-    api_money(j, "cost_in", known, s->cost_in_nusd);
-    api_money(j, "cost_out", known, s->cost_out_nusd);
+    json_money(j, "cost", known, s->cost_nusd);
+    json_money(j, "cost_in", known, s->cost_in_nusd);
+    json_money(j, "cost_out", known, s->cost_out_nusd);
     json_int(j, "busy_ns", s->busy_ns);
     json_int(j, "unpriced_ns", s->unpriced_ns);
     json_int(j, "unpriced_requests", s->unpriced_requests);
@@ -124,7 +124,7 @@ static void put_row(struct json *j, const struct report *r, const struct report_
         }
     }
     put_sums(j, row->kind, &row->sums);
-    api_money(j, "loaded", cost_known(row->kind, &row->sums), row->loaded_nusd);
+    json_money(j, "loaded", cost_known(row->kind, &row->sums), row->loaded_nusd);
     put_rates(j, row->kind != ROW_USAGE ? none
                  : basis == 0           ? rates_busy(&row->sums)
                                         : rates_loaded(row));

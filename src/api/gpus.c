@@ -2,7 +2,6 @@
 // midnight, provisional windows included.
 
 #include "api/api_impl.h"
-#include "base/decimal.h"
 #include "report/rates.h"
 
 enum { PRICE_FROM_SAMPLE, PRICE_FROM_BOOK, PRICE_FROM_DEFAULT, PRICE_UNKNOWN };
@@ -109,10 +108,10 @@ static void put_today(struct json *j, const struct view *v, struct str gpu)
     }
     struct rate rate = rates_busy(&d.all).all;
     json_open(j, "today", '{');
-    api_money(j, "cost", cost_known(ROW_USAGE, &d.all), d.all.cost_nusd);
-    api_money(j, "idle", cost_known(ROW_IDLE, &d.idle), d.idle.cost_nusd);
-    api_money(j, "unattributed", cost_known(ROW_UNATTRIBUTED, &d.unattributed),
-              d.unattributed.cost_nusd);
+    json_money(j, "cost", cost_known(ROW_USAGE, &d.all), d.all.cost_nusd);
+    json_money(j, "idle", cost_known(ROW_IDLE, &d.idle), d.idle.cost_nusd);
+    json_money(j, "unattributed", cost_known(ROW_UNATTRIBUTED, &d.unattributed),
+               d.unattributed.cost_nusd);
     api_real(j, "idle_share", d.all.busy_ns > 0,
              d.all.busy_ns > 0 ? (double)d.idle.busy_ns / (double)d.all.busy_ns : 0);
     json_int(j, "requests", d.usage.requests);
@@ -138,19 +137,17 @@ static void put_newest(struct json *j, const struct gpu_sample *s)
 
 static void put_price(struct json *j, struct price p)
 {
-    struct buf text;
-    buf_init(&text, 64);
-    if (p.source != PRICE_UNKNOWN) {
-        decimal_format(&text, p.nusd, 9);
+    if (p.source == PRICE_UNKNOWN) {
+        json_null(j, "price_per_hour_usd");
+    } else {
+        json_decimal(j, "price_per_hour_usd", p.nusd, JSON_USD_SCALE);
     }
-    json_str(j, "price_per_hour_usd", p.source == PRICE_UNKNOWN ? STR_NONE : buf_view(&text));
     json_str(j, "price_source", str_of(sources[p.source]));
     if (p.source == PRICE_FROM_BOOK) {
         json_int(j, "price_entry", p.entry);
     } else {
         json_null(j, "price_entry");
     }
-    buf_done(&text);
 }
 
 static void put_gpu(struct json *j, const struct view *v, const struct gpu_info *g)

@@ -125,7 +125,7 @@ static void put_row(struct json *j, const struct report_row *row)
     json_int(j, "prompt_tokens", s->prompt_tokens);
     json_int(j, "completion_tokens", s->completion_tokens);
     json_int(j, "cached_prompt_tokens", s->cached_prompt_tokens);
-    api_money(j, "cost", cost_known(row->kind, s), s->cost_nusd);
+    json_money(j, "cost", cost_known(row->kind, s), s->cost_nusd);
     json_int(j, "busy_ns", s->busy_ns);
     json_int(j, "unpriced_ns", s->unpriced_ns);
     json_int(j, "others", (i128)row->others);

@@ -11,18 +11,15 @@
 
 // What a dry run looks at, at most: the newest of it.
 #define DRY_RUN_MAX (31 * NS_PER_DAY)
-enum { NANO = 9, BODY_MAX = 64 << 10, COMMAND_MAX = 2048 };
+enum { BODY_MAX = 64 << 10, COMMAND_MAX = 2048 };
 
 static void put_price(struct json *j, const char *name, int64_t nusd)
 {
     if (nusd == PRICE_NONE) {
         json_null(j, name);
-        return;
+    } else {
+        json_decimal(j, name, nusd, JSON_USD_SCALE);
     }
-    json_name(j, name);
-    buf_char(j->b, '"');
-    decimal_format_i128(j->b, nusd, NANO);
-    buf_char(j->b, '"');
 }
 
 static void put_entry(struct json *j, const struct price_entry *e)
@@ -227,7 +224,7 @@ static int read_field(struct order *o, struct str name, struct str value, struct
     } else if (str_eq(name, STR("source"))) {
         e->source = value.n ? value : STR_NONE;
     } else if (str_eq(name, STR("price_per_hour_usd"))) {
-        o->has_price = decimal_parse(value, NANO, &e->price_nusd_hour) == 0;
+        o->has_price = decimal_parse(value, JSON_USD_SCALE, &e->price_nusd_hour) == 0;
         return o->has_price ? 0
                             : error_set(err, -EINVAL,
                                         "price_per_hour_usd: must be an amount such as \"2.95\"");

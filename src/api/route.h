@@ -65,9 +65,6 @@ void api_fail(struct api_task *t, const struct error *err);
 // True: it is answered, by 304 or for an error.
 bool api_unchanged(struct api_task *t, uint64_t more);
 
-// "cost_nusd" (an integer, from 2^53 on the same as text) and "cost_usd" (text, nine decimals):
-// prefix "cost". Not known: null.
-void api_money(struct json *j, const char *prefix, bool known, i128 nusd);
 void api_time(struct json *j, const char *name, int64_t t); // INT64_MIN, INT64_MAX: null
 void api_real(struct json *j, const char *name, bool known, double v);
 void api_gpu(struct json *j, const char *name, const struct gpu_key *gpu);

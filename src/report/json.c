@@ -1,9 +1,13 @@
 #include "report/json.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "base/decimal.h"
 #include "base/time.h"
+
+enum { NAME_BYTES = 64 };
+#define EXACT_IN_DOUBLE ((i128)1 << 53)
 
 void json_name(struct json *j, const char *name)
 {
@@ -70,4 +74,30 @@ void json_time(struct json *j, const char *name, int64_t t)
     buf_char(j->b, '"');
     time_format_iso(j->b, t);
     buf_char(j->b, '"');
+}
+
+void json_decimal(struct json *j, const char *name, i128 v, int scale)
+{
+    json_name(j, name);
+    buf_char(j->b, '"');
+    decimal_format_i128(j->b, v, scale);
+    buf_char(j->b, '"');
+}
+
+void json_money(struct json *j, const char *prefix, bool known, i128 nusd)
+{
+    char nano[NAME_BYTES], usd[NAME_BYTES];
+    snprintf(nano, sizeof(nano), "%s_nusd", prefix);
+    snprintf(usd, sizeof(usd), "%s_usd", prefix);
+    if (!known) {
+        json_null(j, nano);
+        json_null(j, usd);
+        return;
+    }
+    if (nusd < EXACT_IN_DOUBLE && nusd > -EXACT_IN_DOUBLE) {
+        json_int(j, nano, nusd);
+    } else {
+        json_decimal(j, nano, nusd, 0);
+    }
+    json_decimal(j, usd, nusd, JSON_USD_SCALE);
 }

@@ -23,3 +23,9 @@ void json_double(struct json *j, const char *name, double v); // not finite is n
 void json_bool(struct json *j, const char *name, bool v);
 void json_null(struct json *j, const char *name);
 void json_time(struct json *j, const char *name, int64_t t); // ISO 8601
+// v / 10^scale, all its digits, as text; of nano-USD, USD.
+enum { JSON_USD_SCALE = 9 };
+void json_decimal(struct json *j, const char *name, i128 v, int scale);
+// For the prefix "cost": "cost_nusd", an integer (as text from 2^53 on, where numbers of others are
+// not exact), and "cost_usd" as text. Not known: both null.
+void json_money(struct json *j, const char *prefix, bool known, i128 nusd);

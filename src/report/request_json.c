@@ -1,39 +1,9 @@
 #include "report/request_json.h"
 
-#include <stdio.h>
-
-#include "base/decimal.h"
 #include "base/time.h"
 #include "report/query.h"
 
-enum { NAME_BYTES = 64, NANO = 9, GPU_TEXT_MAX = 1024, SENTENCE_MAX = 8192 };
-#define EXACT_IN_DOUBLE ((i128)1 << 53)
-
-static void put_exact(struct json *j, const char *name, i128 v, int scale)
-{
-    json_name(j, name);
-    buf_char(j->b, '"');
-    decimal_format_i128(j->b, v, scale);
-    buf_char(j->b, '"');
-}
-
-void json_money(struct json *j, const char *prefix, bool known, i128 nusd)
-{
-    char nano[NAME_BYTES], usd[NAME_BYTES];
-    snprintf(nano, sizeof(nano), "%s_nusd", prefix);
-    snprintf(usd, sizeof(usd), "%s_usd", prefix);
-    if (!known) {
-        json_null(j, nano);
-        json_null(j, usd);
-        return;
-    }
-    if (nusd < EXACT_IN_DOUBLE && nusd > -EXACT_IN_DOUBLE) {
-        json_int(j, nano, nusd);
-    } else {
-        put_exact(j, nano, nusd, 0);
-    }
-    put_exact(j, usd, nusd, NANO);
-}
+enum { GPU_TEXT_MAX = 1024, SENTENCE_MAX = 8192 };
 
 static void put_gpu(struct json *j, const char *name, const struct gpu_key *gpu)
 {
@@ -159,7 +129,7 @@ static void put_prices(struct json *j, const struct explain_gpu *g)
         if (p->price_nusd_hour == PRICE_NONE) {
             json_null(j, "price_per_hour_usd");
         } else {
-            put_exact(j, "price_per_hour_usd", p->price_nusd_hour, NANO);
+            json_decimal(j, "price_per_hour_usd", p->price_nusd_hour, JSON_USD_SCALE);
         }
         if (p->entry > 0) {
             json_int(j, "entry", p->entry);

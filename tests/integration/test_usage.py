@@ -118,7 +118,7 @@ class Mistakes(Small):
                 (["report", "--since", "2026"], "--since: must be a time such as 24h",
                  "gtap report --help"),
                 (["report", "--by", "modle"], "choose from model, tenant", "gtap report --help"),
-                (["report", "--format", "xml"], "--format: must be table, csv or json",
+                (["report", "--format", "xml"], "--format: must be table, csv, json, html or focus",
                  "gtap report --help"),
                 (["report", "now"], "unexpected argument 'now'", "gtap report --help"),
                 (["export"], "expected COLLECTION", "gtap export --help"),
@@ -241,7 +241,7 @@ class Configuration(Small):
             self.assertIn("mongodb://user:***@db/gtap", text)
 
     def test_mistakes_name_the_place(self):
-        for text, said in (("[report]\nbi = gpu\n", "bad.conf:2: unknown key 'bi' in [report]: "
+        for text, said in (("[report]\nbj = gpu\n", "bad.conf:2: unknown key 'bj' in [report]: "
                                                     "did you mean by?"),
                            ("[reprot]\nby = gpu\n", "bad.conf:2: unknown section [reprot]: "
                                                     "did you mean [report]?"),
