@@ -21,7 +21,7 @@ static void test_choices(void **state)
         assert_i64(top_state_key(&c, NULL, keys[i][2]), e);
         assert_memory_equal(&a, &b, sizeof(a));
         assert_memory_equal(&a, &c, sizeof(a));
-        assert_i64(a.group + a.window + a.basis + a.sort, 1);
+        assert_i64((int)a.group + (int)a.window + (int)a.basis + (int)a.sort, 1);
         assert_i64(e, i < 2 ? TOP_ASKS : TOP_CHANGED);
     }
 }
