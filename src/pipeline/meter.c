@@ -38,7 +38,10 @@ static int send_parcel(struct meter *m, struct parcel *p)
     if (p->source) {
         p->source->in_flight += p->batch.n_records > 0;
     }
-    m->last_sent = m->now;
+    m->began |= p->batch.n_records > 0;
+    if (m->began) { // what a start writes holds the first record up no second
+        m->last_sent = m->now;
+    }
     return 0;
 }
 

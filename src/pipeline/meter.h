@@ -47,6 +47,7 @@ struct meter {
     struct mono last_sent, last_progress, last_preview, last_settled, last_wish;
     struct mono last_states, last_alive, last_look;
     int64_t preview_cost, settle_cost;   // ns the last one took
+    bool began;                          // a record was sent
     bool preview_due;                    // something has changed since
     bool preview_out;                    // the last one is not stored yet
     int64_t advanced_to;                 // watermark of the last advance; without an owner

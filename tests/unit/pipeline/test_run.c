@@ -221,6 +221,45 @@ static void test_a_pipe_in_every_run(void **state)
     rig_done(&r);
 }
 
+static atomic_int times_told;
+
+static void count_progress(struct rig *r, const struct run_progress *p)
+{
+    (void)r;
+    (void)p;
+    atomic_fetch_add(&times_told, 1);
+}
+
+static void feed_late(struct rig *r)
+{
+    while (atomic_load(&times_told) < 2) {
+        (void)poll(NULL, 0, 1);
+    }
+    int64_t step = atomic_exchange(&r->clock.step, 0); // time stands still
+    struct buf b;
+    put_one(&b, "late", 0);
+    rig_write(pipe_fd, &b);
+    buf_done(&b);
+    rig_wait_stored(r, 1);
+    atomic_store(&r->clock.step, step);
+    rig_stop(r);
+}
+
+// What a start writes does not make the first record of a trickle wait for the next commit.
+static void test_the_first_record_at_once(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_init(&r, "sqlite");
+    r.config.commit_interval_ns = NS_PER_HOUR;
+    r.on_progress = count_progress;
+    rig_inputs(&r, rig_pipe(&r, "pipe", &pipe_fd), NULL);
+    rig_help(&r, feed_late);
+    rig_must_run(&r);
+    close(pipe_fd);
+    rig_done(&r);
+}
+
 // Nobody writes into the pipe: after 3 s the file is read to its end all the same.
 static void test_a_silent_input_holds_nobody_up(void **state)
 {
@@ -330,6 +369,6 @@ int main(void)
 {
     return TEST_RUN(TEST(test_to_the_end), TEST(test_several_inputs), TEST(test_made_up_inputs),
                     TEST(test_stop_and_go_on), TEST(test_in_shards), TEST(test_a_pipe_in_every_run),
-                    TEST(test_a_silent_input_holds_nobody_up),
+                    TEST(test_the_first_record_at_once), TEST(test_a_silent_input_holds_nobody_up),
                     TEST(test_a_stop_stores_what_was_read), TEST(test_waits_for_the_store));
 }
