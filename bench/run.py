@@ -32,8 +32,15 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def head(facts, load_before, seconds):
-    lines = ["# Benchmarks", "", "Written by `make bench`. Wall times are those of a machine that "
+def command(args):
+    """What writes the same file again."""
+    if not args.only:
+        return "make bench"
+    return " ".join(["bench/run.sh", *(f"--only {name}" for name in args.only)])
+
+
+def head(by, facts, load_before, seconds):
+    lines = ["# Benchmarks", "", f"Written by `{by}`. Wall times are those of a machine that "
              "others may have used as well: the load averages tell.", ""]
     facts = {**facts, "load average": f"{load_before} at the beginning, {machine.load()} at the end",
              "took": f"{seconds / 60:.0f} min"}
@@ -63,7 +70,7 @@ def main():
         facts = machine.facts(ROOT, args.build, bench.gtap, workplace)
         subjects = run_all(bench, names)
     if output:
-        text = head(facts, load_before, time.monotonic() - began)
+        text = head(command(args), facts, load_before, time.monotonic() - began)
         output.write_text(text + "\n" + "\n".join(s.markdown() for s in subjects), encoding="utf-8")
         print(f"written to {output}")
     missed = [f"{s.title}: {row.what}" for s in subjects for row in s.missed()]
