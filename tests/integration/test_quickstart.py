@@ -140,6 +140,8 @@ class Quickstart(support.Case):
         while min(took) >= 1.0 and len(took) < 10:
             took.append(self.publish(message, len(took)))
         self.assertLess(min(took), 1.0, took)
+        self.wait_unless_ended(lambda: self.db.cost_windows.find_one({"model": "llama-3-70b"}),
+                               "no window has the message")
         self.assertRegex(self.run_block(servers[1]), "llama-3-70b")
         self.start_block(running[2])
         self.wait_unless_ended(lambda: "6 of 12 partitions here" in self.ready("8081"),
