@@ -6,8 +6,6 @@
 #include "api/api_impl.h"
 #include "base/hash.h"
 
-enum { GPU_TEXT_MAX = 8192 };
-
 void api_send(struct api_task *t, struct buf *body)
 {
     const char *type = t->route->type ? t->route->type : "application/json";
@@ -44,27 +42,9 @@ bool api_unchanged(struct api_task *t, uint64_t more)
     return http_not_modified(t->x, tag);
 }
 
-void api_time(struct json *j, const char *name, int64_t t)
-{
-    if (t == INT64_MIN || t == INT64_MAX) {
-        json_null(j, name);
-    } else {
-        json_time(j, name, t);
-    }
-}
-
 void api_real(struct json *j, const char *name, bool known, double v)
 {
     json_double(j, name, known ? v : (double)NAN);
-}
-
-void api_gpu(struct json *j, const char *name, const struct gpu_key *gpu)
-{
-    struct buf text;
-    buf_init(&text, GPU_TEXT_MAX);
-    report_gpu_name(&text, gpu);
-    json_str(j, name, buf_view(&text));
-    buf_done(&text);
 }
 
 bool api_range(struct api_task *t, const struct time_spec *since, const struct time_spec *until,

@@ -184,8 +184,8 @@ static void put_step(struct json *j, int64_t step)
 static void put_report(struct json *j, const struct report *r, const struct params *p)
 {
     json_open(j, NULL, '{');
-    api_time(j, "since", r->empty ? r->query.from : r->from);
-    api_time(j, "until", r->empty ? r->query.to : r->to);
+    json_instant(j, "since", r->empty ? r->query.from : r->from);
+    json_instant(j, "until", r->empty ? r->query.to : r->to);
     json_str(j, "tz", str_of(p->zone->name));
     put_step(j, p->step);
     json_open(j, "by", '[');
@@ -194,7 +194,7 @@ static void put_report(struct json *j, const struct report *r, const struct para
     }
     json_close(j, ']');
     json_str(j, "basis", str_of(bases[p->basis]));
-    api_time(j, "final_until", r->final_until);
+    json_instant(j, "final_until", r->final_until);
     json_bool(j, "provisional", r->has_open);
     json_int(j, "corrections", r->corrections);
     put_splits(j, r);

@@ -96,8 +96,8 @@ void now_put_rates(struct json *j, const struct now *n)
     const struct sums *usage = &r->kinds[ROW_USAGE];
     struct rate rate = rates_busy(&r->bill).all;
     bool billed = n->known && r->bill.busy_ns > 0;
-    api_time(j, "since", n->known ? n->from : INT64_MIN);
-    api_time(j, "until", n->known ? n->to : INT64_MIN);
+    json_instant(j, "since", n->known ? n->from : INT64_MIN);
+    json_instant(j, "until", n->known ? n->to : INT64_MIN);
     put_hourly(j, "usd_per_hour", n, &r->bill);
     api_real(j, "usd_per_mtok", n->known && rate.known, rate.usd_per_mtok);
     api_real(j, "busy_share", billed,
@@ -108,7 +108,7 @@ void now_put_rates(struct json *j, const struct now *n)
     put_often(j, "requests_per_minute", n, usage->requests);
     bool any = n->info.last != INT64_MIN;
     api_real(j, "behind_seconds", any, any ? (double)(n->at - n->info.last) / (double)NS_PER_S : 0);
-    api_time(j, "final_until", n->info.final_until);
+    json_instant(j, "final_until", n->info.final_until);
 }
 
 // ---- windows -------------------------------------------------------------------------------
@@ -135,8 +135,8 @@ static void put_row(struct json *j, const struct report_row *row)
 void now_put_windows(struct json *j, const struct now *n)
 {
     json_open(j, NULL, '{');
-    api_time(j, "since", n->known ? n->from : INT64_MIN);
-    api_time(j, "until", n->known ? n->to : INT64_MIN);
+    json_instant(j, "since", n->known ? n->from : INT64_MIN);
+    json_instant(j, "until", n->known ? n->to : INT64_MIN);
     json_open(j, "items", '[');
     for (size_t i = 0; n->known && i < n->windows.n_rows; i++) {
         put_row(j, &n->windows.rows[i]);

@@ -101,7 +101,7 @@ static void put_unpriced(struct json *j, const struct view *v)
                       (str_present(g->name) && price_at(&v->book, g->name, g->site, v->now));
         if (!priced) {
             json_open(j, NULL, '{');
-            api_gpu(j, "gpu", &g->gpu);
+            json_gpu(j, "gpu", &g->gpu);
             json_str(j, "name", g->name);
             json_time(j, "since", v->gpus[i].first_seen);
             json_close(j, '}');

@@ -217,8 +217,8 @@ static void put_page(struct api_task *t, const struct search_query *q,
     } else {
         json_null(&j, "next");
     }
-    api_time(&j, "since", q->from);
-    api_time(&j, "until", q->to);
+    json_instant(&j, "since", q->from);
+    json_instant(&j, "until", q->to);
     json_close(&j, '}');
     api_send(t, &b);
 }

@@ -7,7 +7,7 @@
 #include "api/params.h"
 #include "base/time.h"
 #include "http/server.h"
-#include "report/json.h"
+#include "report/request_json.h"
 
 enum { API_ANSWER_MAX = 64 << 20 }; // bytes
 
@@ -65,9 +65,7 @@ void api_fail(struct api_task *t, const struct error *err);
 // True: it is answered, by 304 or for an error.
 bool api_unchanged(struct api_task *t, uint64_t more);
 
-void api_time(struct json *j, const char *name, int64_t t); // INT64_MIN, INT64_MAX: null
 void api_real(struct json *j, const char *name, bool known, double v);
-void api_gpu(struct json *j, const char *name, const struct gpu_key *gpu);
 
 // [since, until) as instants. False: refused, naming the parameter. At most `most` ns.
 bool api_range(struct api_task *t, const struct time_spec *since, const struct time_spec *until,

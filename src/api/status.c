@@ -82,10 +82,10 @@ static void put_info(struct json *j, const struct store_info *i)
     json_int(j, "samples", i->samples);
     json_int(j, "usages", i->usages);
     json_int(j, "dead_letters", i->dead_letters);
-    api_time(j, "first", i->first);
-    api_time(j, "last", i->last);
+    json_instant(j, "first", i->first);
+    json_instant(j, "last", i->last);
     json_close(j, '}');
-    api_time(j, "final_until", i->final_until);
+    json_instant(j, "final_until", i->final_until);
 }
 
 static void answer(struct api_task *t)

@@ -8,15 +8,6 @@
 
 enum { TEXT_MAX = 64 };
 
-static void put_time(struct json *j, const char *name, int64_t t)
-{
-    if (t == INT64_MIN || t == INT64_MAX) {
-        json_null(j, name);
-    } else {
-        json_time(j, name, t);
-    }
-}
-
 static void put_cost(struct json *j, const char *name, bool known, i128 nusd)
 {
     if (known) {
@@ -170,9 +161,9 @@ static void put_gpus(struct json *j, const struct report *r)
 
 static void put_header(struct json *j, const struct report *r)
 {
-    put_time(j, "from", r->empty ? INT64_MIN : r->from);
-    put_time(j, "to", r->empty ? INT64_MIN : r->to);
-    put_time(j, "final_until", r->final_until);
+    json_instant(j, "from", r->empty ? INT64_MIN : r->from);
+    json_instant(j, "to", r->empty ? INT64_MIN : r->to);
+    json_instant(j, "final_until", r->final_until);
     json_bool(j, "provisional", r->has_open);
     json_str(j, "time_zone", str_of(r->query.zone->name));
     json_int(j, "gpus", (i128)r->n_gpus);

@@ -76,6 +76,15 @@ void json_time(struct json *j, const char *name, int64_t t)
     buf_char(j->b, '"');
 }
 
+void json_instant(struct json *j, const char *name, int64_t t)
+{
+    if (t == INT64_MIN || t == INT64_MAX) {
+        json_null(j, name);
+    } else {
+        json_time(j, name, t);
+    }
+}
+
 void json_decimal(struct json *j, const char *name, i128 v, int scale)
 {
     json_name(j, name);

@@ -22,7 +22,8 @@ void json_int(struct json *j, const char *name, i128 v);
 void json_double(struct json *j, const char *name, double v); // not finite is null
 void json_bool(struct json *j, const char *name, bool v);
 void json_null(struct json *j, const char *name);
-void json_time(struct json *j, const char *name, int64_t t); // ISO 8601
+void json_time(struct json *j, const char *name, int64_t t);    // ISO 8601
+void json_instant(struct json *j, const char *name, int64_t t); // INT64_MIN, INT64_MAX: null
 // v / 10^scale, all its digits, as text; of nano-USD, USD.
 enum { JSON_USD_SCALE = 9 };
 void json_decimal(struct json *j, const char *name, i128 v, int scale);

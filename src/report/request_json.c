@@ -3,9 +3,9 @@
 #include "base/time.h"
 #include "report/query.h"
 
-enum { GPU_TEXT_MAX = 1024, SENTENCE_MAX = 8192 };
+enum { GPU_TEXT_MAX = 8192, SENTENCE_MAX = 8192 };
 
-static void put_gpu(struct json *j, const char *name, const struct gpu_key *gpu)
+void json_gpu(struct json *j, const char *name, const struct gpu_key *gpu)
 {
     struct buf text;
     buf_init(&text, GPU_TEXT_MAX);
@@ -45,7 +45,7 @@ static void put_who(struct json *j, const struct record *r)
     json_open(j, "gpus", '[');
     for (uint32_t i = 0; i < u->n_gpus; i++) {
         const struct gpu_key gpu = {u->host, u->gpus[i], u->gpu_instance};
-        put_gpu(j, NULL, &gpu);
+        json_gpu(j, NULL, &gpu);
     }
     json_close(j, ']');
     json_str(j, "site", u->site);
@@ -147,7 +147,7 @@ static void put_explain_gpu(struct json *j, const struct explanation *e,
 {
     const struct usage_record *u = &e->request.record.usage;
     json_open(j, NULL, '{');
-    put_gpu(j, "gpu", &g->gpu);
+    json_gpu(j, "gpu", &g->gpu);
     json_time(j, "from", usage_start(u));
     json_time(j, "until", u->ts);
     json_int(j, "beside", (i128)g->beside);

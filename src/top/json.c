@@ -4,15 +4,6 @@
 #include "report/json.h"
 #include "top/top.h"
 
-static void put_time(struct json *j, const char *name, int64_t t)
-{
-    if (t == INT64_MIN) {
-        json_null(j, name);
-    } else {
-        json_time(j, name, t);
-    }
-}
-
 static void put_cost(struct json *j, const char *name, bool known, i128 nusd)
 {
     if (known) {
@@ -43,7 +34,7 @@ static void put_head(struct json *j, const struct top_model *m)
     json_time(j, "from", s->from);
     json_time(j, "to", s->to);
     json_double(j, "seconds", (double)m->span_ns / (double)NS_PER_S);
-    put_time(j, "final_until", s->final_until);
+    json_instant(j, "final_until", s->final_until);
     json_bool(j, "provisional", r->bill.open);
     json_str(j, "by", str_of(top_group_name(s->ask.group)));
     put_hourly(j, "usd_per_hour", m, m->known, r->bill.cost_nusd);
@@ -80,7 +71,7 @@ static void put_gpu(struct json *j, const struct top_model *m, const struct top_
     json_str(j, "gpu", g->label);
     json_str(j, "name", g->name);
     json_bool(j, "silent", l->silent);
-    put_time(j, "last_seen", g->last_seen);
+    json_instant(j, "last_seen", g->last_seen);
     put_measured(j, "utilization", now && (g->has & SAMPLE_UTILIZATION), g->utilization);
     put_measured(j, "mem_used_mb", now && (g->has & SAMPLE_MEM_USED), g->mem_used_mb);
     put_measured(j, "mem_total_mb", g->has & SAMPLE_MEM_TOTAL, g->mem_total_mb);
