@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "test.h"
 
-enum { CLIENT_ANSWER_MAX = 1 << 16, CLIENT_DEADLINE_MS = 20000 };
+enum { CLIENT_ANSWER_MAX = 1 << 16 };
 
 static inline int client_dial(uint16_t port)
 {
@@ -42,7 +42,7 @@ static inline char *client_hear(int fd)
     struct pollfd p = {.fd = fd, .events = POLLIN};
     ssize_t got = 1;
     while (got > 0) {
-        assert_true(poll(&p, 1, CLIENT_DEADLINE_MS) > 0);
+        assert_true(poll(&p, 1, TEST_PATIENCE_MS) > 0);
         got = recv(fd, answer + n, CLIENT_ANSWER_MAX - 1 - n, 0);
         n += got > 0 ? (size_t)got : 0;
     }
@@ -93,7 +93,7 @@ static inline const char *client_body(const char *answer)
 static inline void client_await(bool (*holds)(void *ctx), void *ctx)
 {
     for (int i = 0; !holds(ctx); i++) {
-        assert_true(i < CLIENT_DEADLINE_MS);
+        assert_true(i < TEST_PATIENCE_MS);
         poll(NULL, 0, 1);
     }
 }

@@ -18,6 +18,10 @@
 #include "base/error.h"
 #include "base/str.h"
 
+// How long a test waits for what must come, in real time: only what is broken gets near it, however
+// busy the machine is.
+enum { TEST_PATIENCE_MS = 100000 };
+
 #define TEST(f) cmocka_unit_test(f)
 #define TEST_WITH(f, setup, teardown) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define TEST_RUN(...)                                                                              \

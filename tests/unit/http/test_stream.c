@@ -108,7 +108,7 @@ static void hear(int fd, char *got, size_t cap, const char *text)
     struct pollfd p = {.fd = fd, .events = POLLIN};
     size_t n = strlen(got);
     while (!strstr(got, text)) {
-        assert_true(poll(&p, 1, CLIENT_DEADLINE_MS) > 0);
+        assert_true(poll(&p, 1, TEST_PATIENCE_MS) > 0);
         ssize_t more = recv(fd, got + n, cap - 1 - n, 0);
         if (more <= 0) {
             fail_msg("'%s' did not come, but: %s", text, got);
@@ -233,7 +233,7 @@ static void test_stop_while_sending(void **state)
         if (i % 3 == 0) {
             char got[300];
             assert_true(poll(&(struct pollfd){.fd = fds[i], .events = POLLIN}, 1,
-                             CLIENT_DEADLINE_MS) > 0); // an answer, or cut off: it is that quick
+                             TEST_PATIENCE_MS) > 0); // an answer, or cut off: it is that quick
             (void)recv(fds[i], got, sizeof(got), 0);
         }
         if (i % 5 == 0) {

@@ -66,7 +66,7 @@ void rig_send(struct rig *r, const char *topic, int partition, const char *key, 
 
 void rig_flush(struct rig *r)
 {
-    assert_i64(rd_kafka_flush(r->host, RIG_DEADLINE_MS), 0);
+    assert_i64(rd_kafka_flush(r->host, TEST_PATIENCE_MS), 0);
 }
 
 void rig_put(struct rig *r, const char *topic, int partition, const char *key, const char *value)
@@ -124,7 +124,7 @@ int64_t rig_committed(struct rig *r, const char *topic, int partition)
     assert_non_null(rk);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, partition);
-    assert_i64(rd_kafka_committed(rk, list, RIG_DEADLINE_MS), 0);
+    assert_i64(rd_kafka_committed(rk, list, TEST_PATIENCE_MS), 0);
     int64_t offset = list->elems[0].offset;
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_destroy(rk);

@@ -10,7 +10,8 @@
 #include "base/time.h"
 #include "test.h"
 
-#define PATIENCE (10 * NS_PER_S) // never waited out by a child that does as it is told
+#define PATIENCE                                                                                   \
+    (TEST_PATIENCE_MS * NS_PER_MS) // never waited out by a child that does as it is told
 
 static void start_shell(struct child *c, const char *script)
 {

@@ -21,7 +21,7 @@ static int send_to(const struct sent *f, const char *headers, const char *body)
 static void read_up_to(struct sent *f, int64_t position)
 {
     for (int i = 0; f->position < position; i++) {
-        assert_true(i < CLIENT_DEADLINE_MS);
+        assert_true(i < TEST_PATIENCE_MS);
         sent_read_batch(f);
     }
 }
@@ -32,7 +32,7 @@ static void read_until_answer(struct sent *f, int fd)
     struct pollfd p = {.fd = fd, .events = POLLIN};
     int64_t position = f->position;
     for (int i = 0; poll(&p, 1, 0) == 0; i++) {
-        assert_true(i < CLIENT_DEADLINE_MS);
+        assert_true(i < TEST_PATIENCE_MS);
         sent_read_batch(f);
     }
     assert_i64(f->position, position);

@@ -163,7 +163,7 @@ static void commit_before(const char *group, const char *topic, int partition, i
     rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
     assert_i64(rd_kafka_commit(rk, list, 0), 0);
     rd_kafka_topic_partition_list_destroy(list);
-    assert_true(kafka_client_destroy(rk, RIG_DEADLINE_MS));
+    assert_true(kafka_client_destroy(rk, TEST_PATIENCE_MS));
     kafka_log_free(log);
 }
 

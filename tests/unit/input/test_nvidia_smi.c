@@ -76,7 +76,7 @@ static void call_next(struct buf *notes)
 // Calls next() until so many records and dead letters have come, all in one batch's arena.
 static void take(struct buf *notes, int records, int dead)
 {
-    int64_t deadline = clock_mono(&clock_system).ns + 60 * NS_PER_S;
+    int64_t deadline = clock_mono(&clock_system).ns + TEST_PATIENCE_MS * NS_PER_MS;
     int got_records = 0, got_dead = 0;
     while (got_records < records || got_dead < dead) {
         call_next(notes);
@@ -90,7 +90,7 @@ static void take(struct buf *notes, int records, int dead)
 
 static void take_failures(struct buf *notes, uint64_t failures)
 {
-    int64_t deadline = clock_mono(&clock_system).ns + 60 * NS_PER_S;
+    int64_t deadline = clock_mono(&clock_system).ns + TEST_PATIENCE_MS * NS_PER_MS;
     while (health().failures < failures) {
         call_next(notes);
         assert_true(clock_mono(&clock_system).ns < deadline);

@@ -17,7 +17,7 @@ static void read_up_to(struct sent *f, int64_t position, int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
     for (int i = 0; f->position < position && poll(&p, 1, 0) == 0; i++) {
-        assert_true(i < CLIENT_DEADLINE_MS);
+        assert_true(i < TEST_PATIENCE_MS);
         sent_read_batch(f);
     }
     assert_i64(f->position, position);
@@ -30,7 +30,7 @@ static char *exchange(struct sent *f, const char *headers, struct str body, int6
     struct pollfd p = {.fd = fd, .events = POLLIN};
     int64_t position = f->position + records;
     for (int i = 0; f->position < position || (records == 0 && poll(&p, 1, 0) == 0); i++) {
-        assert_true(i < CLIENT_DEADLINE_MS);
+        assert_true(i < TEST_PATIENCE_MS);
         sent_read_batch(f);
     }
     assert_i64(f->position, position);

@@ -7,8 +7,6 @@
 #include "base/time.h"
 #include "test.h"
 
-enum { DEADLINE_MS = 10000 };
-
 static const struct kafka_value defaults[] = {
     {"fetch.wait.max.ms", "100", NULL},
     {NULL, NULL, NULL},
@@ -165,15 +163,15 @@ static void test_topics(void **state)
     assert_i64(rd_kafka_mock_topic_create(c.mock, "tokens", 7, 1), 0);
     struct kafka_log *log = kafka_log_new(NULL);
     rd_kafka_t *rk = consumer_of(rd_kafka_mock_cluster_bootstraps(c.mock), log);
-    assert_ok(kafka_topic_partitions(rk, "tokens", DEADLINE_MS, &n, &err), &err);
+    assert_ok(kafka_topic_partitions(rk, "tokens", TEST_PATIENCE_MS, &n, &err), &err);
     assert_i64(n, 7);
-    assert_i64(kafka_topic_partitions(rk, "absent", DEADLINE_MS, &n, &err), -ENOENT);
-    assert_i64(kafka_topic_partitions(rk, "absent", DEADLINE_MS, &n, &err), -ENOENT);
+    assert_i64(kafka_topic_partitions(rk, "absent", TEST_PATIENCE_MS, &n, &err), -ENOENT);
+    assert_i64(kafka_topic_partitions(rk, "absent", TEST_PATIENCE_MS, &n, &err), -ENOENT);
     assert_str(str_of(err.msg), "kafka: there is no topic 'absent' (or this user may not see it)");
     rd_kafka_mock_topic_set_error(c.mock, "tokens", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
-    assert_i64(kafka_topic_partitions(rk, "tokens", DEADLINE_MS, &n, &err), -EKEYREJECTED);
+    assert_i64(kafka_topic_partitions(rk, "tokens", TEST_PATIENCE_MS, &n, &err), -EKEYREJECTED);
     assert_false(err.retryable);
-    assert_true(kafka_client_destroy(rk, DEADLINE_MS));
+    assert_true(kafka_client_destroy(rk, TEST_PATIENCE_MS));
     kafka_log_free(log);
     cluster_close(&c);
 }
@@ -190,14 +188,15 @@ static void test_brokers_away(void **state)
     assert_true(err.retryable);
     struct kafka_trouble trouble = {0};
     struct mono from = clock_mono(&clock_system);
-    while (trouble.count == 0 && clock_mono(&clock_system).ns - from.ns < DEADLINE_MS * NS_PER_MS) {
+    while (trouble.count == 0 &&
+           clock_mono(&clock_system).ns - from.ns < TEST_PATIENCE_MS * NS_PER_MS) {
         rd_kafka_poll(rk, 50);
         kafka_log_trouble(log, &trouble);
     }
     assert_true(trouble.count > 0);
     assert_false(kafka_is_permanent(trouble.code));
     assert_true(strlen(trouble.text) > 0);
-    assert_true(kafka_client_destroy(rk, DEADLINE_MS));
+    assert_true(kafka_client_destroy(rk, TEST_PATIENCE_MS));
     kafka_log_free(log);
 }
 

@@ -15,7 +15,7 @@
 #include <librdkafka/rdkafka_mock.h> // behind rdkafka.h
 
 enum { API_PRODUCE = 0, PARTITIONS = 3, SEEN_MAX = 20000 };
-#define DEADLINE_NS (30 * NS_PER_S)
+#define DEADLINE_NS (TEST_PATIENCE_MS * NS_PER_MS)
 
 struct rig {
     rd_kafka_t *rk; // owns the cluster

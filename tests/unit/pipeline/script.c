@@ -9,8 +9,8 @@
 
 #include "base/alloc.h"
 #include "model/decode.h"
+#include "test.h"
 
-#define PATIENCE_NS (60 * NS_PER_S) // of real time; only what is broken gets near it
 enum { SCRIPTS_MAX = 8 };
 
 struct script_step {
@@ -109,7 +109,7 @@ bool script_answered(const struct script *s)
 
 void script_wait(struct script *s)
 {
-    struct mono until = {clock_mono(&clock_system).ns + PATIENCE_NS};
+    struct mono until = {clock_mono(&clock_system).ns + TEST_PATIENCE_MS * NS_PER_MS};
     while (!script_answered(s)) {
         if (clock_mono(&clock_system).ns > until.ns) {
             fprintf(stderr, "script %s: %lld of %lld were answered\n", s->name,

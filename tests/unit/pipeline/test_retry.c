@@ -92,7 +92,7 @@ static void end(struct bench *b)
 
 #define wait_until(condition)                                                                      \
     do {                                                                                           \
-        struct mono until_ = {clock_mono(&clock_system).ns + 60 * NS_PER_S};                       \
+        struct mono until_ = {clock_mono(&clock_system).ns + TEST_PATIENCE_MS * NS_PER_MS};        \
         while (!(condition)) {                                                                     \
             if (clock_mono(&clock_system).ns > until_.ns) {                                        \
                 print_error("%s:%d: %s did not come about\n", __FILE__, __LINE__, #condition);     \

@@ -11,7 +11,6 @@
 #include "script.h"
 
 #define END_S 4000 // of every load, which is of two GPUs: shard 0 and shard 1
-#define PATIENCE_NS (60 * NS_PER_S)
 
 // One "process".
 struct process {
@@ -120,7 +119,7 @@ static void world_done(struct world *w)
 // By looking again; ends the test process when it does not come about.
 #define wait_until(condition)                                                                      \
     do {                                                                                           \
-        struct mono until_ = {clock_mono(&clock_system).ns + PATIENCE_NS};                         \
+        struct mono until_ = {clock_mono(&clock_system).ns + TEST_PATIENCE_MS * NS_PER_MS};        \
         while (!(condition)) {                                                                     \
             if (clock_mono(&clock_system).ns > until_.ns) {                                        \
                 print_error("%s:%d: %s did not come about\n", __FILE__, __LINE__, #condition);     \

@@ -32,7 +32,7 @@ static _Noreturn void become(const char *path, const char *const *options, int i
 static void next_line(FILE *from, char *to, size_t room)
 {
     struct pollfd p = {.fd = fileno(from), .events = POLLIN};
-    must(poll(&p, 1, DEADLINE_MS) == 1, "no answer in time");
+    must(poll(&p, 1, TEST_PATIENCE_MS) == 1, "no answer in time");
     must(fgets(to, (int)room, from) != NULL, "no answer");
     to[strcspn(to, "\n")] = '\0';
 }
@@ -79,7 +79,7 @@ void fake_dial(struct fake *f)
 
 static bool has_ended(pid_t pid, int *status)
 {
-    for (int i = 0; i < DEADLINE_MS; i++) {
+    for (int i = 0; i < TEST_PATIENCE_MS; i++) {
         if (waitpid(pid, status, WNOHANG) == pid) {
             return true;
         }

@@ -1,14 +1,12 @@
 // Starts a server of tests/support, tells it things, and talks to the fake mongod by libmongoc.
 //
-// Everything waits for at most DEADLINE_MS and fails the test when that is over.
+// Everything waits for at most TEST_PATIENCE_MS and fails the test when that is over.
 #pragma once
 
 #include <mongoc/mongoc.h> // before base/macros.h, whose MIN and MAX its inline functions would use
 #include <sys/types.h>
 
 #include "test.h"
-
-enum { DEADLINE_MS = 20000 };
 
 struct fake {
     pid_t pid;

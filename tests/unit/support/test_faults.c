@@ -95,7 +95,7 @@ static const char *again = "retryWrites=true";
 static int64_t stored_at_last(int64_t want)
 {
     int64_t n = fake_stat(&fake, "documents");
-    for (int i = 0; n != want && i < DEADLINE_MS; i++) {
+    for (int i = 0; n != want && i < TEST_PATIENCE_MS; i++) {
         poll(NULL, 0, 1);
         n = fake_stat(&fake, "documents");
     }
@@ -232,7 +232,7 @@ static void test_slow_is_as_slow_as_it_says(void **state)
     mongoc_client_destroy(client);
     int64_t ms = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
     assert_true(ms >= 119);
-    assert_true(ms < DEADLINE_MS);
+    assert_true(ms < TEST_PATIENCE_MS);
 }
 
 static void test_which_requests_a_fault_is_about(void **state)
@@ -286,7 +286,7 @@ static void test_down_and_up(void **state)
     int held = loopback_connect(fake.port);
     char byte;
     fake_must(&fake, "down");
-    assert_i64(hear(held, &byte, 1, DEADLINE_MS), 0);
+    assert_i64(hear(held, &byte, 1, TEST_PATIENCE_MS), 0);
     close(held);
     assert_i64(loopback_connect(fake.port), -1);
     fake_must(&fake, "up");
@@ -310,8 +310,8 @@ static void send_insert(int fd)
 static ssize_t hear_all(int fd, bool wants_bytes, bool wants_silence, size_t *ret_n)
 {
     char bytes[4096];
-    int rest = wants_silence ? SILENCE_MS : DEADLINE_MS;
-    ssize_t n = hear(fd, bytes, sizeof(bytes), wants_bytes ? DEADLINE_MS : rest);
+    int rest = wants_silence ? SILENCE_MS : TEST_PATIENCE_MS;
+    ssize_t n = hear(fd, bytes, sizeof(bytes), wants_bytes ? TEST_PATIENCE_MS : rest);
     for (*ret_n = 0; n > 0; n = hear(fd, bytes, sizeof(bytes), rest)) {
         *ret_n += (size_t)n;
     }
@@ -364,10 +364,10 @@ static void test_connections_refused(void **state)
     fake_must(&fake, "fail drop times 1 on connect");
     fake_must(&fake, "fail reset times 1 after 0 on connect");
     int fd = loopback_connect(fake.port);
-    assert_i64(hear(fd, &byte, 1, DEADLINE_MS), 0);
+    assert_i64(hear(fd, &byte, 1, TEST_PATIENCE_MS), 0);
     close(fd);
     fd = loopback_connect(fake.port);
-    assert_i64(hear(fd, &byte, 1, DEADLINE_MS), -1);
+    assert_i64(hear(fd, &byte, 1, TEST_PATIENCE_MS), -1);
     close(fd);
     assert_true(insert(once).good);
 }
@@ -387,7 +387,7 @@ static void test_nonsense_is_shown_the_door(void **state)
     for (size_t i = 0; i < ARRAY_LEN(messages); i++) {
         int fd = loopback_connect(fake.port);
         assert_i64(send(fd, messages[i], sizeof(messages[i]), 0), sizeof(messages[i]));
-        ssize_t n = hear(fd, &byte, 1, DEADLINE_MS);
+        ssize_t n = hear(fd, &byte, 1, TEST_PATIENCE_MS);
         assert_true(n == 0 || n == -1); // a reset where it did not read all
         close(fd);
     }

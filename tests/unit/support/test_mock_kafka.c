@@ -69,7 +69,7 @@ static rd_kafka_resp_err_t produce(rd_kafka_t *rk, const char *topic, int32_t pa
     if (refused) {
         return refused; // the client knows already
     }
-    assert_int_equal(rd_kafka_flush(rk, DEADLINE_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(rd_kafka_flush(rk, TEST_PATIENCE_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
     return result;
 }
 
@@ -85,7 +85,8 @@ static int count_partitions(rd_kafka_t *rk, const char *topic, rd_kafka_resp_err
 {
     const struct rd_kafka_metadata *all;
     rd_kafka_topic_t *t = rd_kafka_topic_new(rk, topic, NULL);
-    assert_int_equal(rd_kafka_metadata(rk, 0, t, &all, DEADLINE_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(rd_kafka_metadata(rk, 0, t, &all, TEST_PATIENCE_MS),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
     assert_int_equal(all->topic_cnt, 1);
     int n = all->topics[0].partition_cnt;
     *ret_error = all->topics[0].err;
@@ -210,7 +211,7 @@ static void test_a_group_and_its_coordinator(void **state)
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(topics, "read", RD_KAFKA_PARTITION_UA);
     assert_int_equal(rd_kafka_subscribe(rk, topics), RD_KAFKA_RESP_ERR_NO_ERROR);
-    rd_kafka_message_t *m = rd_kafka_consumer_poll(rk, DEADLINE_MS);
+    rd_kafka_message_t *m = rd_kafka_consumer_poll(rk, TEST_PATIENCE_MS);
     assert_non_null(m);
     assert_int_equal(m->err, RD_KAFKA_RESP_ERR_NO_ERROR);
     assert_str(((struct str){m->payload, m->len}), "hello");
