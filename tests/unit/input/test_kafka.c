@@ -229,31 +229,46 @@ static void test_commit_errors(void **state)
     assert_i64(m.lost + m.left, 0);
 }
 
-// fetch.wait.max.ms is 10 here, and the mock waits all of it. With a wait of ours that nothing ends
-// it were 200, or 100 in the middle.
-static void test_wakes_at_once(void **state)
+// How many of so many records came as soon as they were there. fetch.wait.max.ms is 10 here, and
+// the mock waits all of it. With a wait of ours that nothing ends it were 200, or 100 in the
+// middle.
+static int came_at_once(int rounds)
 {
-    (void)state;
-    enum { ROUNDS = 21 };
     int quick = 0;
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < rounds; i++) {
         int64_t records = m.n_records;
         rig_put_usage(&rig, i % PARTITIONS, 1, 3600);
         struct mono from = clock_mono(&clock_system);
         MEMBER_UNTIL(&m, m.n_records == records + 1);
         quick += clock_mono(&clock_system).ns - from.ns < 60 * NS_PER_MS;
     }
-    assert_true(quick > ROUNDS * 2 / 3);
+    return quick;
+}
+
+// A busy machine is slow at times, not always.
+static void test_wakes_at_once(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 21, TRIES = 20 };
+    int tries = 1;
+    while (came_at_once(ROUNDS) <= ROUNDS * 2 / 3) {
+        assert_true(tries++ < TRIES);
+    }
 }
 
 static void test_stop_ends_waiting(void **state)
 {
     (void)state;
+    enum { TRIES = 50 };
     uint64_t one = 1;
+    int64_t took = INT64_MAX;
     assert_i64(write(m.env.stop_fd, &one, sizeof(one)), sizeof(one));
-    struct mono from = clock_mono(&clock_system);
-    member_step(&m);
-    assert_true(clock_mono(&clock_system).ns - from.ns < 150 * NS_PER_MS);
+    for (int i = 0; took > 150 * NS_PER_MS && i < TRIES; i++) {
+        struct mono from = clock_mono(&clock_system);
+        member_step(&m);
+        took = clock_mono(&clock_system).ns - from.ns;
+    }
+    assert_true(took < 150 * NS_PER_MS);
     assert_i64(read(m.env.stop_fd, &one, sizeof(one)), sizeof(one));
 }
 
