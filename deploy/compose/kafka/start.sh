@@ -53,14 +53,32 @@ make_user()
     rm -f "$file"
 }
 
+# What `kafka-acls --list` says, a right a line: TOPIC tokens producers WRITE.
+rights()
+{
+    kafka acls --list | sed -n \
+        -e 's/.*resourceType=\([A-Z_]*\), name=\([^,]*\),.*/\1 \2/;t keep' \
+        -e 's/.*principal=User:\([^,]*\), host=\*, operation=\([A-Z_]*\), permissionType=ALLOW.*/\1 \2/;t join' \
+        -e 'd;:keep' -e 'h;d;:join' -e 'G;s/\(.*\)\n\(.*\)/\2 \1/p'
+}
+
+have_rights()
+{
+    local there topic
+    there=$(rights)
+    for topic in "${topics[@]}"; do
+        grep -qxF "TOPIC $topic producers WRITE" <<<"$there" || return 1
+        grep -qxF "TOPIC $topic processor READ" <<<"$there" || return 1
+    done
+    grep -qxF "GROUP $GROUP processor READ" <<<"$there"
+}
+
 # Producers write; processors read, send unkeyed records to their host's partition, and write dead
 # letters. Nobody but LOCAL creates, alters or deletes.
 make_rights()
 {
-    local there on=() topic
-    there=$(kafka acls --list)
-    if grep -q 'User:producers' <<<"$there" && grep -q 'User:processor' <<<"$there" &&
-        grep -q "name=$GROUP," <<<"$there"; then
+    local on=() topic
+    if have_rights; then
         return
     fi
     for topic in "${topics[@]}"; do

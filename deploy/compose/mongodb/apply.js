@@ -1,6 +1,6 @@
 // Users and indexes again, as root: see apply.sh.
-const secret = require('fs').readFileSync('/run/secrets/mongodb_root_password', 'utf8').trimEnd();
+const secret = require('fs').readFileSync((process.env.GTAP_SECRETS_DIR || '/run/secrets') + '/mongodb_root_password', 'utf8').trimEnd();
 
 db.getSiblingDB('admin').auth('root', secret);
-load('/gtap/mongodb/users.js');
-load('/gtap/mongodb/indexes.js');
+load(__dirname + '/users.js');
+load(__dirname + '/indexes.js');

@@ -4,7 +4,7 @@ const fs = require('fs');
 
 const ours = db.getSiblingDB(process.env.MONGO_INITDB_DATABASE || 'ca0');
 const user = {
-  pwd: fs.readFileSync('/run/secrets/mongodb_gtap_password', 'utf8').trimEnd(),
+  pwd: fs.readFileSync((process.env.GTAP_SECRETS_DIR || '/run/secrets') + '/mongodb_gtap_password', 'utf8').trimEnd(),
   roles: [{role: 'readWrite', db: ours.getName()}],
 };
 if (ours.getUser('gtap')) {

@@ -1,0 +1,100 @@
+"""Tools that tests of what is deployed run, fetched or built once, into a folder that clones of the
+repository share: ~/.cache/gtap-tools, or GTAP_TOOLS."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+for _folder in ("integration", "support"):
+    sys.path.append(os.path.join(HERE, "..", _folder))
+
+from daemon import Lock  # noqa: E402
+
+FOLDER = os.environ.get("GTAP_TOOLS") or os.path.expanduser("~/.cache/gtap-tools")
+COMPOSE, MONGOSH = "2.40.3", "2.12.0"
+NODE_MAJOR = 20  # what mongosh wants at least
+AWAY = re.compile(r"dial tcp|no such host|i/o timeout|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNREFUSED|"
+                  r"ECONNRESET|connection refused|403 Forbidden|410 Gone|TLS handshake")
+
+
+def _run(command, seconds, what, **options):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False,
+                              **options)
+    except subprocess.TimeoutExpired:
+        raise unittest.SkipTest(f"{what}: not had within {seconds} s") from None
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).strip()
+        if AWAY.search(said):
+            raise unittest.SkipTest(f"{what}: the registry cannot be reached")
+        raise AssertionError(f"{' '.join(command)}:\n{said[-3000:]}")
+    return done.stdout
+
+
+def _needs(program, what):
+    if shutil.which(program) is None:
+        raise unittest.SkipTest(f"{what}: no {program} here")
+
+
+def compose():
+    """docker compose, as a program of its own: `config` needs no engine, the rest one at
+    DOCKER_HOST. Built from its Go module, as go.mod there has `replace` lines: 2 minutes, once."""
+    path = os.path.join(FOLDER, f"docker-compose-{COMPOSE}")
+    with Lock(os.path.join(FOLDER, "docker-compose.lock")):
+        if not os.path.exists(path):
+            _build_compose(path)
+    return path
+
+
+def _build_compose(path):
+    what, module = "docker compose", "github.com/docker/compose/v2"
+    _needs("go", what)
+    env = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"}
+    scratch = path + ".build"
+    shutil.rmtree(scratch, ignore_errors=True)
+    os.makedirs(scratch)
+    said = _run(["go", "mod", "download", "-json", f"{module}@v{COMPOSE}"], 120, what, env=env,
+                cwd=scratch)
+    folder = json.loads(said)["Dir"]
+    with open(os.path.join(folder, "go.mod"), encoding="utf-8") as f:
+        text = re.sub(r"^module .*", "module scratch", f.read(), count=1, flags=re.M)
+    with open(os.path.join(scratch, "go.mod"), "w", encoding="utf-8") as f:
+        f.write(text)
+    with open(os.path.join(folder, "go.sum"), "rb") as f, \
+            open(os.path.join(scratch, "go.sum"), "wb") as to:
+        to.write(f.read())
+    _run(["go", "mod", "edit", f"-require={module}@v{COMPOSE}"], 60, what, env=env, cwd=scratch)
+    _run(["go", "build", "-trimpath", f"-ldflags=-s -w -X {module}/internal.Version=v{COMPOSE}",
+          "-o", path + ".part", f"{module}/cmd"], 700, what, env=env, cwd=scratch)
+    os.rename(path + ".part", path)
+    shutil.rmtree(scratch)
+
+
+def mongosh():
+    """The MongoDB shell, from its npm package."""
+    what, folder = "mongosh", os.path.join(FOLDER, f"mongosh-{MONGOSH}")
+    _needs("npm", what)
+    version = _run(["node", "--version"], 20, what)
+    if int(version.lstrip("v").partition(".")[0]) < NODE_MAJOR:
+        raise unittest.SkipTest(f"{what}: needs Node {NODE_MAJOR}, this is {version.strip()}")
+    with Lock(os.path.join(FOLDER, "mongosh.lock")):
+        if not os.path.isdir(folder):
+            shutil.rmtree(folder + ".part", ignore_errors=True)
+            os.makedirs(folder + ".part")
+            _run(["npm", "install", "--no-audit", "--no-fund", "--omit=optional", "--ignore-scripts",
+                  f"mongosh@{MONGOSH}"], 300, what, cwd=folder + ".part")
+            os.rename(folder + ".part", folder)
+    return os.path.join(folder, "node_modules", ".bin", "mongosh")
+
+
+def tool(name, package):
+    """A program of a Debian package that the tests of deploying need."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    if found is None:
+        raise unittest.SkipTest(f"no {name} here: tools/install-deps.sh deploy ({package})")
+    return found
