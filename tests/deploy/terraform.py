@@ -48,7 +48,7 @@ AMIS = [{"ami_id": "ami-0123456789abcdef0", "state": "available", "public": True
 # so that a bucket that refuses what comes without TLS would refuse everything (the policy itself is
 # read back and compared). And a terminated machine keeps the interfaces that outlive it.
 SERVER = """
-import sys
+import copy, sys
 from moto.ec2.models.instances import Instance
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
@@ -58,9 +58,11 @@ terminated = Instance.terminate
 
 def terminate(instance):
     state = terminated(instance)
-    for interface in list(instance.nics.values()):
+    for index, interface in list(instance.nics.items()):
         if not interface.delete_on_termination:
+            shown = copy.copy(interface)
             instance.detach_eni(interface)
+            instance.nics[index] = shown
     return state
 
 Instance.terminate = terminate
