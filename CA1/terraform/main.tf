@@ -57,7 +57,6 @@ module "instances" {
   region             = data.aws_region.current.name
   subnet_id          = module.network.subnet_id
   subnet_cidr        = var.subnet_cidr
-  vpc_cidr           = var.vpc_cidr
   public             = var.public_subnet
   security_group_ids = module.security_groups.ids
   admin_cidr         = var.my_ip_cidr

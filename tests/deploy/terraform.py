@@ -334,7 +334,8 @@ def looked_at(terraform, python, folder):
     plan = os.path.join(folder, "plan")
     terraform.init()
     terraform.run("plan", "-input=false", "-no-color", f"-out={plan}", "-parallelism=30")
-    facts = {"plan": json.loads(terraform.run("show", "-json", plan).stdout)}
+    facts = {"plan": json.loads(terraform.run("show", "-json", plan).stdout),
+             "edge_user_data": edge_user_data(terraform, os.path.join(folder, "edge"))}
     terraform.run("apply", "-input=false", "-no-color", "-parallelism=30", plan)
     facts["second_plan"] = terraform.run("plan", "-detailed-exitcode", "-input=false", "-no-color",
                                          "-parallelism=30", expect=(0, 2)).stdout
@@ -350,6 +351,28 @@ def looked_at(terraform, python, folder):
     facts["scripts"] = {machine: scripts_run(machine, text, python, terraform.env, folder)
                         for machine, text in facts["user_data"].items()}
     return facts
+
+
+# Everything otherwise than VARIABLES; nothing in the user data that only `apply` would know.
+EDGES = {"public_subnet": "false", "ssh_key_name": "null", "gtap_image_archive": "null",
+         "gtap_image": '"registry.example/tools/gtap:0.1.0"', "db_name": '"costs_2"',
+         "producer_rate": '""', "gpu_metrics_source": '"nvidia-smi"',
+         "price_per_hour_usd": '"3.123456789"', "mongo_image": '"mongo@sha256:' + "0" * 64 + '"',
+         "secret_arns": json.dumps({name: f"arn:aws:secretsmanager:{REGION}:123456789012:secret:{name}"
+                                    for name in ("kafka_processor", "kafka_producers", "mongo_root",
+                                                 "mongo_gtap")})}
+
+
+def edge_user_data(terraform, plan):
+    """The user data of a stack that is planned alone, with other variables."""
+    path = os.path.join(terraform.folder, "edge.hcl")
+    with open(path, "w", encoding="ascii") as file:
+        file.writelines(f"{name} = {value}\n" for name, value in EDGES.items())
+    terraform.run("plan", "-input=false", "-no-color", f"-var-file={path}", f"-out={plan}",
+                  "-parallelism=30")
+    changes = json.loads(terraform.run("show", "-json", plan).stdout)["resource_changes"]
+    return {change["index"]: unpacked(change["change"]["after"]["user_data_base64"])
+            for change in changes if change["type"] == "aws_instance"}
 
 
 def digest():

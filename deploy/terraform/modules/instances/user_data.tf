@@ -5,12 +5,13 @@
 locals {
   # What every machine gets from deploy/host: folder there, folder on the machine, mode.
   host_folders = {
-    "sbin"          = { to = "/opt/gtap/sbin", mode = "0755" }
-    "bin"           = { to = "/opt/gtap/bin", mode = "0755" }
-    "systemd"       = { to = "/etc/systemd/system", mode = "0644" }
-    "sshd_config.d" = { to = "/etc/ssh/sshd_config.d", mode = "0644" }
-    "docker"        = { to = "/etc/docker", mode = "0644" }
-    "nft"           = { to = "/etc/gtap", mode = "0644" }
+    "sbin"    = { to = "/opt/gtap/sbin", mode = "0755" }
+    "bin"     = { to = "/opt/gtap/bin", mode = "0755" }
+    "ufw"     = { to = "/opt/gtap/sbin", mode = "0755" }
+    "systemd" = { to = "/etc/systemd/system", mode = "0644" }
+    "sshd"    = { to = "/etc/ssh/sshd_config.d", mode = "0644" }
+    "docker"  = { to = "/etc/docker", mode = "0644" }
+    "nft"     = { to = "/etc/gtap", mode = "0644" }
   }
 
   host_files = flatten([for folder, about in local.host_folders : [
@@ -62,6 +63,18 @@ locals {
   }
 
   settings = { for machine in keys(local.machines) : machine => concat(
+    [{
+      path = "/etc/gtap/machine.env"
+      mode = "0644"
+      content = join("\n", [
+        "ROLE=${split("_", machine)[1]}",
+        "MY_IP_CIDR=${var.admin_cidr}",
+        "KAFKA_IP=${local.private_ips["vm1_kafka"]}",
+        "MONGO_IP=${local.private_ips["vm2_mongo"]}",
+        "PROCESSOR_IP=${local.private_ips["vm3_processor"]}",
+        "PRODUCERS_IP=${local.private_ips["vm4_producers"]}",
+      ])
+    }],
     [{
       path = "/etc/gtap/secrets.json"
       mode = "0644"

@@ -18,11 +18,6 @@ variable "subnet_cidr" {
   type        = string
 }
 
-variable "vpc_cidr" {
-  description = "Addresses of the VPC, for the packet filter on each machine"
-  type        = string
-}
-
 variable "public" {
   description = "Whether each machine has a public address"
   type        = bool
