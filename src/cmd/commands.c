@@ -12,6 +12,7 @@ const struct command *const commands[] = {
     &command_top,
     &command_export,
     &command_serve,
+    &command_health,
     &command_verify,
     &command_recompute,
     &command_price_list,

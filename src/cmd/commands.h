@@ -6,4 +6,4 @@
 extern const struct command command_run, command_processor, command_agent, command_gateway,
     command_report, command_explain, command_top, command_export, command_serve, command_verify,
     command_recompute, command_price_list, command_price_add, command_price_import, command_config,
-    command_bench, command_docs, command_version, command_help;
+    command_bench, command_docs, command_version, command_help, command_health;

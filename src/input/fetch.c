@@ -370,7 +370,8 @@ static int finish(struct curl_fetch *f, CURLcode code, struct error *err)
     if (status >= 300 && status < 400) {
         return redirect(f, err);
     }
-    return status == 200 ? check_whole(f, err) : refused(f, status, err);
+    bool fine = status == 200 || (f->config->any_success && status / 100 == 2);
+    return fine ? check_whole(f, err) : refused(f, status, err);
 }
 
 // FETCH_GOING, or what came of it.

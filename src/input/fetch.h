@@ -20,6 +20,7 @@ struct fetch_config {
     const char *auth_file; // NULL: none. Read before each fetch, so a changed file counts at once
     const char *ca_file;   // PEM of the authorities to trust; NULL: the system's
     int64_t timeout_ns;    // for the whole fetch; connecting has at most half of it
+    bool any_success;      // 2xx is fine; else 200 alone
 };
 
 enum fetch_result { FETCH_GOING = 0, FETCH_DONE = 1 };

@@ -43,7 +43,10 @@ static int get(struct api_source *s, struct error *err)
 {
     const struct top_api_config *c = &s->config;
     struct input_env env = {.clock = c->clock, .stop_fd = c->stop_fd};
-    struct fetch_config config = {s->url.p, c->token_file, c->ca_file, c->timeout_ns};
+    struct fetch_config config = {.url = s->url.p,
+                                  .auth_file = c->token_file,
+                                  .ca_file = c->ca_file,
+                                  .timeout_ns = c->timeout_ns};
     void *fetch = NULL;
     buf_clear(&s->page);
     int r = c->fetch->open(&config, &fetch, err);
