@@ -59,8 +59,8 @@ chaos: all test-deps ## faults by the hundred, accounts kept (KILLS, MINUTES, SE
 bench: ## the benchmarks; writes bench/RESULTS.md (40 minutes at most)
 	bench/run.sh
 
-install: all ## binary, man page and completions under $(DESTDIR)$(PREFIX)
-	tools/install.sh $(BUILD)/gtap "$(DESTDIR)$(PREFIX)"
+install: all ## binary, man page, completions and units under $(DESTDIR)$(PREFIX)
+	tools/install.sh $(BUILD)/gtap "$(PREFIX)" "$(DESTDIR)"
 
 clean: ## forget everything built
 	rm -rf $(BUILD) build-*

@@ -15,7 +15,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 FILES = {
     "bin/gtap": 0o755,
     "lib/systemd/system/gtap.service": 0o644,
-    "share/doc/gtap/gtap.conf": 0o644,
+    "lib/systemd/system/gtap-agent.service": 0o644,
+    "lib/systemd/system/gtap-gateway.service": 0o644,
+    "lib/systemd/system/gtap-processor.service": 0o644,
+    "share/doc/gtap/agent.conf": 0o644,
+    "share/doc/gtap/gateway.conf": 0o644,
+    "share/doc/gtap/processor.conf": 0o644,
+    "share/doc/gtap/run.conf": 0o644,
     "share/gtap/prices/list-2026-11.csv": 0o644,
     "share/man/man1/gtap.1": 0o644,
     "share/bash-completion/completions/gtap": 0o644,
@@ -61,7 +67,15 @@ class Install(support.Case):
         need("make")
         text = self.shell("make", "-C", ROOT, "--dry-run", "install", "DESTDIR=/stage",
                           "PREFIX=/usr")
-        self.assertRegex(text, r'tools/install\.sh build/gtap "/stage/usr"')
+        self.assertRegex(text, r'tools/install\.sh build/gtap "/usr" "/stage"')
+
+    def test_units_start_what_is_installed(self):
+        stage = self.gtap.file("stage")
+        self.shell(os.path.join(ROOT, "tools", "install.sh"), self.gtap.path, "/opt/gtap", stage)
+        units = os.path.join(stage, "opt/gtap/lib/systemd/system")
+        for name in os.listdir(units):
+            with open(os.path.join(units, name), encoding="utf-8") as f:
+                self.assertRegex(f.read(), r"(?m)^ExecStart=/opt/gtap/bin/gtap [a-z]+ --config ")
 
     def test_man_page_for_mandoc(self):
         need("mandoc")
