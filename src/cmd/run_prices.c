@@ -108,20 +108,18 @@ static void say_whole(struct run_prices *p, const struct gpu_info *info)
     buf_done(&b);
 }
 
-void run_prices_check(struct run_prices *p)
+bool run_prices_check(struct run_prices *p, struct store *store)
 {
-    AUTO_STORE struct store *store = NULL;
     struct arena a = {0};
-    struct error err;
     struct known k;
-    if (store_open(p->output, STORE_READ, &store, &err) == 0 && read_known(store, &a, &k) == 0) {
-        for (size_t i = 0; i < k.n_gpus; i++) {
-            const struct gpu_sample *g = &k.gpus[i].newest;
-            enum priced how = how_priced(&k, g);
-            if (how != PRICED_FIT && is_news(p, g->name)) {
-                (how == PRICED_NOT ? say : say_whole)(p, &k.gpus[i]);
-            }
+    bool read = read_known(store, &a, &k) == 0;
+    for (size_t i = 0; read && i < k.n_gpus; i++) {
+        const struct gpu_sample *g = &k.gpus[i].newest;
+        enum priced how = how_priced(&k, g);
+        if (how != PRICED_FIT && is_news(p, g->name)) {
+            (how == PRICED_NOT ? say : say_whole)(p, &k.gpus[i]);
         }
     }
     arena_done(&a);
+    return read;
 }

@@ -3,10 +3,11 @@
 #pragma once
 
 #include "cmd/cli.h"
+#include "output/store.h"
 
 struct run_prices {
     struct cli *cli;
-    const char *output; // the store's URI
+    const char *output; // the store's URI, as notes name it
     struct arena arena;
     struct str *said; // names there was a note about
     size_t n_said, cap_said;
@@ -17,5 +18,5 @@ void run_prices_done(struct run_prices *p);
 
 // Looks at the newest sample of every GPU in the store and notes, once, each name of one that has a
 // price neither of its own, nor in the book, nor by default; and each MIG slice that takes the
-// price of a whole GPU. A store that cannot be read is silent.
-void run_prices_check(struct run_prices *p);
+// price of a whole GPU. False: the store could not be read.
+bool run_prices_check(struct run_prices *p, struct store *store);

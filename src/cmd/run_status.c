@@ -18,13 +18,28 @@ void run_status_init(struct run_status *s, struct cli *cli, const char *output)
     run_prices_init(&s->prices, cli, output);
 }
 
+// The run's store, to read. It stays open: to open one takes longer than all that is asked of it.
+static struct store *store_of(struct run_status *s)
+{
+    struct error err;
+    if (!s->store && store_open(s->output, STORE_READ, &s->store, &err) < 0) {
+        s->store = NULL;
+    }
+    return s->store;
+}
+
+static void leave_store(struct run_status *s)
+{
+    store_close(s->store);
+    s->store = NULL;
+}
+
 void run_status_done(struct run_status *s)
 {
     cli_progress(s->cli, NULL);
-    store_close(s->store);
+    leave_store(s);
     free(s->told);
     s->told = NULL;
-    s->store = NULL;
     run_prices_done(&s->prices);
 }
 
@@ -95,8 +110,7 @@ static void read_costs(struct run_status *s, const struct run_progress *p)
     struct report report;
     struct report_query q = {
         .from = p->frontier - COST_SPAN_NS, .to = p->frontier, .zone = &zone_utc};
-    bool open = s->store || store_open(s->output, STORE_READ, &s->store, &err) == 0;
-    if (open && report_load(s->store, &q, &arena, &report, &err) == 0 && !report.empty) {
+    if (store_of(s) && report_load(s->store, &q, &arena, &report, &err) == 0 && !report.empty) {
         take_costs(s, &report);
     }
     arena_done(&arena);
@@ -186,13 +200,15 @@ void run_status_line(const struct run_status *s, const struct run_progress *p, s
     }
 }
 
-// Only while the run has its store open: who opens it last would leave its log behind.
 static void check_prices(struct run_status *s, const struct run_progress *p)
 {
     struct mono now = clock_mono(s->cli->clock);
-    if (p->ending || s->prices_at.ns == 0 || now.ns - s->prices_at.ns >= COST_EVERY_NS) {
-        s->prices_at = now;
-        run_prices_check(&s->prices);
+    if (!p->ending && s->prices_at.ns != 0 && now.ns - s->prices_at.ns < COST_EVERY_NS) {
+        return;
+    }
+    s->prices_at = now;
+    if (store_of(s) && !run_prices_check(&s->prices, s->store)) {
+        leave_store(s);
     }
 }
 
@@ -264,6 +280,9 @@ void run_status_progress(struct run_status *s, const struct run_progress *p, str
     update_rates(s, p);
     if (p->input_total < 0 && s->cli->err_terminal.is_terminal && !store_fails(p)) {
         read_costs(s, p);
+    }
+    if (p->ending || p->draining) { // who closes it last would leave its log behind
+        leave_store(s);
     }
     run_status_line(s, p, ret_line);
     cli_progress(s->cli, buf_view(ret_line).p);

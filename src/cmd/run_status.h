@@ -14,7 +14,7 @@ struct input_told {
 struct run_status {
     struct cli *cli;
     const char *output;  // the store's URI; costs of the last minutes are read from it
-    struct store *store; // open once there is something to read
+    struct store *store; // open once there is something to read, until the run ends
     bool store_failing;  // as was told last
     struct run_prices prices;
     struct mono prices_at; // when they were looked at; 0: never

@@ -10,7 +10,6 @@
 
 enum { OUTBOX_COSTS_MAX = 8192, TRICKLE_RECORDS = 1024 };
 #define TICK_NS (200 * NS_PER_MS)
-#define LISTENED_MAX_NS TICK_NS // what one wait counts for, at most
 #define ALIVE_EVERY_NS (2 * NS_PER_S)
 #define SETTLE_NS NS_PER_S                 // at a time, while records come
 #define SETTLE_STOPPING_NS (10 * NS_PER_S) // at a stop: those who wait for it wait 25 s
@@ -142,20 +141,39 @@ void meter_alive(struct meter *m)
 
 // What a source was silent for, it was silent for while somebody listened: a long commit or
 // settlement, a process that stood still or a machine that slept say nothing about it.
-static void pass_time(struct meter *m)
+static void pass_time(struct meter *m, int64_t waited)
 {
     struct mono now = clock_mono(m->config->env.clock);
-    m->listened.ns += MIN(now.ns - m->now.ns, LISTENED_MAX_NS);
+    m->listened.ns += MIN(now.ns - m->now.ns, waited);
     m->now = now;
 }
 
-// Takes in what has come; waits for something at most until the next thing is due.
-static int take_some(struct meter *m)
+// How long nothing is due unless something comes: each time it wakes up costs as much as the few
+// records that come a second where little happens. A clock that is not the system's does not go on
+// while this waits.
+static int64_t next_due(const struct meter *m)
+{
+    if (m->owner || m->config->env.clock != &clock_system) {
+        return TICK_NS;
+    }
+    int64_t wait = upkeep_due(m);
+    bool waiting = !outbox_empty(&m->outbox);
+    for (size_t i = 0; i < m->n_sources; i++) {
+        waiting |= m->sources[i].n_waiting > 0;
+    }
+    if (waiting) {
+        wait = MIN(wait, m->last_sent.ns + meter_commit_interval(m) - clock_mono(&clock_system).ns);
+    }
+    return wait > 0 ? wait : TICK_NS; // what is due and not done waits for something else
+}
+
+// Takes in what has come; waits for something at most so long.
+static int take_some(struct meter *m, int64_t wait)
 {
     gauges_spent(&m->gauges, STAGE_METER, &m->since);
-    struct parcel *p = queue_pop(m->inbox, TICK_NS);
+    struct parcel *p = queue_pop(m->inbox, wait);
     gauges_spent(&m->gauges, STAGE_WAIT, &m->since);
-    pass_time(m);
+    pass_time(m, MAX(wait, TICK_NS));
     int r = 0;
     while (p && r == 0) {
         r = intake_take(m, p);
@@ -168,7 +186,7 @@ static int wait_for_writer(struct meter *m)
 {
     int r = 0;
     while (m->in_flight > 0 && r == 0) {
-        r = take_some(m);
+        r = take_some(m, TICK_NS);
         upkeep_progress(m, false);
     }
     return r;
@@ -301,7 +319,7 @@ static int keep_up(struct meter *m)
 static int loop(struct meter *m)
 {
     while (!m->stopping && !finite_ended(m)) {
-        int r = take_some(m);
+        int r = take_some(m, next_due(m));
         if (r == 0) {
             r = pass_on(m);
         }

@@ -94,5 +94,6 @@ void feeds_find_watermarks(struct meter *m);                // into the shards
 // empty outbox.
 int upkeep_settle(struct meter *m, int64_t for_ns);
 bool upkeep_settle_due(const struct meter *m);
+int64_t upkeep_due(const struct meter *m); // ns until something of this is, if nothing comes
 void upkeep_preview(struct meter *m);
 void upkeep_progress(struct meter *m, bool at_once);

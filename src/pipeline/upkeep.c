@@ -11,6 +11,10 @@
 #define SETTLE_EVERY_NS (5 * NS_PER_S)
 #define PREVIEW_EVERY_NS (1 * NS_PER_S)
 #define PROGRESS_EVERY_NS (1 * NS_PER_S)
+// What comes once a second and what is done once a second are done together: a little early, when
+// something has come, or a little late.
+#define EARLY_NS (100 * NS_PER_MS)
+#define LATE_NS (50 * NS_PER_MS)
 enum { SETTLE_SHARE = 5, PREVIEW_SHARE = 20 }; // one part in so many of the time, at most
 
 static struct mono now(const struct meter *m)
@@ -160,10 +164,14 @@ int upkeep_settle(struct meter *m, int64_t for_ns)
 
 // ---- open windows --------------------------------------------------------------------------
 
+static int64_t preview_at(const struct meter *m)
+{
+    return m->last_preview.ns + MAX(PREVIEW_EVERY_NS, m->preview_cost * PREVIEW_SHARE);
+}
+
 void upkeep_preview(struct meter *m)
 {
-    int64_t wait = MAX(PREVIEW_EVERY_NS, m->preview_cost * PREVIEW_SHARE);
-    if (!m->preview_due || m->preview_out || m->now.ns - m->last_preview.ns < wait) {
+    if (!m->preview_due || m->preview_out || m->now.ns < preview_at(m) - EARLY_NS) {
         return;
     }
     m->preview_due = false;
@@ -237,7 +245,7 @@ static void count_time(struct meter *m)
 void upkeep_progress(struct meter *m, bool at_once)
 {
     struct mono at = now(m);
-    if (!at_once && at.ns - m->last_progress.ns < PROGRESS_EVERY_NS) {
+    if (!at_once && at.ns - m->last_progress.ns < PROGRESS_EVERY_NS - EARLY_NS) {
         return;
     }
     m->last_progress = at;
@@ -252,4 +260,13 @@ void upkeep_progress(struct meter *m, bool at_once)
     if (m->config->progress) {
         m->config->progress(m->config->ctx, &m->progress);
     }
+}
+
+int64_t upkeep_due(const struct meter *m)
+{
+    int64_t at = m->last_progress.ns + PROGRESS_EVERY_NS;
+    if (m->preview_due && !m->preview_out) {
+        at = MIN(at, preview_at(m));
+    }
+    return at + LATE_NS - now(m).ns;
 }

@@ -11,8 +11,9 @@
 #include "pipeline/source.h"
 
 enum { GROUP_MAX = 16, EXPIRE_ROWS = 20000 };
-#define LOOK_NS (500 * NS_PER_MS)     // how often it looks up while there is nothing to do
+#define LOOK_NS (20 * NS_PER_S)       // how often it looks up while there is nothing to do
 #define ALIVE_EVERY_NS (2 * NS_PER_S) // see store_alive()
+#define ALIVE_LOOK_NS (500 * NS_PER_MS)
 #define STILL_MAX_NS (60 * NS_PER_S)  // without moving, when it is not in the store
 #define CALL_MAX_NS (600 * NS_PER_S)  // for one call of the store
 
@@ -355,9 +356,10 @@ static void serve(struct writer *w, struct parcel *const *parcels, size_t n)
 // NULL: that was all.
 static struct parcel *next_parcel(struct writer *w)
 {
+    int64_t look = store_is_shared(w->c.store) ? ALIVE_LOOK_NS : LOOK_NS;
     for (;;) {
         bool closed = queue_closed(w->queue);
-        struct parcel *p = queue_pop(w->queue, LOOK_NS);
+        struct parcel *p = queue_pop(w->queue, look);
         keep_alive(w);
         if (p || closed) {
             return p;
