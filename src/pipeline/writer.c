@@ -14,8 +14,8 @@ enum { GROUP_MAX = 16, EXPIRE_ROWS = 20000 };
 #define LOOK_NS (20 * NS_PER_S)       // how often it looks up while there is nothing to do
 #define ALIVE_EVERY_NS (2 * NS_PER_S) // see store_alive()
 #define ALIVE_LOOK_NS (500 * NS_PER_MS)
-#define STILL_MAX_NS (60 * NS_PER_S)  // without moving, when it is not in the store
-#define CALL_MAX_NS (600 * NS_PER_S)  // for one call of the store
+#define STILL_MAX_NS (60 * NS_PER_S) // without moving, when it is not in the store
+#define CALL_MAX_NS (600 * NS_PER_S) // for one call of the store
 
 struct writer {
     struct writer_config c;
