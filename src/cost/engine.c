@@ -14,6 +14,7 @@ struct engine *engine_new(const struct settings_history *settings, const struct 
     struct engine *e = x_zalloc(sizeof(*e));
     e->hosts = intern_new();
     e->names = intern_new();
+    e->prefixes = intern_new();
     e->frontier = e->newest = INT64_MIN;
     e->oldest = e->oldest_pending = INT64_MAX;
     engine_configure(e, settings, prices);
@@ -27,12 +28,12 @@ static void free_requests(struct engine *e)
         const struct gpu *g = e->gpus[i];
         for (size_t j = g->head_uses; j < g->n_uses; j++) {
             if (g->uses[j].part + 1 == g->uses[j].request->n_gpus) {
-                free(g->uses[j].request);
+                request_free(g->uses[j].request);
             }
         }
     }
     for (size_t i = 0; i < e->n_unplaced; i++) {
-        free(e->unplaced[i]);
+        request_free(e->unplaced[i]);
     }
 }
 
@@ -59,6 +60,7 @@ void engine_free(struct engine *e)
     sweep_done(&e->sweep);
     intern_free(e->hosts);
     intern_free(e->names);
+    intern_free(e->prefixes);
     free(e);
 }
 
@@ -153,23 +155,20 @@ static struct gpu *gpu_of(struct engine *e, struct str host, int32_t index, int3
 static struct request *request_new(struct engine *e, const struct record *r)
 {
     const struct usage_record *u = &r->usage;
-    struct request *q = x_alloc(sizeof(*q) + r->event_id.n + 1);
-    char *id = (char *)(q + 1);
-    memcpy(id, r->event_id.p, r->event_id.n);
-    id[r->event_id.n] = '\0';
+    struct request *q = x_alloc(sizeof(*q));
     *q = (struct request){
         .start = usage_start(u),
         .first = u->has & USAGE_TTFT ? usage_first(u) : -1,
         .end = u->ts,
-        .prompt = u->prompt_tokens,
-        .cached = u->cached_prompt_tokens,
-        .completion = u->completion_tokens,
-        .requests = u->has & USAGE_REQUESTS ? u->requests : 1,
+        .prompt = (int32_t)u->prompt_tokens,
+        .cached = (int32_t)u->cached_prompt_tokens,
+        .completion = (int32_t)u->completion_tokens,
+        .requests = u->has & USAGE_REQUESTS ? (int32_t)u->requests : 1,
         .seq = r->seq,
         .group = group_id(e, u->model, u->tenant),
         .site = name_id(e, u->site),
-        .n_gpus = u->n_gpus,
-        .id = {id, r->event_id.n},
+        .n_gpus = (uint8_t)u->n_gpus,
+        .id = short_id_make(e->prefixes, r->event_id),
     };
     return q;
 }
@@ -278,7 +277,7 @@ static bool add_sample(struct engine *e, const struct record *r)
     if (too_old(e, s->ts)) {
         return late;
     }
-    sample.id = (struct str){x_strndup(r->event_id.p, r->event_id.n), r->event_id.n};
+    sample.id = short_id_make(e->prefixes, r->event_id);
     g->has_sites |= sample.site != NO_TEXT;
     note_evidence(e, g, &v);
     gpu_add_sample(g, &sample);
@@ -290,7 +289,7 @@ static bool add_unplaced(struct engine *e, struct request *q)
     note_instants(e, q->end - 1, q->end);
     if (q->end <= e->frontier) {
         bool late = mark_dirty(e, q->end - 1, q->end);
-        free(q);
+        request_free(q);
         return late;
     }
     ARRAY_RESERVE(e->unplaced, e->n_unplaced, e->cap_unplaced);
@@ -314,7 +313,7 @@ static bool add_placed(struct engine *e, const struct usage_record *u, struct re
     }
     q->late = late;
     if (done) {
-        free(q);
+        request_free(q);
         return late;
     }
     e->oldest_pending = MIN(e->oldest_pending, q->start);
@@ -485,15 +484,16 @@ void engine_dirty_remove(struct engine *e, int64_t from, int64_t to)
 void engine_partials(const struct engine *e, void (*cost)(void *ctx, const struct usage_cost *c),
                      void *ctx)
 {
+    char id[SHORT_ID_SCRATCH];
     struct map_slot slot;
     size_t at = 0;
     while (map_next(&e->crossing, &at, &slot)) {
         const struct request *r = slot.value;
         struct usage_cost c = {
             .seq = r->seq,
-            .event_id = r->id,
+            .event_id = short_id_text(r->id, id),
             .ts = r->end,
-            .tokens = r->prompt + r->completion,
+            .tokens = (int64_t)r->prompt + r->completion,
             .priced = !r->unpriced,
             .cost_nusd = r->cost_in + r->cost_out,
             .cost_in_nusd = r->cost_in,
@@ -531,7 +531,7 @@ struct engine_stats engine_stats(const struct engine *e)
     struct engine_stats s = e->stats;
     s.samples = 0;
     s.requests = e->n_unplaced;
-    s.bytes = intern_bytes(e->hosts) + intern_bytes(e->names);
+    s.bytes = intern_bytes(e->hosts) + intern_bytes(e->names) + intern_bytes(e->prefixes);
     for (size_t i = 0; i < e->n_gpus; i++) {
         const struct gpu *g = e->gpus[i];
         s.samples += g->n_samples;

@@ -31,6 +31,7 @@ struct engine {
     const struct settings_history *settings;
     const struct price_book *prices;
     struct intern *hosts, *names; // names: models, tenants, GPU names, sites
+    struct intern *prefixes;      // of event ids
     struct gpu **gpus;            // canonical order
     size_t n_gpus, cap_gpus;
     struct map gpu_by_key;

@@ -8,26 +8,51 @@
 
 static bool sample_less(const struct sample *a, const struct sample *b)
 {
-    return a->ts != b->ts ? a->ts < b->ts : str_cmp(a->id, b->id) < 0;
+    return a->ts != b->ts ? a->ts < b->ts : short_id_cmp(a->id, b->id) < 0;
 }
 
 static bool use_less(const struct use *a, const struct use *b)
 {
-    return a->start != b->start ? a->start < b->start : str_cmp(a->request->id, b->request->id) < 0;
+    return a->start != b->start ? a->start < b->start
+                                : short_id_cmp(a->request->id, b->request->id) < 0;
 }
 
 DEFINE_SORT(sort_samples, struct sample, sample_less);
 DEFINE_SORT(sort_uses, struct use, use_less);
 
-static void sample_free(struct sample *s)
+enum { ROOM_FIRST = 16 };
+
+// Room for one more element, as ARRAY_RESERVE, but growing by a quarter: thousands of GPUs hold
+// about the same from window to window, and what each has to spare adds up.
+#define RESERVE(a, n, cap)                                                                         \
+    do {                                                                                           \
+        if ((n) >= (cap)) {                                                                        \
+            (cap) += (cap) / 4 + ROOM_FIRST;                                                       \
+            (a) = x_realloc_array((a), (cap), sizeof((a)[0]));                                     \
+        }                                                                                          \
+    } while (0)
+
+// Gives back what a burst has left behind: more than half of the room.
+#define RETURN_ROOM(a, n, cap)                                                                     \
+    do {                                                                                           \
+        if ((n) + ROOM_FIRST < (cap) / 2) {                                                        \
+            (cap) = (n) + (n) / 4 + ROOM_FIRST;                                                    \
+            (a) = x_realloc_array((a), (cap), sizeof((a)[0]));                                     \
+        }                                                                                          \
+    } while (0)
+
+void request_free(struct request *r)
 {
-    free((void *)(uintptr_t)s->id.p);
+    if (r) {
+        short_id_done(r->id);
+        free(r);
+    }
 }
 
 void gpu_done(struct gpu *g)
 {
     for (size_t i = 0; i < g->n_samples; i++) {
-        sample_free(&g->samples[i]);
+        short_id_done(g->samples[i].id);
     }
     free(g->samples);
     free(g->uses);
@@ -39,7 +64,7 @@ void gpu_done(struct gpu *g)
 
 void gpu_add_sample(struct gpu *g, const struct sample *s)
 {
-    ARRAY_RESERVE(g->samples, g->n_samples, g->cap_samples);
+    RESERVE(g->samples, g->n_samples, g->cap_samples);
     bool in_order = g->sorted_samples == g->n_samples &&
                     (g->n_samples == 0 || g->samples[g->n_samples - 1].ts < s->ts);
     g->samples[g->n_samples++] = *s;
@@ -48,7 +73,7 @@ void gpu_add_sample(struct gpu *g, const struct sample *s)
 
 void gpu_add_use(struct gpu *g, struct use u)
 {
-    ARRAY_RESERVE(g->uses, g->n_uses, g->cap_uses);
+    RESERVE(g->uses, g->n_uses, g->cap_uses);
     bool in_order = g->sorted_uses == g->n_uses &&
                     (g->n_uses == g->head_uses || g->uses[g->n_uses - 1].start < u.start);
     g->uses[g->n_uses++] = u;
@@ -70,7 +95,7 @@ static void drop_simultaneous(struct gpu *g)
     size_t kept = 0;
     for (size_t i = 0; i < g->n_samples; i++) {
         if (kept > 0 && g->samples[kept - 1].ts == g->samples[i].ts) {
-            sample_free(&g->samples[i]);
+            short_id_done(g->samples[i].id);
         } else {
             g->samples[kept++] = g->samples[i];
         }
@@ -114,13 +139,21 @@ void gpu_sort(struct gpu *g)
     settle_uses(g);
 }
 
+void gpu_drop_pieces(struct gpu *g)
+{
+    free(g->pieces);
+    g->pieces = NULL;
+    g->n_pieces = g->cap_pieces = g->at_piece = 0;
+}
+
 static void forget_samples(struct gpu *g, int64_t before)
 {
     size_t gone = 0;
     while (gone < g->n_samples && g->samples[gone].ts <= before) {
-        sample_free(&g->samples[gone++]);
+        short_id_done(g->samples[gone++].id);
     }
     ARRAY_DROP_FRONT(g->samples, g->n_samples, gone);
+    RETURN_ROOM(g->samples, g->n_samples, g->cap_samples);
     g->sorted_samples = g->n_samples;
 }
 
@@ -137,10 +170,11 @@ static void forget_uses(struct gpu *g, int64_t frontier)
         g->uses[--head] = g->uses[g->running[i]];
     }
     g->head_uses = head;
-    if (head < g->n_uses / 2) {
+    if (head < g->n_uses / 4) {
         return;
     }
     ARRAY_DROP_FRONT(g->uses, g->n_uses, head);
+    RETURN_ROOM(g->uses, g->n_uses, g->cap_uses);
     g->head_uses = 0;
     g->sorted_uses = g->n_uses;
 }

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "cost/engine.h"
+#include "cost/short_id.h"
 
 #define NO_TEXT UINT32_MAX // an interned string that is absent
 
@@ -12,23 +13,27 @@
 // it final.
 struct request {
     int64_t start, first, end; // first: -1 when the record has none
-    int64_t prompt, cached, completion;
-    int64_t requests;
     int64_t seq;
-    uint32_t group; // (model, tenant), see engine_impl.h
+    struct short_id id;                 // owned
+    int32_t prompt, cached, completion; // at most RECORD_TOKENS_MAX each
+    int32_t requests;                   // and of these
+    uint32_t group;                     // (model, tenant), see engine_impl.h
     uint32_t site;
-    uint32_t n_gpus;
+    uint8_t n_gpus; // at most RECORD_GPUS_MAX
     bool late;
     bool has_energy;
     bool unpriced;       // some part has no price, of the windows computed so far
     bool unpriced_ahead; // of the windows in a preview
     int64_t cost_in, cost_out, unpriced_ns; // of the windows computed so far
     double energy_j;
-    struct str id; // behind the struct, same allocation
 };
+_Static_assert(RECORD_TOKENS_MAX <= INT32_MAX / 2, "two kinds of tokens add up in 31 bits");
+_Static_assert(RECORD_GPUS_MAX <= UINT8_MAX, "a request counts its GPUs in 8 bits");
+
+void request_free(struct request *r); // accepts NULL
 
 // The requests lie scattered over more memory than the caches hold, and every loop over them waits
-// for each: it asks for the one that comes PREFETCH steps later. All of it but the id is wanted.
+// for each: it asks for the one that comes PREFETCH steps later.
 enum { PREFETCH = 6 };
 static inline void request_prefetch(const struct request *r)
 {
@@ -48,7 +53,7 @@ struct sample {
     int64_t price_nusd; // PRICE_NONE when it states none
     double power_w;     // NAN when absent
     uint32_t name, site;
-    struct str id; // owned
+    struct short_id id; // owned
 };
 
 // Billed time between two changes of anything: see timeline.h.
@@ -76,7 +81,8 @@ struct gpu {
     int64_t sample_after;  // oldest sample >= F
     int64_t sited_after;   // oldest one that states a site; INT64_MAX also when that is not known
 
-    // The current stretch of computation.
+    // The current stretch of computation. The pieces go with its end: a stretch of many windows has
+    // as many as there are samples.
     struct piece *pieces;
     size_t n_pieces, cap_pieces;
     size_t at_piece;   // first piece that ends after the current window's start
@@ -90,6 +96,7 @@ void gpu_add_sample(struct gpu *g, const struct sample *s); // takes the id over
 void gpu_add_use(struct gpu *g, struct use u);
 void gpu_add_busy(struct gpu *g, int64_t from, int64_t to); // a request that is not held
 void gpu_sort(struct gpu *g); // both arrays; of samples at one instant only the first id is kept
+void gpu_drop_pieces(struct gpu *g);
 
 // After the windows up to `frontier` were computed, with the cursors behind the last one: lets go
 // of what ended, and of evidence at or before `before`.

@@ -23,7 +23,7 @@ static bool row_less(const struct window_row *a, const struct window_row *b)
 
 static bool unplaced_less(struct request *const *a, struct request *const *b)
 {
-    return (*a)->end != (*b)->end ? (*a)->end < (*b)->end : str_cmp((*a)->id, (*b)->id) < 0;
+    return (*a)->end != (*b)->end ? (*a)->end < (*b)->end : short_id_cmp((*a)->id, (*b)->id) < 0;
 }
 
 DEFINE_SORT(sort_rows, struct window_row, row_less);
@@ -320,14 +320,15 @@ static void compute_unplaced(struct engine *e, const struct window *w)
 
 // ---- one window ----------------------------------------------------------------------------
 
-static struct usage_cost cost_of(const struct ending *ending, const struct window *w)
+// id: room for its text.
+static struct usage_cost cost_of(const struct ending *ending, const struct window *w, char *id)
 {
     const struct request *r = ending->request;
     return (struct usage_cost){
         .seq = r->seq,
-        .event_id = r->id,
+        .event_id = short_id_text(r->id, id),
         .ts = r->end,
-        .tokens = r->prompt + r->completion,
+        .tokens = (int64_t)r->prompt + r->completion,
         .priced = ending->row != SIZE_MAX && !r->unpriced,
         .cost_nusd = r->cost_in + r->cost_out,
         .cost_in_nusd = r->cost_in,
@@ -371,15 +372,16 @@ static void hand_out_rows(struct engine *e, const struct window *w, const struct
 // The requests are final, and gone with this.
 static void hand_out_costs(struct engine *e, const struct window *w, const struct engine_sink *sink)
 {
+    char id[SHORT_ID_SCRATCH];
     for (size_t i = 0; i < e->n_ending && sink->cost; i++) {
         if (i + PREFETCH < e->n_ending) {
             request_prefetch(e->ending[i + PREFETCH].request);
         }
-        struct usage_cost cost = cost_of(&e->ending[i], w);
+        struct usage_cost cost = cost_of(&e->ending[i], w, id);
         sink->cost(sink->ctx, &cost);
     }
     for (size_t i = 0; i < e->n_ending; i++) {
-        free(e->ending[i].request);
+        request_free(e->ending[i].request);
     }
 }
 
@@ -489,5 +491,6 @@ void engine_compute(struct engine *e, int64_t from, int64_t to, const struct set
     }
     for (size_t i = 0; i < e->n_gpus; i++) {
         leave_window(e->gpus[i], to);
+        gpu_drop_pieces(e->gpus[i]);
     }
 }

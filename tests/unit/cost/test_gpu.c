@@ -9,7 +9,7 @@ static void add_sample(struct gpu *g, int64_t ts, const char *id, int64_t price)
                        .price_nusd = price,
                        .name = NO_TEXT,
                        .site = NO_TEXT,
-                       .id = {x_strdup(id), strlen(id)}};
+                       .id = short_id_make(NULL, str_of(id))};
     gpu_add_sample(g, &s);
 }
 
@@ -57,7 +57,9 @@ static void test_one_sample_an_instant(void **state)
 static void test_uses_are_sorted(void **state)
 {
     (void)state;
-    struct request requests[] = {{.id = STR("b")}, {.id = STR("a")}, {.id = STR("c")}};
+    struct request requests[] = {{.id = short_id_make(NULL, STR("b"))},
+                                 {.id = short_id_make(NULL, STR("a"))},
+                                 {.id = short_id_make(NULL, STR("c"))}};
     const int64_t starts[] = {10, 10, 5};
     struct gpu g = {0};
     for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
@@ -67,6 +69,9 @@ static void test_uses_are_sorted(void **state)
     assert_ptr_equal(g.uses[0].request, &requests[2]);
     assert_ptr_equal(g.uses[1].request, &requests[1]); // at one start, by event_id
     assert_ptr_equal(g.uses[2].request, &requests[0]);
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+        short_id_done(requests[i].id);
+    }
     gpu_done(&g);
 }
 
@@ -74,7 +79,7 @@ static void test_uses_are_sorted(void **state)
 static void test_forgets(void **state)
 {
     (void)state;
-    struct request ended = {.id = STR("a")}, running = {.id = STR("b")}, coming = {.id = STR("c")};
+    struct request ended = {0}, running = {0}, coming = {0};
     struct gpu g = {0};
     add_sample(&g, 10, "a", 1);
     add_sample(&g, 50, "b", 2);

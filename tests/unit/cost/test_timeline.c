@@ -177,7 +177,7 @@ static struct gpu *gpu_of_case(const struct timeline_case *c, struct request *re
                            .power_w = c->samples[i].power > 0 ? c->samples[i].power : (double)NAN,
                            .name = NO_TEXT,
                            .site = NO_TEXT,
-                           .id = {x_strdup("s"), 1}};
+                           .id = short_id_make(NULL, STR("s"))};
         gpu_add_sample(g, &s);
     }
     for (size_t i = 0; i < c->n_busy; i++) {
@@ -238,7 +238,7 @@ static void add_named(struct gpu *g, int64_t ts, uint32_t name, uint32_t site)
                        .power_w = (double)NAN,
                        .name = name,
                        .site = site,
-                       .id = {x_strdup("s"), 1}};
+                       .id = short_id_make(NULL, STR("s"))};
     gpu_add_sample(g, &s);
 }
 

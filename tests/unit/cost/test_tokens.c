@@ -40,10 +40,10 @@ static struct token_parts parts_of(const struct tokens_case *c, struct span wind
     struct request r = {.start = c->start,
                         .first = c->first,
                         .end = c->end,
-                        .prompt = c->prompt,
-                        .cached = c->cached,
-                        .completion = c->completion,
-                        .n_gpus = c->n_gpus};
+                        .prompt = (int32_t)c->prompt,
+                        .cached = (int32_t)c->cached,
+                        .completion = (int32_t)c->completion,
+                        .n_gpus = (uint8_t)c->n_gpus};
     struct use u = {r.start, r.end, &r, c->part};
     return tokens_in_window(&u, window.from, window.to);
 }
