@@ -1,8 +1,11 @@
 #include "docs.h"
 
+#include <stdio.h>
+#include <sys/mman.h>
+
 #include "base/alloc.h"
 
-enum { IDS_FIRST = 1024 };
+enum { IDS_FIRST = 1024, HUGE_PAGE = 2 << 20 };
 
 static int64_t map_key(uint64_t hash)
 {
@@ -26,12 +29,32 @@ static size_t ids_slot(const struct coll *c, uint64_t h)
     return i;
 }
 
-static void ids_grow(struct coll *c)
+// Zeroed. Large tables are on huge pages, where the system has them: nearly every access is to
+// another page.
+static uint64_t *ids_table(size_t cap)
+{
+    size_t bytes = cap * sizeof(uint64_t);
+    if (bytes < HUGE_PAGE) {
+        return x_array(cap, sizeof(uint64_t));
+    }
+    void *table = aligned_alloc(HUGE_PAGE, bytes); // both powers of two
+    if (!table) {
+        fprintf(stderr, "fake_mongod: no memory for %zu ids\n", cap);
+        exit(1);
+    }
+    (void)madvise(table, bytes, MADV_HUGEPAGE);
+    return memset(table, 0, bytes);
+}
+
+static void ids_grow(struct coll *c, size_t expected)
 {
     uint64_t *old = c->ids;
     size_t n = c->cap_ids;
     c->cap_ids = n ? 2 * n : IDS_FIRST;
-    c->ids = x_array(c->cap_ids, sizeof(*c->ids));
+    while (3 * c->cap_ids < 4 * (expected + 1)) {
+        c->cap_ids *= 2;
+    }
+    c->ids = ids_table(c->cap_ids);
     for (size_t i = 0; i < n; i++) {
         if (old[i] != 0) {
             c->ids[ids_slot(c, old[i])] = old[i];
@@ -45,10 +68,10 @@ static bool ids_has(const struct coll *c, uint64_t h)
     return c->cap_ids > 0 && c->ids[ids_slot(c, h)] == h;
 }
 
-static bool ids_add(struct coll *c, uint64_t h)
+static bool ids_add(struct coll *c, uint64_t h, size_t expected)
 {
     if (4 * (c->n_ids + 1) > 3 * c->cap_ids) {
-        ids_grow(c);
+        ids_grow(c, expected);
     }
     size_t i = ids_slot(c, h);
     if (c->ids[i] == h) {
@@ -199,7 +222,7 @@ enum added coll_add(struct docs *d, struct coll *c, struct value id, struct doc 
     enum added r = ADDED;
     if (c->memory == MEMORY_KEEP) {
         r = keep(d, c, id, doc);
-    } else if (c->memory == MEMORY_IDS && !ids_add(c, id_hash(id))) {
+    } else if (c->memory == MEMORY_IDS && !ids_add(c, id_hash(id), d->expected)) {
         r = ADDED_NOT_DUPLICATE;
     }
     c->count += r == ADDED;

@@ -1,14 +1,15 @@
 // A fake MongoDB server for tests and benchmarks: fast, and at fault when told to.
 //
 //     fake_mongod [--keep | --ids | --forget] [--of NAME,...] [--standalone] [--bind ADDRESS]
-//                 [--port N] [--control N] [--memory MB] [--leash]
+//                 [--port N] [--control N] [--memory MB] [--expect IDS] [--leash]
 //
 // --keep (the default) remembers documents, at most --memory MB of them (2048), --ids only a hash
 // of each _id, --forget nothing, which with --of is about the collections of these names alone; see
-// docs.h. Port 0, the default, is a free one. The first line of
-// stdout is "listening PORT control PORT" once both are open. --leash: ends when stdin does, so
-// that it does not outlive the test that holds the other end. Without --standalone it is the
-// primary of a replica set "fake".
+// docs.h; with --expect there is room for so many ids in each collection from the beginning, so
+// that the cost of a record does not grow with their number. Port 0, the default, is a free one.
+// The first line of stdout is "listening PORT control PORT" once both are open. --leash: ends when
+// stdin does, so that it does not outlive the test that holds the other end. Without --standalone
+// it is the primary of a replica set "fake".
 //
 // The control channel takes a line at a time and answers each by "ok", perhaps with more behind it,
 // or by "error" and why:
@@ -467,7 +468,7 @@ static void serve(struct fake *f)
 struct options {
     int memory; // enum memory
     int standalone, leash;
-    int64_t port, control, memory_mb;
+    int64_t port, control, memory_mb, expected;
     const char *bind, *of;
 };
 
@@ -476,7 +477,7 @@ static void usage(void)
     fprintf(stderr,
             "usage: fake_mongod [--keep | --ids | --forget] [--of NAME,...] [--standalone]\n"
             "                   [--leash] [--bind ADDRESS] [--port N] [--control N]\n"
-            "                   [--memory MB]\n");
+            "                   [--memory MB] [--expect IDS]\n");
     exit(2);
 }
 
@@ -501,6 +502,7 @@ static struct options parse_options(int argc, char **argv)
         {"port", required_argument, NULL, 'p'},
         {"control", required_argument, NULL, 'c'},
         {"memory", required_argument, NULL, 'm'},
+        {"expect", required_argument, NULL, 'e'},
         {0},
     };
     int c;
@@ -522,6 +524,9 @@ static struct options parse_options(int argc, char **argv)
             break;
         case 'm':
             take_number(&o.memory_mb, 1 << 20);
+            break;
+        case 'e':
+            take_number(&o.expected, 1 << 30);
             break;
         default:
             usage();
@@ -559,6 +564,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     server_init(&f.server, (enum memory)o.memory, (uint64_t)o.memory_mb << 20);
     f.server.docs.of = o.of;
+    f.server.docs.expected = (size_t)o.expected;
     open_all(&f, &o);
     char *address AUTO_FREE = x_asprintf("%s:%u", o.bind, (unsigned)f.port);
     f.server.address = address;

@@ -1,7 +1,9 @@
 // The fake mongod as a server that remembers little: --ids, --forget, and when memory ends.
 #include "harness.h" // the driver's headers before base/macros.h
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 
@@ -116,6 +118,39 @@ static void test_ids(void **state)
     stop(&f, client);
 }
 
+static int64_t resident_bytes(pid_t pid)
+{
+    char path[40];
+    long long pages = 0;
+    snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%*d %lld", &pages), 1);
+    fclose(f);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+// Room for a million hashes is there with the first, in memory that has been touched.
+static void test_expected_ids(void **state)
+{
+    (void)state;
+    static const char *const options[] = {"--leash", "--ids", "--expect", "1000000", NULL};
+    struct fake f;
+    fake_start(&f, program, options);
+    fake_dial(&f);
+    mongoc_client_t *client = fake_client(&f, "");
+    int64_t before = resident_bytes(f.pid);
+    assert_i64(insert(client, 0, 1, 1).inserted, 1);
+    assert_true(resident_bytes(f.pid) - before >= 1000000 * (int64_t)sizeof(uint64_t));
+    struct outcome o = insert(client, 0, 1000, 1);
+    assert_i64(o.inserted, 999);
+    assert_i64(o.errors, 1);
+    assert_string_equal(fake_tell(&f, "reset"), "ok");
+    assert_i64(insert(client, 0, 1000, 1).inserted, 1000);
+    assert_string_equal(fake_tell(&f, "ids c"), "ok 1000");
+    stop(&f, client);
+}
+
 static void test_forget(void **state)
 {
     (void)state;
@@ -200,8 +235,9 @@ int main(int argc, char **argv)
     }
     program = argv[1];
     mongoc_init();
-    int failed = TEST_RUN(TEST(test_ids), TEST(test_forget), TEST(test_some_collections),
-                          TEST(test_memory_ends), TEST(test_large_messages), TEST(test_standalone));
+    int failed = TEST_RUN(TEST(test_ids), TEST(test_expected_ids), TEST(test_forget),
+                          TEST(test_some_collections), TEST(test_memory_ends),
+                          TEST(test_large_messages), TEST(test_standalone));
     mongoc_cleanup();
     return failed;
 }
