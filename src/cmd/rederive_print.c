@@ -177,7 +177,7 @@ static void put_cost_fields(struct rederive_print *p, struct json *j, const stru
 
 static void put_row_key(const struct rederive_print *p, const struct difference *d, struct buf *b)
 {
-    const struct window_row *r = d->stored ? d->stored : d->derived;
+    const struct window_row *r = d->ledger ? d->ledger->key : d->stored ? d->stored : d->derived;
     buf_printf(b, "%s ", d->level);
     zone_format(b, &p->zone, r->window_start, cli_now(p->cli));
     buf_char(b, ' ');
@@ -205,17 +205,49 @@ static void put_key(const struct rederive_print *p, const struct difference *d, 
     zone_format(b, &p->zone, c->ts, cli_now(p->cli));
 }
 
+static void put_what(struct rederive_print *p, struct json *j, const char *what)
+{
+    if (p->options->json) {
+        json_str(j, "what", str_of(what));
+    } else {
+        buf_printf(&p->differences, "    %s\n", what);
+    }
+}
+
+static void put_ledger_fields(struct rederive_print *p, struct json *j, const struct ledger_row *d)
+{
+    static const struct window_row none = {0};
+    const struct window_row *s = d->stored ? d->stored : &none, *told = d->told;
+    if (told == NULL) {
+        put_what(p, j, "was corrected, but what it said when its month was closed is not there");
+        return;
+    }
+    const struct pair pairs[] = {
+        {"cost_nusd", s->cost_nusd, told->cost_nusd},
+        {"cost_in_nusd", s->cost_in_nusd, told->cost_in_nusd},
+        {"cost_out_nusd", s->cost_out_nusd, told->cost_out_nusd},
+        {"prompt_tokens", s->prompt_tokens, told->prompt_tokens},
+        {"completion_tokens", s->completion_tokens, told->completion_tokens},
+        {"cached_prompt_tokens", s->cached_prompt_tokens, told->cached_prompt_tokens},
+        {"requests", s->requests, told->requests},
+        {"unpriced_requests", s->unpriced_requests, told->unpriced_requests},
+        {"busy_ns", s->busy_ns, told->busy_ns},
+        {"unpriced_ns", s->unpriced_ns, told->unpriced_ns},
+    };
+    put_numbers(p, j, pairs, ARRAY_LEN(pairs));
+}
+
 static void put_difference(struct rederive_print *p, struct json *j, const struct difference *d)
 {
+    if (d->ledger) {
+        put_ledger_fields(p, j, d->ledger);
+        return;
+    }
     bool stored = d->stored || d->stored_cost, derived = d->derived || d->derived_cost;
     if (!stored || !derived) {
-        const char *what = stored ? "is stored, but does not follow from the raw records"
-                                  : "follows from the raw records, but is not stored";
-        if (p->options->json) {
-            json_str(j, "what", str_of(what));
-        } else {
-            buf_printf(&p->differences, "    %s\n", what);
-        }
+        put_what(p, j,
+                 stored ? "is stored, but does not follow from the raw records"
+                        : "follows from the raw records, but is not stored");
     } else if (d->stored) {
         put_row_fields(p, j, d->stored, d->derived);
     } else {
@@ -376,6 +408,10 @@ void rederive_put_json(struct rederive_print *p, const struct rederive_result *r
     struct json j = {.b = b};
     json_open(&j, NULL, '{');
     put_result_json(r, &j);
+    if (p->ledger) {
+        json_int(&j, "ledger_equal", (i128)r->ledger_equal);
+        json_int(&j, "ledger_different", (i128)r->ledger_different);
+    }
     json_open(&j, "differences", '[');
     buf_str(b, buf_view(&p->differences));
     json_close(&j, ']');

@@ -22,6 +22,7 @@ struct rederive_print {
     struct mono began, shown; // shown: of the progress line; 0: not yet
     struct buf differences;   // as text or JSON objects, in the order they came
     size_t n;
+    bool ledger; // the result says something of it
 };
 
 // Sets p, and c but for what only the caller knows. 0 or an exit status.

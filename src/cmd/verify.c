@@ -37,15 +37,39 @@ static void put_unpriced(const struct rederive_result *r, struct buf *b)
     }
 }
 
+// Rows of closed months that were settled again.
+static void put_ledger(const struct rederive_result *r, struct buf *b)
+{
+    uint64_t n = r->ledger_equal + r->ledger_different;
+    if (n == 0) {
+        return;
+    }
+    digits_count(b, (int64_t)n, "row");
+    buf_cstr(b,
+             n == 1 ? " of a closed month was corrected: " : " of closed months were corrected: ");
+    if (r->ledger_different == 0) {
+        buf_cstr(b, "what was first billed, and the corrections, add up to what is stored.\n");
+        return;
+    }
+    digits_grouped(b, (i128)r->ledger_different, 0);
+    buf_cstr(b, r->ledger_different == 1 ? " is" : " are");
+    buf_cstr(b, " not what was first billed plus the corrections.\n");
+}
+
 static void put_differences(const struct rederive_print *p, const struct rederive_result *r,
                             struct buf *b)
 {
+    uint64_t n = r->rows_different + r->ledger_different;
+    if (p->n > 0) {
+        buf_cstr(b, p->n < n ? "\nThe first of them:\n" : "\nThey are:\n");
+        buf_str(b, buf_view(&p->differences));
+    }
+    if (r->ledger_different > 0) {
+        buf_cstr(b, "\nRows or corrections were changed by somebody else than gtap: \"derived\" is "
+                    "what the ledger adds up to.\nCompare with the bills that were sent.\n");
+    }
     if (r->rows_different == 0) {
         return;
-    }
-    if (p->n > 0) {
-        buf_cstr(b, p->n < r->rows_different ? "\nThe first of them:\n" : "\nThey are:\n");
-        buf_str(b, buf_view(&p->differences));
     }
     buf_cstr(b, "\nAfter a price correction this is expected: the raw records stand, and what is "
                 "derived from them\nis replaced by:\n");
@@ -61,6 +85,7 @@ static void put_answer(const struct rederive_print *p, const struct rederive_res
     buf_cstr(b, ", re-derived from the raw records\n");
     rederive_put_money(r, b);
     put_unpriced(r, b);
+    put_ledger(r, b);
     digits_count(b, (int64_t)r->rows_equal, "stored row");
     buf_cstr(b, r->rows_equal == 1 ? " is equal, " : " are equal, ");
     digits_grouped(b, (i128)r->rows_different, 0);
@@ -83,10 +108,12 @@ static int run(struct cli *cli, const void *given)
     struct buf b;
     buf_init(&b, ANSWER_MAX);
     int status = rederive_begin(&p, cli, o, "verifying", &c);
+    p.ledger = true;
     if (status == 0 && verify_store(&c, &result, &err) < 0) {
         status = cli_fail_store(cli, STORE_READ, &err);
     } else if (status == 0) {
-        status = result.rows_different > 0 || !adds_up(&result) ? EXIT_ANSWER_NO : 0;
+        bool right = result.rows_different + result.ledger_different == 0 && adds_up(&result);
+        status = right ? 0 : EXIT_ANSWER_NO;
         if (o->json) {
             rederive_put_json(&p, &result, &b);
         } else if (result.from == result.to) {
@@ -105,8 +132,9 @@ const struct command command_verify = {
     .args = "",
     .summary = "prove the stored costs from the raw records",
     .about = "Derives every window and every request's cost again from the stored raw records and "
-             "compares them\nwith what is stored, row by row. Changes nothing. Exit status 1: some "
-             "rows differ.",
+             "compares them\nwith what is stored, row by row; and rows of closed months that were "
+             "corrected with the ledger of\ncorrections. Changes nothing. Exit status 1: some rows "
+             "differ.",
     .examples = "gtap verify\n"
                 "gtap verify --since 7d --json",
     .options = options,

@@ -1,6 +1,7 @@
 #include "output/ledger.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/time.h"
@@ -27,12 +28,55 @@ int64_t billing_month_end(int64_t t)
     return month_of(t, 1);
 }
 
+// What the ledger counts of a row.
+static const size_t sums[] = {
+    offsetof(struct window_row, cost_nusd),
+    offsetof(struct window_row, cost_in_nusd),
+    offsetof(struct window_row, cost_out_nusd),
+    offsetof(struct window_row, prompt_tokens),
+    offsetof(struct window_row, completion_tokens),
+    offsetof(struct window_row, cached_prompt_tokens),
+    offsetof(struct window_row, requests),
+    offsetof(struct window_row, unpriced_requests),
+    offsetof(struct window_row, busy_ns),
+    offsetof(struct window_row, unpriced_ns),
+};
+
+static int64_t sum_of(const struct window_row *row, size_t i)
+{
+    int64_t v = 0;
+    if (row) {
+        memcpy(&v, (const char *)row + sums[i], sizeof(v));
+    }
+    return v;
+}
+
+static void set_sum(struct window_row *row, size_t i, int64_t v)
+{
+    memcpy((char *)row + sums[i], &v, sizeof(v));
+}
+
+bool ledger_same(const struct window_row *a, const struct window_row *b)
+{
+    for (size_t i = 0; i < ARRAY_LEN(sums); i++) {
+        if (sum_of(a, i) != sum_of(b, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool correction_is_empty(const struct correction *c)
 {
-    const struct window_row *r = &c->row;
-    return (r->cost_nusd | r->cost_in_nusd | r->cost_out_nusd | r->prompt_tokens |
-            r->completion_tokens | r->cached_prompt_tokens | r->requests | r->unpriced_requests |
-            r->busy_ns | r->unpriced_ns) == 0;
+    return ledger_same(&c->row, NULL);
+}
+
+bool correction_followed(const struct correction *c, const struct window_row *stored)
+{
+    if (c->n == CORRECTION_OPENING) {
+        return true;
+    }
+    return c->gone ? stored == NULL : stored != NULL && stored->revision >= c->row.revision;
 }
 
 void ledger_done(struct ledger *l)
@@ -42,12 +86,14 @@ void ledger_done(struct ledger *l)
     *l = (struct ledger){0};
 }
 
-// One window: what is stored of it, what replaces that, and what the ledger says already.
+// One window: what is stored of it, and what the ledger says already.
 struct window {
-    const struct window_rows *fresh;
+    int64_t start;
+    uint32_t shard;
+    struct arena *arena; // of texts
     struct window_row *old;
     size_t n_old, cap_old;
-    struct correction *past;
+    struct correction *past; // sorted by row, then n
     size_t n_past, cap_past;
     bool open; // some row was not final
 };
@@ -68,10 +114,9 @@ static struct window_row keep(struct arena *a, const struct window_row *row)
     return copy;
 }
 
-static int read_old(struct ledger *l, struct store *s, struct window *w, struct error *err)
+static int read_old(struct window *w, struct store *s, struct error *err)
 {
-    int64_t start = w->fresh->window_start;
-    struct window_query q = {LEVEL_WINDOW, start, start + 1, w->fresh->shard};
+    struct window_query q = {LEVEL_WINDOW, w->start, w->start + 1, w->shard};
     struct store_cursor *c;
     struct window_row row;
     int r = s->ops->windows(s, &q, NULL, &c, err);
@@ -80,30 +125,47 @@ static int read_old(struct ledger *l, struct store *s, struct window *w, struct 
     }
     while ((r = c->ops->windows_next(c, &row, err)) > 0) {
         ARRAY_RESERVE(w->old, w->n_old, w->cap_old);
-        w->old[w->n_old++] = keep(&l->arena, &row);
+        w->old[w->n_old++] = keep(w->arena, &row);
         w->open |= !row.final;
     }
     c->ops->cursor_close(c);
     return r;
 }
 
-static int read_past(struct ledger *l, struct store *s, struct window *w, struct error *err)
+static void add_past(struct window *w, const struct correction *c)
 {
-    int64_t start = w->fresh->window_start;
+    ARRAY_RESERVE(w->past, w->n_past, w->cap_past);
+    w->past[w->n_past] = *c;
+    w->past[w->n_past++].row = keep(w->arena, &c->row);
+}
+
+static int by_row(const void *a, const void *b)
+{
+    const struct correction *x = a, *y = b;
+    int c = window_row_cmp(&x->row, &y->row);
+    return c ? c : (x->n > y->n) - (x->n < y->n);
+}
+
+static void sort_past(struct window *w)
+{
+    if (w->n_past > 0) {
+        qsort(w->past, w->n_past, sizeof(*w->past), by_row);
+    }
+}
+
+static int read_past(struct window *w, struct store *s, struct error *err)
+{
     struct store_cursor *c;
     struct correction one;
-    int r = s->ops->corrections(s, start, start + 1, &c, err);
+    int r = s->ops->corrections(s, w->start, w->start + 1, w->shard, &c, err);
     if (r < 0) {
         return r;
     }
     while ((r = c->ops->corrections_next(c, &one, err)) > 0) {
-        if (one.shard == w->fresh->shard) {
-            ARRAY_RESERVE(w->past, w->n_past, w->cap_past);
-            w->past[w->n_past] = one;
-            w->past[w->n_past++].row = keep(&l->arena, &one.row);
-        }
+        add_past(w, &one);
     }
     c->ops->cursor_close(c);
+    sort_past(w);
     return r;
 }
 
@@ -124,82 +186,131 @@ static const struct window_row *find(const struct window_row *rows, size_t n,
     return NULL;
 }
 
-static const struct correction *last_of(const struct window *w, const struct window_row *key)
+// All entries of one row.
+struct account {
+    const struct correction *v;
+    size_t n;
+};
+
+static struct account account_at(const struct window *w, size_t at)
 {
-    const struct correction *last = NULL;
-    for (size_t i = 0; i < w->n_past; i++) {
-        bool own = window_row_cmp(&w->past[i].row, key) == 0;
-        last = own && (last == NULL || w->past[i].n > last->n) ? &w->past[i] : last;
+    size_t end = at;
+    while (end < w->n_past && window_row_cmp(&w->past[at].row, &w->past[end].row) == 0) {
+        end++;
     }
-    return last;
+    return (struct account){w->past + at, end - at};
 }
 
-// Whether the row that an entry tells of was written after it.
-static bool followed(const struct correction *c, const struct window_row *stored)
+static struct account account_of(const struct window *w, const struct window_row *key)
 {
-    return c->gone ? stored == NULL : stored != NULL && stored->revision >= c->row.revision;
+    size_t low = 0, high = w->n_past;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        bool before = window_row_cmp(&w->past[mid].row, key) < 0;
+        low = before ? mid + 1 : low;
+        high = before ? high : mid;
+    }
+    struct account a = account_at(w, low);
+    return a.n > 0 && window_row_cmp(&a.v->row, key) == 0 ? a : (struct account){0};
 }
 
-static struct window_row difference(const struct window_row *fresh, const struct window_row *old)
+static bool ends_in_orphan(const struct account *a, const struct window_row *stored)
 {
-    static const struct window_row nothing = {0};
-    struct window_row d = fresh ? *fresh : *old;
-    const struct window_row *a = fresh ? fresh : &nothing, *b = old ? old : &nothing;
-    d.cost_nusd = a->cost_nusd - b->cost_nusd;
-    d.cost_in_nusd = a->cost_in_nusd - b->cost_in_nusd;
-    d.cost_out_nusd = a->cost_out_nusd - b->cost_out_nusd;
-    d.prompt_tokens = a->prompt_tokens - b->prompt_tokens;
-    d.completion_tokens = a->completion_tokens - b->completion_tokens;
-    d.cached_prompt_tokens = a->cached_prompt_tokens - b->cached_prompt_tokens;
-    d.requests = a->requests - b->requests;
-    d.unpriced_requests = a->unpriced_requests - b->unpriced_requests;
-    d.busy_ns = a->busy_ns - b->busy_ns;
-    d.unpriced_ns = a->unpriced_ns - b->unpriced_ns;
+    return a->n > 0 && !correction_followed(&a->v[a->n - 1], stored);
+}
+
+// What the ledger says of a row; false: it does not say from where it began.
+static bool balance(const struct account *a, const struct window_row *stored,
+                    struct window_row *ret)
+{
+    size_t n = a->n - (size_t)ends_in_orphan(a, stored);
+    if (n == 0 || a->v[0].n != CORRECTION_OPENING) {
+        return false;
+    }
+    *ret = a->v[0].row;
+    for (size_t i = 1; i < n; i++) {
+        for (size_t k = 0; k < ARRAY_LEN(sums); k++) {
+            set_sum(ret, k, sum_of(ret, k) + sum_of(&a->v[i].row, k));
+        }
+    }
+    return true;
+}
+
+// As `like`, with the sums of a - b; either may be NULL.
+static struct window_row difference(const struct window_row *like, const struct window_row *a,
+                                    const struct window_row *b)
+{
+    struct window_row d = *like;
+    for (size_t i = 0; i < ARRAY_LEN(sums); i++) {
+        set_sum(&d, i, sum_of(a, i) - sum_of(b, i));
+    }
     d.energy_j = 0;
     d.has_energy = false;
     d.final = true;
     return d;
 }
 
-// One row's entry: behind its last one, or over that where the row never followed.
-static void add_entry(struct ledger *l, const struct window *w, const struct window_row *fresh,
-                      const struct window_row *old, const struct window_row *key, int64_t now)
+// ---- what a commit adds --------------------------------------------------------------------
+
+static void add_entry(struct ledger *l, const struct correction *c)
 {
-    const struct correction *last = last_of(w, key);
-    bool orphan = last && !followed(last, old);
-    struct correction c = {.settled_at = now, .shard = w->fresh->shard, .gone = fresh == NULL};
-    if (fresh || old) {
-        c.row = difference(fresh, old);
-    } else { // neither was there nor is to be: the entry was for nothing
-        c.row = difference(key, key);
-    }
+    ARRAY_RESERVE(l->v, l->n, l->cap);
+    l->v[l->n] = *c;
+    l->v[l->n++].row = keep(&l->arena, &c->row);
+}
+
+// What the row said when its month was closed.
+static void open_account(struct ledger *l, const struct correction *first,
+                         const struct window_row *old)
+{
+    struct correction c = *first;
+    c.n = CORRECTION_OPENING;
+    c.gone = false;
+    c.row = difference(old ? old : &first->row, old, NULL);
+    c.row.revision = old ? old->revision : 0;
+    add_entry(l, &c);
+}
+
+// One row's entry: behind its last one, or over that where the row never followed.
+static void add_change(struct ledger *l, const struct window *w, const struct window_row *fresh,
+                       const struct window_row *key, int64_t now)
+{
+    const struct window_row *old = find(w->old, w->n_old, key);
+    struct account a = account_of(w, key);
+    const struct correction *last = a.n > 0 ? &a.v[a.n - 1] : NULL;
+    bool orphan = ends_in_orphan(&a, old);
+    struct window_row told;
+    bool opened = balance(&a, old, &told);
+    struct correction c = {.settled_at = now, .shard = w->shard, .gone = fresh == NULL};
+    c.row = difference(fresh ? fresh : key, fresh, opened ? &told : old);
     c.n = last ? last->n + !orphan : 0;
     if (orphan) { // the same key, to the last text
         c.row.site = last->row.site;
     }
-    if (orphan || !correction_is_empty(&c)) {
-        ARRAY_RESERVE(l->v, l->n, l->cap);
-        l->v[l->n] = c;
-        l->v[l->n++].row = keep(&l->arena, &c.row);
+    if (!orphan && correction_is_empty(&c)) {
+        return;
     }
+    if (last == NULL) {
+        open_account(l, &c, old);
+    }
+    add_entry(l, &c);
 }
 
-static void compare(struct ledger *l, const struct window *w, int64_t now)
+static void compare(struct ledger *l, const struct window *w, const struct window_rows *f,
+                    int64_t now)
 {
-    const struct window_rows *f = w->fresh;
     for (size_t i = 0; i < f->n; i++) {
-        add_entry(l, w, &f->rows[i], find(w->old, w->n_old, &f->rows[i]), &f->rows[i], now);
+        add_change(l, w, &f->rows[i], &f->rows[i], now);
     }
     for (size_t i = 0; i < w->n_old; i++) {
         if (find(f->rows, f->n, &w->old[i]) == NULL) {
-            add_entry(l, w, NULL, &w->old[i], &w->old[i], now);
+            add_change(l, w, NULL, &w->old[i], now);
         }
     }
-    for (size_t i = 0; i < w->n_past; i++) {
+    for (size_t i = 0; i < w->n_past; i += account_at(w, i).n) {
         const struct window_row *key = &w->past[i].row;
-        bool other = find(f->rows, f->n, key) || find(w->old, w->n_old, key);
-        if (!other && &w->past[i] == last_of(w, key)) {
-            add_entry(l, w, NULL, NULL, key, now);
+        if (!find(f->rows, f->n, key) && !find(w->old, w->n_old, key)) {
+            add_change(l, w, NULL, key, now);
         }
     }
 }
@@ -207,11 +318,11 @@ static void compare(struct ledger *l, const struct window *w, int64_t now)
 static int settle(struct ledger *l, struct store *s, const struct window_rows *rows, int64_t now,
                   struct error *err)
 {
-    struct window w = {.fresh = rows};
-    int r = read_old(l, s, &w, err);
-    r = r < 0 ? r : read_past(l, s, &w, err);
+    struct window w = {.start = rows->window_start, .shard = rows->shard, .arena = &l->arena};
+    int r = read_old(&w, s, err);
+    r = r < 0 ? r : read_past(&w, s, err);
     if (r == 0 && !w.open) {
-        compare(l, &w, now);
+        compare(l, &w, rows, now);
     }
     window_done(&w);
     return r;
@@ -229,15 +340,85 @@ static bool superseded(const struct store_write *w, size_t at)
     return false;
 }
 
+// Whether its hour is rolled up no more, as rows of it were expired; see corrections.h. Shards
+// expire together, so that the newest of all will do.
+static int is_expired(struct store *s, struct store_info *info, const struct window_rows *rows,
+                      bool *ret, struct error *err)
+{
+    int r = info->n_shards > 0 ? 0 : s->ops->info(s, info, err); // once a commit
+    *ret = r == 0 && time_floor(rows->window_start, NS_PER_HOUR) < info->windows_from;
+    return r;
+}
+
 int ledger_make(struct ledger *l, struct store *s, const struct store_write *w, int64_t now,
                 struct error *err)
 {
+    struct store_info info = {0};
     int r = 0;
     for (size_t i = 0; r == 0 && i < w->n_windows; i++) {
         const struct window_rows *rows = &w->windows[i];
-        if (rows->settled && billing_month_end(rows->window_start) <= now && !superseded(w, i)) {
+        bool expired;
+        if (!rows->settled || billing_month_end(rows->window_start) > now || superseded(w, i)) {
+            continue;
+        }
+        r = is_expired(s, &info, rows, &expired, err);
+        if (r == 0 && !expired) {
             r = settle(l, s, rows, now, err);
         }
     }
+    return r;
+}
+
+// ---- whether it adds up --------------------------------------------------------------------
+
+struct check {
+    void (*f)(void *ctx, const struct ledger_row *row);
+    void *ctx;
+    struct store *store;
+    struct arena arena;
+    struct window window;
+};
+
+static int check_window(struct check *c, struct error *err)
+{
+    struct window *w = &c->window;
+    int r = w->n_past > 0 ? read_old(w, c->store, err) : 0;
+    sort_past(w);
+    for (size_t i = 0, n; r == 0 && i < w->n_past; i += n) {
+        struct account a = account_at(w, i);
+        struct window_row told;
+        const struct window_row *old = find(w->old, w->n_old, &a.v->row);
+        bool opened = balance(&a, old, &told);
+        c->f(c->ctx, &(struct ledger_row){&a.v->row, old, opened ? &told : NULL});
+        n = a.n;
+    }
+    w->n_old = w->n_past = 0;
+    arena_reset(&c->arena);
+    return r;
+}
+
+int store_each_corrected(struct store *s, int64_t from, int64_t to, uint32_t shard,
+                         void (*f)(void *ctx, const struct ledger_row *row), void *ctx,
+                         struct error *err)
+{
+    struct check c = {.f = f, .ctx = ctx, .store = s};
+    struct store_cursor *cursor;
+    struct correction one;
+    c.window = (struct window){.shard = shard, .arena = &c.arena};
+    int r = s->ops->corrections(s, from, to, shard, &cursor, err);
+    if (r < 0) {
+        return r;
+    }
+    while (r >= 0 && (r = cursor->ops->corrections_next(cursor, &one, err)) > 0) {
+        if (c.window.start != one.row.window_start) {
+            r = check_window(&c, err);
+            c.window.start = one.row.window_start;
+        }
+        add_past(&c.window, &one);
+    }
+    cursor->ops->cursor_close(cursor);
+    r = r < 0 ? r : check_window(&c, err);
+    window_done(&c.window);
+    arena_done(&c.arena);
     return r;
 }

@@ -18,3 +18,6 @@ void ledger_done(struct ledger *l);
 
 // Whether an entry says nothing.
 bool correction_is_empty(const struct correction *c) GTAP_PURE;
+
+// Whether the row that an entry tells of was written after it; stored NULL: there is none.
+bool correction_followed(const struct correction *c, const struct window_row *stored) GTAP_PURE;

@@ -186,14 +186,15 @@ int store_commit(struct store *s, struct store_write *w, struct error *err)
 int store_corrections(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
                       struct error *err)
 {
-    return s->ops->corrections(s, from, to, ret, err);
+    return s->ops->corrections(s, from, to, -1, ret, err);
 }
 
 int store_corrections_next(struct store_cursor *c, struct correction *ret, struct error *err)
 {
     int r;
-    while ((r = c->ops->corrections_next(c, ret, err)) > 0 && correction_is_empty(ret)) {
-    }
+    do {
+        r = c->ops->corrections_next(c, ret, err);
+    } while (r > 0 && (ret->n == CORRECTION_OPENING || ret->orphan || correction_is_empty(ret)));
     return r;
 }
 

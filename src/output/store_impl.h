@@ -67,8 +67,9 @@ struct store_ops {
     int (*dead_letters)(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
                         struct error *err);
     int (*dead_letters_next)(struct store_cursor *c, struct dead_letter *ret, struct error *err);
-    int (*corrections)(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
-                       struct error *err); // empty ones too
+    // All entries, of all shards (-1) or one.
+    int (*corrections)(struct store *s, int64_t from, int64_t to, int64_t shard,
+                       struct store_cursor **ret, struct error *err);
     int (*corrections_next)(struct store_cursor *c, struct correction *ret, struct error *err);
     void (*cursor_close)(struct store_cursor *c);
 };

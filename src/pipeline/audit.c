@@ -20,6 +20,7 @@ struct audit {
     struct settings_history settings;
     struct price_book prices;
     struct outbox *outbox; // NULL: nothing is written
+    bool ledger;           // to be looked at
     size_t reported;
     struct gpu_key *gpus; // seen so far, canonical order
     size_t n_gpus, cap_gpus;
@@ -206,16 +207,6 @@ static void sum_row(struct rollup_sums *s, const struct window_row *row)
     sum->unpriced_ns += row->unpriced_ns;
 }
 
-static bool same_sums(const struct window_row *a, const struct window_row *b)
-{
-    return a->cost_nusd == b->cost_nusd && a->cost_in_nusd == b->cost_in_nusd &&
-           a->cost_out_nusd == b->cost_out_nusd && a->prompt_tokens == b->prompt_tokens &&
-           a->completion_tokens == b->completion_tokens &&
-           a->cached_prompt_tokens == b->cached_prompt_tokens && a->requests == b->requests &&
-           a->unpriced_requests == b->unpriced_requests && a->busy_ns == b->busy_ns &&
-           a->unpriced_ns == b->unpriced_ns;
-}
-
 static int each_row(struct audit *a, const struct window_query *q,
                     int (*f)(struct audit *a, const struct window_row *row, void *ctx), void *ctx,
                     struct error *err)
@@ -259,7 +250,7 @@ static int check_row(struct audit *a, const struct window_row *row, void *ctx)
     }
     struct window_row *sum = &check->sums->rows[i];
     sum->window_start = row->window_start; // found: what is left without is missing
-    if (same_sums(sum, row)) {
+    if (ledger_same(sum, row)) {           // of all that is summed
         a->result->rows_equal++;
     } else {
         report(a, &(struct difference){.stored = row, .derived = sum, .level = check->level});
@@ -326,6 +317,36 @@ static int audit_rollups(struct audit *a, uint32_t shard, struct error *err)
         }
     }
     return r;
+}
+
+// ---- the ledger of corrections -------------------------------------------------------------
+
+static void check_corrected(void *ctx, const struct ledger_row *row)
+{
+    struct audit *a = ctx;
+    if (row->told && ledger_same(row->told, row->stored)) {
+        a->result->ledger_equal++;
+        return;
+    }
+    a->result->ledger_different++;
+    if (a->c->difference && a->reported++ < a->c->max_differences) {
+        a->c->difference(a->c->ctx, &(struct difference){.ledger = row, .level = "ledger"});
+    }
+}
+
+// Wherever windows are there and settled, whether or not raw records are: what it says of rows is
+// compared with these alone. Hours that lack windows are left out: see output/corrections.h.
+static int audit_ledger(struct audit *a, const struct shard_state *state, struct error *err)
+{
+    int64_t from = a->info.windows_from;
+    from = from == INT64_MIN ? from : time_ceil(from, NS_PER_HOUR);
+    from = MAX(from, a->c->from);
+    int64_t to = MIN(a->c->to, state->frontier);
+    to = MIN(to, a->settled);
+    if (!a->ledger || from >= to) {
+        return 0;
+    }
+    return store_each_corrected(a->store, from, to, state->shard, check_corrected, a, err);
 }
 
 // ---- shards and slices ---------------------------------------------------------------------
@@ -470,6 +491,7 @@ static int audit_shard(struct audit *a, uint32_t shard, struct error *err)
     if (r == 0) {
         r = find_settled(a, &state, err);
     }
+    r = r < 0 ? r : audit_ledger(a, &state, err);
     if (r < 0) {
         return r;
     }
@@ -539,29 +561,29 @@ static int audit_all(struct audit *a, struct error *err)
     return r;
 }
 
-static int audit(const struct rederive_config *c, enum store_access access, struct outbox *outbox,
-                 struct rederive_result *ret, struct error *err)
+static int audit(struct audit *a, enum store_access access, struct error *err)
 {
+    struct rederive_result *ret = a->result;
     *ret = (struct rederive_result){.from = INT64_MAX, .to = INT64_MIN};
-    struct audit a = {.c = c, .result = ret, .outbox = outbox};
-    int r = store_open(c->store, access, &a.store, err);
+    int r = store_open(a->c->store, access, &a->store, err);
     if (r == 0) {
-        r = audit_all(&a, err);
+        r = audit_all(a, err);
     }
-    ret->gpus = a.n_gpus;
+    ret->gpus = a->n_gpus;
     if (ret->from > ret->to) {
         ret->from = ret->to = 0;
     }
-    store_close(a.store);
-    free(a.gpus);
-    arena_done(&a.gpu_texts);
-    arena_done(&a.told);
+    store_close(a->store);
+    free(a->gpus);
+    arena_done(&a->gpu_texts);
+    arena_done(&a->told);
     return r;
 }
 
 int verify_store(const struct rederive_config *c, struct rederive_result *ret, struct error *err)
 {
-    return audit(c, STORE_READ, NULL, ret, err);
+    struct audit a = {.c = c, .result = ret, .ledger = true};
+    return audit(&a, STORE_READ, err);
 }
 
 int recompute_store(const struct rederive_config *c, bool dry_run, struct rederive_result *ret,
@@ -571,8 +593,8 @@ int recompute_store(const struct rederive_config *c, bool dry_run, struct rederi
     if (!dry_run && c->n_also > 0) {
         return error_set(err, -EINVAL, "prices must be in the book before costs follow from them");
     }
-    int r =
-        dry_run ? audit(c, STORE_READ, NULL, ret, err) : audit(c, STORE_WRITE, &outbox, ret, err);
+    struct audit a = {.c = c, .result = ret, .outbox = dry_run ? NULL : &outbox};
+    int r = audit(&a, dry_run ? STORE_READ : STORE_WRITE, err);
     outbox_done(&outbox);
     return r;
 }

@@ -9,11 +9,13 @@
 #include "base/wide.h"
 #include "output/store.h"
 
-// One stored row that is not what the raw records say.
+// One stored row that is not what the raw records say; or, with level "ledger", that is not what
+// the ledger of corrections says.
 struct difference {
     const struct window_row *stored, *derived;           // window rows; NULL: missing on that side
     const struct usage_cost *stored_cost, *derived_cost; // or costs of a request
     const char *level;                                   // "window", "hour", "day", "request"
+    const struct ledger_row *ledger;
 };
 
 struct rederive_progress {
@@ -40,6 +42,9 @@ struct rederive_result {
     int64_t from, to;
     uint64_t requests, gpus, windows;    // derived
     uint64_t rows_equal, rows_different; // stored rows compared (window rows, costs, roll-ups)
+    // verify: rows of closed months that were corrected (output/corrections.h) and are what they
+    // were when the month was closed plus all corrections since; and those that are not.
+    uint64_t ledger_equal, ledger_different;
     i128 bill_nusd; // from the prices and billed time alone, not from the parts
     i128 requests_nusd, idle_nusd, unattributed_nusd; // the parts: they add up to the bill
     uint64_t unpriced_requests, unplaced_requests;

@@ -34,8 +34,8 @@ void mem_put_correction(struct mem_db *db, const struct correction *c)
     db->corrections.v[i] = copy(&db->arena, c);
 }
 
-int mem_corrections(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
-                    struct error *err)
+int mem_corrections(struct store *s, int64_t from, int64_t to, int64_t shard,
+                    struct store_cursor **ret, struct error *err)
 {
     (void)err;
     struct mem_db *db = mem_lock(s);
@@ -44,7 +44,8 @@ int mem_corrections(struct store *s, int64_t from, int64_t to, struct store_curs
     c->corrections = arena_alloc(&c->arena, (db->corrections.n + 1) * sizeof(*c->corrections));
     for (size_t i = 0; i < db->corrections.n; i++) {
         const struct correction *one = &db->corrections.v[i];
-        if (one->row.window_start >= from && one->row.window_start < to) {
+        bool wanted = shard < 0 || shard == one->shard;
+        if (wanted && one->row.window_start >= from && one->row.window_start < to) {
             c->corrections[c->n++] = copy(&c->arena, one);
         }
     }

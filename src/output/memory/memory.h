@@ -140,8 +140,8 @@ int mem_windows_next(struct store_cursor *c, struct window_row *ret, struct erro
 int mem_dead_letters(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
                      struct error *err);
 int mem_dead_letters_next(struct store_cursor *c, struct dead_letter *ret, struct error *err);
-int mem_corrections(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
-                    struct error *err);
+int mem_corrections(struct store *s, int64_t from, int64_t to, int64_t shard,
+                    struct store_cursor **ret, struct error *err);
 int mem_corrections_next(struct store_cursor *c, struct correction *ret, struct error *err);
 void mem_cursor_close(struct store_cursor *c);
 int mem_hold(struct store *s, struct error *err);

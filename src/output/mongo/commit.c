@@ -3,7 +3,8 @@
 //
 //   longest_usage_ns, if it grows   a bound that readers search by: it must hold at any time
 //   raw records, dead letters, GPUs, positions
-//   windows, costs, hours and days
+//   entries of the ledger of corrections (unsure)
+//   windows, costs, hours and days; then those entries are sure
 //   states of shards, with everything else that is said of a shard
 #include <errno.h>
 
@@ -110,6 +111,7 @@ static int put_all(struct mg_store *s, struct store_write *w, struct error *err)
     r = r < 0 ? r : mg_put_windows(s, w, err);
     r = r < 0 ? r : mg_put_costs(s, w, err);
     r = r < 0 ? r : mg_roll_up(s, w, err);
+    r = r < 0 ? r : mg_confirm_corrections(s, w, err);
     return r < 0 ? r : mg_put_states(s, w, err);
 }
 

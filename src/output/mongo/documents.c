@@ -325,7 +325,11 @@ void mg_write_correction_id(struct mg_buf *b, const struct correction *c)
 {
     size_t at = begin_text(b);
     write_row_text(b, c->shard, &c->row);
-    write_digits(b, ' ', (uint64_t)c->n, 6);
+    if (c->n == CORRECTION_OPENING) {
+        mg_add(b, " opening", strlen(" opening"));
+    } else {
+        write_digits(b, ' ', (uint64_t)c->n, 6);
+    }
     end_text(b, at);
 }
 
@@ -402,4 +406,7 @@ void mg_write_correction(struct mg_buf *b, const struct correction *c)
     MG_DATE(b, "settled_at", c->settled_at);
     MG_I64(b, "settled_at_ns", c->settled_at);
     MG_BOOL(b, "gone", c->gone);
+    if (c->n != CORRECTION_OPENING) { // taken away when the row is there: corrections.c
+        MG_BOOL(b, "unsure", true);
+    }
 }

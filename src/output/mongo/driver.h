@@ -30,8 +30,12 @@ int mg_dead_letters(struct store *s, int64_t from, int64_t to, struct store_curs
                     struct error *err);
 int mg_dead_letters_next(struct store_cursor *c, struct dead_letter *ret, struct error *err);
 extern const char mg_correction_collection[];
-int mg_corrections(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
-                   struct error *err);
+int mg_put_corrections(struct mg_store *s, const struct store_write *w, struct error *err)
+    GTAP_CHECK;
+int mg_confirm_corrections(struct mg_store *s, const struct store_write *w, struct error *err)
+    GTAP_CHECK; // their rows are written
+int mg_corrections(struct store *s, int64_t from, int64_t to, int64_t shard,
+                   struct store_cursor **ret, struct error *err);
 int mg_corrections_next(struct store_cursor *c, struct correction *ret, struct error *err);
 void mg_cursor_close(struct store_cursor *c);
 int mg_hold(struct store *s, struct error *err);

@@ -8,7 +8,8 @@
 //   open.c       opening, closing, the table of functions; schema.c meta and indexes
 //   owners.c     who owns a shard
 //   commit.c     the sequence of writes that a commit is; its parts:
-//                records.c, letters.c, gpus.c, windows.c, rollups.c, costs.c, progress.c
+//                records.c, letters.c, gpus.c, corrections.c, windows.c, rollups.c, costs.c,
+//                progress.c
 //   documents.h  records, rows and costs as documents (documents.c), and back (parse.c, keys.c)
 //   driver.h     the driver's functions
 //   config.c     settings and prices
@@ -132,8 +133,6 @@ void mg_unjudge(struct store_write *w); // after a failure
 int mg_put_letter(struct mg_store *s, const struct dead_letter *d, struct error *err) GTAP_CHECK;
 int mg_flush_letters(struct mg_store *s, struct error *err) GTAP_CHECK;
 int mg_put_gpus(struct mg_store *s, const struct store_write *w, struct error *err) GTAP_CHECK;
-int mg_put_corrections(struct mg_store *s, const struct store_write *w, struct error *err)
-    GTAP_CHECK;
 int mg_put_windows(struct mg_store *s, const struct store_write *w, struct error *err) GTAP_CHECK;
 int mg_put_span(struct mg_store *s, enum window_level level, const struct window_rows *span,
                 struct error *err) GTAP_CHECK; // hours and days; not flushed

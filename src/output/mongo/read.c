@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "output/ledger.h"
 #include "output/mongo/documents.h"
 #include "output/mongo/driver.h"
 
@@ -351,11 +352,65 @@ int mg_window_rows_next(struct store_cursor *base, struct window_row *ret, struc
     return mg_parse_row(doc, ret) < 0 ? mg_fail_corrupt(&c->store->conn, c->collection, err) : 1;
 }
 
-int mg_corrections(struct store *base, int64_t from, int64_t to, struct store_cursor **ret,
-                   struct error *err)
+int mg_corrections(struct store *base, int64_t from, int64_t to, int64_t shard,
+                   struct store_cursor **ret, struct error *err)
 {
-    const struct window_query q = {LEVEL_WINDOW, from, to, -1};
+    const struct window_query q = {LEVEL_WINDOW, from, to, shard};
     return rows_open(mg_of(base), mg_correction_collection, &q, NULL, 0, ret, err);
+}
+
+// The document of this _id, which was written behind the filter's beginning and is closed here.
+static int find_id(struct mg_store *s, const char *collection, struct mg_query *q, size_t filter,
+                   bson_t *ret, struct error *err)
+{
+    mg_end(&q->filter, filter);
+    int r = mg_find_one(&s->conn, collection, q, ret, err);
+    mg_query_done(q);
+    return r;
+}
+
+// Another entry is put behind one alone whose row had followed.
+static int has_successor(struct mg_store *s, const struct correction *c, struct error *err)
+{
+    struct mg_query q = {0};
+    struct correction next_one = *c;
+    bson_t doc;
+    next_one.n++;
+    size_t f = mg_begin(&q.filter);
+    mg_add(&q.filter, MG_KEY("\x02", "_id"));
+    mg_write_correction_id(&q.filter, &next_one);
+    int r = find_id(s, mg_correction_collection, &q, f, &doc, err);
+    if (r > 0) {
+        bson_destroy(&doc);
+    }
+    return r;
+}
+
+// Of an unsure entry: whether its row was written after it. A row that was expired was.
+static int find_row(struct mg_store *s, struct correction *c, struct error *err)
+{
+    const char *collection = mg_level_collection[LEVEL_WINDOW];
+    struct mg_query q = {0};
+    struct store_info info;
+    struct window_row row;
+    bson_t doc;
+    int r = has_successor(s, c, err);
+    if (r != 0) {
+        return r < 0 ? r : 0;
+    }
+    size_t f = mg_begin(&q.filter);
+    mg_add(&q.filter, MG_KEY("\x02", "_id"));
+    mg_write_row_id(&q.filter, c->shard, &c->row);
+    r = find_id(s, collection, &q, f, &doc, err);
+    if (r > 0) {
+        r = mg_parse_row(&doc, &row) < 0 ? mg_fail_corrupt(&s->conn, collection, err) : 0;
+        c->orphan = r == 0 && !correction_followed(c, &row);
+        bson_destroy(&doc);
+    } else if (r == 0 && !c->gone) {
+        r = mg_info(&s->base, &info, err);
+        c->orphan = r == 0 && c->row.window_start >= info.windows_from;
+    }
+    return r;
 }
 
 int mg_corrections_next(struct store_cursor *base, struct correction *ret, struct error *err)
@@ -378,7 +433,9 @@ int mg_corrections_next(struct store_cursor *base, struct correction *ret, struc
     ret->gone = bson_iter_as_bool(&it);
     ret->shard = (uint32_t)shard;
     ret->n = (int32_t)n;
-    return 1;
+    ret->orphan = false;
+    r = bson_iter_init_find(&it, doc, "unsure") ? find_row(c->store, ret, err) : 0;
+    return r < 0 ? r : 1;
 }
 
 // ---- dead letters --------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-// The ledger of corrections: see output/corrections.h.
+// Writing the ledger of corrections (see output/corrections.h); read_rows.c reads it.
 #include "output/sqlite/sqlite.h"
 
 static void bind_row(sqlite3_stmt *stmt, const struct correction *c, int64_t place,
@@ -57,45 +57,6 @@ int sq_put_corrections(struct sq_store *s, const struct store_write *w, struct e
     int r = 0;
     for (size_t i = 0; r == 0 && i < w->n_corrections; i++) {
         r = put(s, &w->corrections[i], err);
-    }
-    return r;
-}
-
-int sq_corrections(struct store *base, int64_t from, int64_t to, struct store_cursor **ret,
-                   struct error *err)
-{
-    // As sq_read_row() wants them, and what a row has not.
-    static const char sql[] =
-        "SELECT window_start, place, consumer, kind, cost_nusd, cost_in_nusd, cost_out_nusd,"
-        " prompt_tokens, completion_tokens, cached_prompt_tokens, requests, unpriced_requests,"
-        " busy_ns, unpriced_ns, NULL, 1, revision, method, shard, n, settled_at, gone"
-        " FROM cost_correction WHERE window_start >= ?1 AND window_start < ?2"
-        " ORDER BY window_start";
-    struct sq_cursor *c = NULL;
-    int r = sq_cursor_open(sq_of(base), &c, err);
-    if (r < 0) {
-        return r;
-    }
-    r = sq_cursor_prepare(c, sql, &c->rows, err);
-    if (r < 0) {
-        sq_cursor_close(&c->base);
-        return r;
-    }
-    (void)sqlite3_bind_int64(c->rows, 1, from);
-    (void)sqlite3_bind_int64(c->rows, 2, to);
-    *ret = &c->base;
-    return 0;
-}
-
-int sq_corrections_next(struct store_cursor *base, struct correction *ret, struct error *err)
-{
-    struct sq_cursor *c = (struct sq_cursor *)base;
-    int r = sq_windows_next(base, &ret->row, err);
-    if (r > 0) {
-        ret->shard = (uint32_t)sq_i64(c->rows, 18);
-        ret->n = (int32_t)sq_i64(c->rows, 19);
-        ret->settled_at = sq_i64(c->rows, 20);
-        ret->gone = sq_i64(c->rows, 21) != 0;
     }
     return r;
 }

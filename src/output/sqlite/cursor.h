@@ -78,6 +78,6 @@ int sq_windows_next(struct store_cursor *c, struct window_row *ret, struct error
 int sq_dead_letters(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
                     struct error *err);
 int sq_dead_letters_next(struct store_cursor *c, struct dead_letter *ret, struct error *err);
-int sq_corrections(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
-                   struct error *err);
+int sq_corrections(struct store *s, int64_t from, int64_t to, int64_t shard,
+                   struct store_cursor **ret, struct error *err);
 int sq_corrections_next(struct store_cursor *c, struct correction *ret, struct error *err);

@@ -1,13 +1,15 @@
-// Reading what is computed: rows of windows, hours and days; and dead letters and GPUs.
+// Reading what is computed: rows of windows, hours and days, and the ledger of corrections; and
+// dead letters and GPUs.
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "output/sqlite/sqlite.h"
 
-#define ROW_COLUMNS                                                                                \
+#define SUM_COLUMNS                                                                                \
     "w.window_start, w.place, w.consumer, w.kind, w.cost_nusd, w.cost_in_nusd, w.cost_out_nusd,"   \
     " w.prompt_tokens, w.completion_tokens, w.cached_prompt_tokens, w.requests,"                   \
-    " w.unpriced_requests, w.busy_ns, w.unpriced_ns, w.energy_j, w.final, w.revision, w.method"
+    " w.unpriced_requests, w.busy_ns, w.unpriced_ns,"
+#define ROW_COLUMNS SUM_COLUMNS " w.energy_j, w.final, w.revision, w.method"
 
 #define ALL_SHARDS_FROM(table)                                                                     \
     "SELECT " ROW_COLUMNS " FROM " table " w WHERE w.window_start >= ?1 AND w.window_start < ?2"
@@ -101,9 +103,29 @@ int sq_read_row(struct sq_conn *c, sqlite3_stmt *stmt, struct window_row *ret, s
     return known ? 0 : sq_fail(c, SQLITE_CORRUPT, err);
 }
 
+// A cursor over the rows of a statement whose first two parameters are the range.
+static int open_range(struct store *base, const char *sql, int64_t from, int64_t to,
+                      struct sq_cursor **ret, struct error *err)
+{
+    struct sq_cursor *c = NULL;
+    int r = sq_cursor_open(sq_of(base), &c, err);
+    if (r < 0) {
+        return r;
+    }
+    r = sq_cursor_prepare(c, sql, &c->rows, err);
+    if (r < 0) {
+        sq_cursor_close(&c->base);
+        return r;
+    }
+    (void)sqlite3_bind_int64(c->rows, 1, from);
+    (void)sqlite3_bind_int64(c->rows, 2, to);
+    *ret = c;
+    return 0;
+}
+
 // Of all shards or one.
-static int prepare_matching(struct sq_cursor *c, const struct window_query *q,
-                            const struct store_match *m, struct error *err)
+static int open_matching(struct store *base, const struct window_query *q,
+                         const struct store_match *m, struct sq_cursor **ret, struct error *err)
 {
     static const char *const from_sql[] = {
         [LEVEL_WINDOW] = ALL_SHARDS_FROM("cost_window"),
@@ -117,10 +139,10 @@ static int prepare_matching(struct sq_cursor *c, const struct window_query *q,
     buf_cstr(&sql, q->shard < 0 ? "" : " AND w.shard = ?3");
     sq_put_match(&sql, "w.consumer", m, WHO);
     buf_cstr(&sql, IN_ORDER);
-    int r = sq_cursor_prepare(c, buf_view(&sql).p, &c->rows, err);
+    int r = open_range(base, buf_view(&sql).p, q->from, q->to, ret, err);
     buf_done(&sql);
     if (r == 0) {
-        sq_bind_match(c->rows, m, WHO);
+        sq_bind_match((*ret)->rows, m, WHO);
     }
     return r;
 }
@@ -129,13 +151,9 @@ int sq_windows(struct store *base, const struct window_query *q, const struct st
                struct store_cursor **ret, struct error *err)
 {
     struct sq_cursor *c = NULL;
-    int r = sq_cursor_open(sq_of(base), &c, err);
+    int r = m ? open_matching(base, q, m, &c, err)
+              : open_range(base, rows_sql(q), q->from, q->to, &c, err);
     if (r < 0) {
-        return r;
-    }
-    r = m ? prepare_matching(c, q, m, err) : sq_cursor_prepare(c, rows_sql(q), &c->rows, err);
-    if (r < 0) {
-        sq_cursor_close(&c->base);
         return r;
     }
     bind_query(c->rows, q);
@@ -163,6 +181,38 @@ int sq_windows_next(struct store_cursor *base, struct window_row *ret, struct er
     return r < 0 ? r : 1;
 }
 
+int sq_corrections(struct store *base, int64_t from, int64_t to, int64_t shard,
+                   struct store_cursor **ret, struct error *err)
+{
+    // As sq_read_row() wants them, and what a row has not.
+    static const char sql[] =
+        "SELECT " SUM_COLUMNS " NULL, 1, w.revision, w.method, w.shard, w.n, w.settled_at, w.gone"
+        " FROM cost_correction w WHERE w.window_start >= ?1 AND w.window_start < ?2"
+        " AND (?3 < 0 OR w.shard = ?3) ORDER BY w.window_start";
+    struct sq_cursor *c = NULL;
+    int r = open_range(base, sql, from, to, &c, err);
+    if (r < 0) {
+        return r;
+    }
+    (void)sqlite3_bind_int64(c->rows, 3, shard);
+    *ret = &c->base;
+    return 0;
+}
+
+int sq_corrections_next(struct store_cursor *base, struct correction *ret, struct error *err)
+{
+    struct sq_cursor *c = (struct sq_cursor *)base;
+    int r = sq_windows_next(base, &ret->row, err);
+    if (r > 0) {
+        ret->shard = (uint32_t)sq_i64(c->rows, 18);
+        ret->n = (int32_t)sq_i64(c->rows, 19);
+        ret->settled_at = sq_i64(c->rows, 20);
+        ret->gone = sq_i64(c->rows, 21) != 0;
+        ret->orphan = false; // rows and entries are of one transaction
+    }
+    return r;
+}
+
 int sq_dead_letters(struct store *base, int64_t from, int64_t to, struct store_cursor **ret,
                     struct error *err)
 {
@@ -170,19 +220,11 @@ int sq_dead_letters(struct store *base, int64_t from, int64_t to, struct store_c
         "SELECT at, origin, position, reason, payload FROM dead_letter WHERE id IN"
         " (SELECT id FROM dead_letter WHERE at >= ?1 AND at < ?2) ORDER BY id";
     struct sq_cursor *c = NULL;
-    int r = sq_cursor_open(sq_of(base), &c, err);
-    if (r < 0) {
-        return r;
+    int r = open_range(base, sql, from, to, &c, err);
+    if (r == 0) {
+        *ret = &c->base;
     }
-    r = sq_cursor_prepare(c, sql, &c->rows, err);
-    if (r < 0) {
-        sq_cursor_close(&c->base);
-        return r;
-    }
-    (void)sqlite3_bind_int64(c->rows, 1, from);
-    (void)sqlite3_bind_int64(c->rows, 2, to);
-    *ret = &c->base;
-    return 0;
+    return r;
 }
 
 static struct str read_payload(sqlite3_stmt *stmt, int column)

@@ -53,6 +53,34 @@ static void check(struct fixture *f, const char *want)
     assert_string_equal(text, want);
 }
 
+struct sums_found {
+    size_t right, wrong;
+};
+
+static void on_corrected(void *ctx, const struct ledger_row *row)
+{
+    struct sums_found *found = ctx;
+    bool same = row->told && ledger_same(row->told, row->stored);
+    found->right += same;
+    found->wrong += !same;
+    assert_true(row->key->window_start == at(0));
+}
+
+// So many rows are what their openings and corrections add up to, and so many are not.
+static void adds_up(struct fixture *f, size_t right, size_t wrong)
+{
+    struct sums_found found = {0};
+    assert_ok(store_each_corrected(f->s, INT64_MIN, INT64_MAX, 0, on_corrected, &found, &f->err),
+              &f->err);
+    assert_i64((int64_t)found.right, (int64_t)right);
+    assert_i64((int64_t)found.wrong, (int64_t)wrong);
+    assert_ok(store_each_corrected(f->s, at(60), INT64_MAX, 0, on_corrected, &found, &f->err),
+              &f->err);
+    assert_ok(store_each_corrected(f->s, INT64_MIN, INT64_MAX, 1, on_corrected, &found, &f->err),
+              &f->err);
+    assert_i64((int64_t)(found.right + found.wrong), (int64_t)(right + wrong));
+}
+
 static void test_settlements(void **state)
 {
     struct fixture *f = *state;
@@ -63,6 +91,7 @@ static void test_settlements(void **state)
                                         idle(at(0), 2, 4, 2)};
     put_rows(f, second, 3, at(0), true);
     check(f, "h0 #0 +2, h2 #0 +4");
+    adds_up(f, 2, 0);
     put_rows(f, second, 3, at(0), true); // nothing new
     check(f, "h0 #0 +2, h2 #0 +4");
     const struct window_row third[] = {idle(at(0), 0, 1, 3)};
@@ -72,6 +101,47 @@ static void test_settlements(void **state)
     put_rows(f, fourth, 2, at(0), true); // it is there again
     fixture_reopen(f);
     check(f, "h0 #0 +2, h0 #1 -6, h1 #0 -3 gone, h1 #1 +9, h2 #0 +4, h2 #1 -4 gone");
+    adds_up(f, 3, 0);
+}
+
+// A row that changed behind the ledger's back is found, and the next settlement says what was left
+// out: the ledger adds up again.
+static void test_behind_its_back(void **state)
+{
+    struct fixture *f = *state;
+    const struct window_row first[] = {idle(at(0), 0, 5, 1)}, second[] = {idle(at(0), 0, 7, 2)};
+    put_rows(f, first, 1, at(0), false);
+    put_rows(f, second, 1, at(0), true);
+    adds_up(f, 1, 0);
+    const struct window_row other[] = {idle(at(0), 0, 100, 3)}, third[] = {idle(at(0), 0, 8, 4)};
+    put_rows(f, other, 1, at(0), false);
+    adds_up(f, 0, 1);
+    put_rows(f, third, 1, at(0), true);
+    check(f, "h0 #0 +2, h0 #1 +1");
+    adds_up(f, 1, 0);
+}
+
+// Nobody sees windows any more that were expired: what is settled there is no correction. Entries
+// of before stay.
+static void test_expired(void **state)
+{
+    struct fixture *f = *state;
+    const struct window_row first[] = {idle(at(0), 0, 5, 1), idle(at(0), 1, 3, 1)};
+    const struct window_row second[] = {idle(at(0), 0, 7, 2), idle(at(0), 1, 3, 1)};
+    put_rows(f, first, 2, at(0), false);
+    put_rows(f, second, 2, at(0), true);
+    set_seen(f, add_shard(f, 0, at(7200)), 0, 0);
+    put(f);
+    size_t removed = 0;
+    assert_ok(store_expire(f->s, STORE_COST_WINDOWS, at(1800), 100, &removed, &f->err), &f->err);
+    assert_i64((int64_t)removed, 2);
+    check(f, "h0 #0 +2");
+    const struct window_row late[] = {idle(at(0), 0, 7, 2), idle(at(0), 1, 4, 3)};
+    put_rows(f, late, 2, at(0), true);
+    check(f, "h0 #0 +2");
+    const struct window_row later[] = {idle(at(1860), 0, 1, 2)}; // of an hour that lacks some
+    put_rows(f, later, 1, at(1860), true);
+    check(f, "h0 #0 +2");
 }
 
 static void test_not_closed(void **state)
@@ -103,14 +173,14 @@ static void test_cut_short(void **state)
     const struct window_row again[] = {idle(at(0), 0, 50, 2), idle(at(0), 1, 4, 3)};
     put_rows(f, again, 2, at(0), true);
     check(f, "h0 #0 +45, h1 #0 +1");
+    adds_up(f, 3, 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_ALL(test_settlements),
-        ON_ALL(test_not_closed),
-        ON_ALL(test_cut_short),
+        ON_ALL(test_settlements), ON_ALL(test_behind_its_back), ON_ALL(test_expired),
+        ON_ALL(test_not_closed),  ON_ALL(test_cut_short),
     };
     return fixture_run("corrections", tests);
 }

@@ -139,10 +139,11 @@ static int faulty_windows(struct store *s, const struct window_query *q,
     return m ? store_windows_of(inner(s), q, m, ret, err) : store_windows(inner(s), q, ret, err);
 }
 
-static int faulty_corrections(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
-                              struct error *err)
+static int faulty_corrections(struct store *s, int64_t from, int64_t to, int64_t shard,
+                              struct store_cursor **ret, struct error *err)
 {
-    return store_corrections(inner(s), from, to, ret, err);
+    struct store *at = inner(s);
+    return at->ops->corrections(at, from, to, shard, ret, err);
 }
 
 static int faulty_take_shard(struct store *s, uint32_t shard, enum shard_claim claim,

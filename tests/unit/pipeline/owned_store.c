@@ -345,10 +345,11 @@ static int owned_windows(struct store *s, const struct window_query *q, const st
     return m ? store_windows_of(inner(s), q, m, ret, err) : store_windows(inner(s), q, ret, err);
 }
 
-static int owned_corrections(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
-                             struct error *err)
+static int owned_corrections(struct store *s, int64_t from, int64_t to, int64_t shard,
+                             struct store_cursor **ret, struct error *err)
 {
-    return store_corrections(inner(s), from, to, ret, err);
+    struct store *at = inner(s);
+    return at->ops->corrections(at, from, to, shard, ret, err);
 }
 
 static const struct store_ops owned_ops = {
