@@ -214,16 +214,19 @@ static struct account account_of(const struct window *w, const struct window_row
     return a.n > 0 && window_row_cmp(&a.v->row, key) == 0 ? a : (struct account){0};
 }
 
-static bool ends_in_orphan(const struct account *a, const struct window_row *stored)
+// How many of the entries hold: all but those at the end whose row did not follow.
+static size_t held(const struct account *a, const struct window_row *stored)
 {
-    return a->n > 0 && !correction_followed(&a->v[a->n - 1], stored);
+    size_t n = a->n;
+    while (n > 0 && !correction_followed(&a->v[n - 1], stored)) {
+        n--;
+    }
+    return n;
 }
 
-// What the ledger says of a row; false: it does not say from where it began.
-static bool balance(const struct account *a, const struct window_row *stored,
-                    struct window_row *ret)
+// What the first n entries say of a row, and its site; false: they do not say from where it began.
+static bool balance(const struct account *a, size_t n, struct window_row *ret)
 {
-    size_t n = a->n - (size_t)ends_in_orphan(a, stored);
     if (n == 0 || a->v[0].n != CORRECTION_OPENING) {
         return false;
     }
@@ -232,6 +235,7 @@ static bool balance(const struct account *a, const struct window_row *stored,
         for (size_t k = 0; k < ARRAY_LEN(sums); k++) {
             set_sum(ret, k, sum_of(ret, k) + sum_of(&a->v[i].row, k));
         }
+        ret->site = a->v[i].row.site;
     }
     return true;
 }
@@ -259,41 +263,69 @@ static void add_entry(struct ledger *l, const struct correction *c)
     l->v[l->n++].row = keep(&l->arena, &c->row);
 }
 
-// What the row said when its month was closed.
-static void open_account(struct ledger *l, const struct correction *first,
-                         const struct window_row *old)
+// A row on its way from what was told of it to what replaces that; NULL: there is none.
+struct change {
+    const struct window_row *key, *told, *fresh;
+    struct correction next; // but for its row
+    bool first;             // what was told is to be written before it
+};
+
+static void open_account(struct ledger *l, const struct change *c)
 {
-    struct correction c = *first;
-    c.n = CORRECTION_OPENING;
-    c.gone = false;
-    c.row = difference(old ? old : &first->row, old, NULL);
-    c.row.revision = old ? old->revision : 0;
-    add_entry(l, &c);
+    struct correction o = c->next;
+    o.n = CORRECTION_OPENING;
+    o.gone = false;
+    o.row = difference(c->told ? c->told : c->key, c->told, NULL);
+    o.row.revision = c->told ? c->told->revision : 0;
+    add_entry(l, &o);
 }
 
-// One row's entry: behind its last one, or over that where the row never followed.
+static void add_difference(struct ledger *l, struct change *c, const struct window_row *like,
+                           const struct window_row *a, const struct window_row *b)
+{
+    if (c->first) {
+        open_account(l, c);
+        c->first = false;
+    }
+    c->next.row = difference(like, a, b);
+    c->next.row.revision = c->fresh ? c->fresh->revision : c->key->revision;
+    add_entry(l, &c->next);
+    c->next.n++;
+}
+
+// One entry; of a row that is of another site now two: taken from the one, given to the other.
+static void add_differences(struct ledger *l, struct change *c)
+{
+    bool moved = c->told && c->fresh && !str_eq(c->told->site, c->fresh->site);
+    if (moved && !ledger_same(c->told, NULL)) {
+        add_difference(l, c, c->told, NULL, c->told);
+        add_difference(l, c, c->fresh, c->fresh, NULL);
+    } else if (!ledger_same(c->fresh, c->told)) {
+        const struct window_row *like = c->fresh ? c->fresh : c->told;
+        add_difference(l, c, like, c->fresh, c->told);
+    }
+}
+
+// One row's entries: behind those that hold, over those whose row never followed.
 static void add_change(struct ledger *l, const struct window *w, const struct window_row *fresh,
                        const struct window_row *key, int64_t now)
 {
     const struct window_row *old = find(w->old, w->n_old, key);
     struct account a = account_of(w, key);
-    const struct correction *last = a.n > 0 ? &a.v[a.n - 1] : NULL;
-    bool orphan = ends_in_orphan(&a, old);
-    struct window_row told;
-    bool opened = balance(&a, old, &told);
-    struct correction c = {.settled_at = now, .shard = w->shard, .gone = fresh == NULL};
-    c.row = difference(fresh ? fresh : key, fresh, opened ? &told : old);
-    c.n = last ? last->n + !orphan : 0;
-    if (orphan) { // the same key, to the last text
-        c.row.site = last->row.site;
+    size_t n = held(&a, old);
+    struct window_row sum;
+    struct change c = {
+        .key = key,
+        .told = balance(&a, n, &sum) ? &sum : old,
+        .fresh = fresh,
+        .next = {.settled_at = now, .shard = w->shard, .gone = fresh == NULL},
+        .first = a.n == 0,
+    };
+    c.next.n = n > 0 ? a.v[n - 1].n + 1 : 0;
+    add_differences(l, &c);
+    while (n < a.n && c.next.n <= a.v[a.n - 1].n) { // nothing is to be left of these
+        add_difference(l, &c, key, NULL, NULL);
     }
-    if (!orphan && correction_is_empty(&c)) {
-        return;
-    }
-    if (last == NULL) {
-        open_account(l, &c, old);
-    }
-    add_entry(l, &c);
 }
 
 static void compare(struct ledger *l, const struct window *w, const struct window_rows *f,
@@ -388,7 +420,7 @@ static int check_window(struct check *c, struct error *err)
         struct account a = account_at(w, i);
         struct window_row told;
         const struct window_row *old = find(w->old, w->n_old, &a.v->row);
-        bool opened = balance(&a, old, &told);
+        bool opened = balance(&a, held(&a, old), &told);
         c->f(c->ctx, &(struct ledger_row){&a.v->row, old, opened ? &told : NULL});
         n = a.n;
     }

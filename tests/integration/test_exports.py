@@ -353,6 +353,24 @@ class Corrections(Case):
             self.assertTrue(any(row["EffectiveCost"] < 0 for row in corrections))
         self.assert_verified(self.store)
 
+    def test_site(self):
+        """That GPUs are at a site comes out when the month is closed: it goes from none to that."""
+        lines = support.records(600)
+        self.gtap.meter(self.store, self.write("a.ndjson", lines))
+        first, _, bill = self.dataset()
+        late = [json.dumps({**json.loads(line), "ts": json.loads(line)["ts"] + 0.05, "site": "fra",
+                            "event_id": support.event_id(4 * 10**6 + n)})
+                for n, line in enumerate(lines) if '"model"' not in line]
+        self.gtap.meter(self.store, self.write("sites.ndjson", late))
+        regular, corrections, after = self.dataset()
+        self.assertEqual(regular, first)
+        self.assertEqual({row["RegionId"] for row in regular}, {None})
+        moved = {site: self.total([row for row in corrections if row["RegionId"] == site])
+                 for site in (None, "fra")}
+        self.assertEqual(moved[None] + moved["fra"], after - bill)
+        self.assertGreater(moved["fra"], after / 2)
+        self.assert_verified(self.store)
+
     def test_price(self):
         """A price that was not known when the month was closed."""
         lines = [json.dumps({k: v for k, v in json.loads(line).items()

@@ -369,19 +369,24 @@ static int find_id(struct mg_store *s, const char *collection, struct mg_query *
     return r;
 }
 
-// Another entry is put behind one alone whose row had followed.
+// Whether a later settlement put an entry behind, as is done to those alone whose row had followed.
 static int has_successor(struct mg_store *s, const struct correction *c, struct error *err)
 {
-    struct mg_query q = {0};
-    struct correction next_one = *c;
+    struct correction other = *c;
     bson_t doc;
-    next_one.n++;
-    size_t f = mg_begin(&q.filter);
-    mg_add(&q.filter, MG_KEY("\x02", "_id"));
-    mg_write_correction_id(&q.filter, &next_one);
-    int r = find_id(s, mg_correction_collection, &q, f, &doc, err);
-    if (r > 0) {
-        bson_destroy(&doc);
+    int r = 1;
+    while (r > 0 && other.settled_at == c->settled_at) {
+        struct mg_query q = {0};
+        other.n++;
+        size_t f = mg_begin(&q.filter);
+        mg_add(&q.filter, MG_KEY("\x02", "_id"));
+        mg_write_correction_id(&q.filter, &other);
+        r = find_id(s, mg_correction_collection, &q, f, &doc, err);
+        if (r > 0) {
+            bool good = mg_find_int(&doc, "settled_at_ns", &other.settled_at);
+            r = good ? 1 : mg_fail_corrupt(&s->conn, mg_correction_collection, err);
+            bson_destroy(&doc);
+        }
     }
     return r;
 }

@@ -24,6 +24,18 @@ static void put_rows(struct fixture *f, const struct window_row *rows, size_t n,
     put(f);
 }
 
+static const char *site_name(const struct window_row *row)
+{
+    return !str_present(row->site) ? "" : str_eq(row->site, STR("a")) ? " at a" : " at b";
+}
+
+static struct window_row idle_at(struct str site, int64_t cost, int32_t revision)
+{
+    struct window_row row = idle(at(0), 0, cost, revision);
+    row.site = site;
+    return row;
+}
+
 // "h0 #0 +5, h1 #0 -3 gone": GPU, number and difference, in the order of these.
 static void check(struct fixture *f, const char *want)
 {
@@ -46,9 +58,9 @@ static void check(struct fixture *f, const char *want)
     store_cursor_close(c);
     for (size_t i = 0; i < n; i++) {
         size_t at = strlen(text);
-        (void)snprintf(text + at, sizeof(text) - at, "%sh%d #%d %+lld%s", i ? ", " : "",
+        (void)snprintf(text + at, sizeof(text) - at, "%sh%d #%d %+lld%s%s", i ? ", " : "",
                        (int)all[i].row.gpu.index, (int)all[i].n, (long long)all[i].row.cost_nusd,
-                       all[i].gone ? " gone" : "");
+                       site_name(&all[i].row), all[i].gone ? " gone" : "");
     }
     assert_string_equal(text, want);
 }
@@ -176,11 +188,51 @@ static void test_cut_short(void **state)
     adds_up(f, 3, 0);
 }
 
+// A row of another site than before is taken from the one and given to the other; also where the
+// rows of such entries never followed, whatever comes of the row then.
+static void test_other_site(void **state)
+{
+    struct fixture *f = *state;
+    const struct window_row a[] = {idle_at(STR("a"), 5, 1)}, b[] = {idle_at(STR("b"), 5, 2)};
+    const struct window_row more[] = {idle_at(STR("b"), 6, 3)};
+    put_rows(f, a, 1, at(0), false);
+    put_rows(f, b, 1, at(0), true);
+    check(f, "h0 #0 -5 at a, h0 #1 +5 at b");
+    put_rows(f, more, 1, at(0), true);
+    check(f, "h0 #0 -5 at a, h0 #1 +5 at b, h0 #2 +1 at b");
+    adds_up(f, 1, 0);
+}
+
+static void test_other_site_cut_short(void **state)
+{
+    struct fixture *f = *state;
+    const struct window_row a[] = {idle_at(STR("a"), 5, 1)}, b[] = {idle_at(STR("b"), 5, 2)};
+    const struct window_row more[] = {idle_at(STR("b"), 6, 2)}, same[] = {idle_at(STR("a"), 6, 2)};
+    const struct window_row *const later[] = {more, same};
+    static const char *const wanted[] = {"h0 #0 -5 at a, h0 #1 +6 at b", "h0 #0 +1 at a"};
+    for (size_t i = 0; i < ARRAY_LEN(later); i++) {
+        put_rows(f, a, 1, at(0), false); // as if of what follows only the entries had been written
+        if (i == 0) {
+            put_rows(f, b, 1, at(0), true);
+            put_rows(f, a, 1, at(0), false);
+        }
+        put_rows(f, later[i], 1, at(0), true);
+        check(f, wanted[i]);
+        adds_up(f, 1, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_ALL(test_settlements), ON_ALL(test_behind_its_back), ON_ALL(test_expired),
-        ON_ALL(test_not_closed),  ON_ALL(test_cut_short),
+        ON_ALL(test_settlements),
+        ON_ALL(test_behind_its_back),
+        ON_ALL(test_expired),
+        ON_ALL(test_not_closed),
+        ON_ALL(test_cut_short),
+        ON_ALL(test_other_site),
+        ON(test_other_site_cut_short, "memory"),
+        ON(test_other_site_cut_short, "mongodb"),
     };
     return fixture_run("corrections", tests);
 }
