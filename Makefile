@@ -7,7 +7,8 @@ DESTDIR =
 NINJA = ninja -C $(BUILD)
 C_FILES = $(shell find src tests bench -name '*.c' -o -name '*.h' -o -name '*.cpp')
 
-.PHONY: all deps test-deps demo check lint tidy test test-clean chaos bench install clean fmt help
+.PHONY: all deps test-deps demo check lint tidy test test-clean chaos bench up down smoke install clean \
+    fmt help
 
 all: $(BUILD)/build.ninja ## build/gtap, optimised and hardened (the default)
 	$(NINJA) gtap
@@ -59,14 +60,20 @@ chaos: all test-deps ## faults by the hundred, accounts kept (KILLS, MINUTES, SE
 bench: ## the benchmarks; writes bench/RESULTS.md (40 minutes at most)
 	bench/run.sh
 
+# One machine, all parts: deploy/compose/compose.yaml. VOLUMES=1: its data goes as well.
+COMPOSE = docker compose -f deploy/compose/compose.yaml
+VOLUMES =
+
+up: ## Kafka, MongoDB, processor and producers on this machine (Docker Compose; the image: make image)
+	deploy/compose/secrets.sh deploy/compose/secrets
+	$(COMPOSE) up --detach --wait --wait-timeout 300
+	$(COMPOSE) ps
+
+down: ## end them; data stays, unless VOLUMES=1
+	$(COMPOSE) down --timeout 60 $(if $(filter 1,$(VOLUMES)),--volumes)
+
+smoke: ## publish records there, wait for their costs, take them away again
+	CA0/demo/smoke-test.sh
+
 install: all ## binary, man page, completions and units under $(DESTDIR)$(PREFIX)
 	tools/install.sh $(BUILD)/gtap "$(PREFIX)" "$(DESTDIR)"
-
-clean: ## forget everything built
-	rm -rf $(BUILD) build-*
-
-fmt: ## clang-format over all C and C++ files
-	clang-format -i $(C_FILES)
-
-help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,1 @@
+../../../../deploy/compose/mongodb/users.js
