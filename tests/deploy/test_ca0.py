@@ -1,0 +1,296 @@
+"""CA0, the four machines by hand, without machines: the firewall by the real ufw equals the ports matrix
+of the page, sshd takes the drop-in and keys alone, the make targets say over SSH what they should,
+diagrams are what their sources say, commands of the guide parse, links lead somewhere.
+
+    test_ca0.py --gtap BUILD/gtap [--only TEXT]
+"""
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.abspath(os.path.join(HERE, "..", ".."))
+sys.path.append(os.path.join(HERE, "..", "integration"))
+
+import gtap as support  # noqa: E402
+from daemon import DEADLINE  # noqa: E402
+
+import tools  # noqa: E402
+
+CA0 = os.path.join(ROOT, "CA0")
+UFW = os.path.join(ROOT, "deploy", "host", "ufw", "gtap-ufw")
+ADMIN = "203.0.113.7"
+ADDRESSES = {"kafka": "10.0.1.101", "mongo": "10.0.1.102", "processor": "10.0.1.103",
+             "producers": "10.0.1.104", "admin": ADMIN}
+# What security groups let through unasked, or the page lists in words.
+OUTWARDS = {"53/udp", "53/tcp", "80/tcp", "443/tcp", "67/udp", "169.254.169.123:123"}
+RULE = re.compile(r"^ufw (?:allow from (?P<source>\S+) to any port (?P<port>\d+) proto tcp|"
+                  r"allow out (?:to (?P<to>\S+) port (?P<out>\d+) proto (?:tcp|udp)|(?P<any>\S+)))"
+                  r" comment '?gtap'?$")
+
+
+def read(*path):
+    with open(os.path.join(CA0, *path), encoding="utf-8") as f:
+        return f.read()
+
+
+def matrix():
+    """{(from, to, port)} of docs/architecture.md."""
+    rows = re.findall(r"^\| (\w+) \| (\w+) \| (\d+) \|", read("docs", "architecture.md"), re.M)
+    return {(source, to, int(port)) for source, to, port in rows}
+
+
+def rules(text):
+    """({(source address, port)} inwards, {(address, port)} to others, other words) of ufw's lines."""
+    inwards, to, others = set(), set(), set()
+    for line in text.splitlines():
+        found = RULE.match(line.strip())
+        if not found:
+            continue
+        if found["source"]:
+            inwards.add((found["source"], int(found["port"])))
+        elif found["any"]:
+            others.add(found["any"])
+        elif found["to"] in ADDRESSES.values():
+            to.add((found["to"], int(found["out"])))
+        else:
+            others.add(f"{found['to']}:{found['out']}")
+    return inwards, to, others
+
+
+class Firewall(support.Case):
+    def ufw(self, role, *args, **env):
+        return subprocess.run([UFW, role, *args], capture_output=True, text=True, check=False,
+                              timeout=DEADLINE, stdin=subprocess.DEVNULL,
+                              env={**os.environ, "MY_IP_CIDR": f"{ADMIN}/32", **env})
+
+    def assert_matrix(self, role, text):
+        inwards, to, others = rules(text)
+        wanted = {(ADDRESSES[source], port) for source, where, port in matrix() if where == role}
+        self.assertEqual(inwards, wanted, role)
+        wanted = {(ADDRESSES[where], port) for source, where, port in matrix() if source == role}
+        self.assertEqual(to, wanted, role)
+        self.assertEqual(others, OUTWARDS, role)
+
+    def test_equals_the_matrix(self):
+        self.assertEqual(len(matrix()), 8)
+        for role in ("kafka", "mongo", "processor", "producers"):
+            done = self.ufw(role, "--dry-run")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assert_matrix(role, done.stdout)
+            for direction in ("incoming", "outgoing", "routed"):
+                self.assertIn(f"ufw default deny {direction}\n", done.stdout)
+
+    def test_refuses_what_opens_too_much(self):
+        for cidr in ("", "0.0.0.0/0", "203.0.113.7", "203.0.113.7/24", "203.0.113.300/32", "::/0",
+                     "203.0.113.7/32 or any"):
+            done = self.ufw("kafka", "--dry-run", MY_IP_CIDR=cidr)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), cidr)
+            self.assertIn("MY_IP_CIDR", done.stderr)
+        for args in ((), ("nobody", "--dry-run"), ("kafka", "--force"), ("kafka", "--dry-run", "x")):
+            done = subprocess.run([UFW, *args], capture_output=True, text=True, check=False,
+                                  env={**os.environ, "MY_IP_CIDR": f"{ADMIN}/32"})
+            self.assertEqual((done.returncode, done.stdout), (2, ""), args)
+
+    def test_the_real_ufw(self):
+        """In a network of its own, with settings of its own. Twice, and then as another role."""
+        program = tools.tool("ufw", "ufw")
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        folder = tempfile.mkdtemp(prefix="gtap-ufw-", dir="/var/tmp")
+        self.addCleanup(shutil.rmtree, folder)
+        for path in ("etc/ufw", "lib/ufw", "usr/share/ufw"):
+            if os.path.isdir(f"/{path}"):
+                shutil.copytree(f"/{path}", os.path.join(folder, path))
+        os.makedirs(os.path.join(folder, "etc/default"))
+        shutil.copy("/etc/default/ufw", os.path.join(folder, "etc/default"))
+        os.makedirs(os.path.join(folder, "etc/ufw/applications.d"), exist_ok=True)
+        options = f"--rootdir={folder} --datadir={folder}"
+        subprocess.run([program, *options.split(), "allow", "8888/tcp"], check=True,
+                       capture_output=True)
+        for role, env in (("kafka", {}), ("kafka", {}), ("processor", {}), ("processor", {})):
+            done = subprocess.run(
+                ["unshare", "--net", UFW, role], capture_output=True, text=True, check=False,
+                timeout=DEADLINE, env={**os.environ, "MY_IP_CIDR": f"{ADMIN}/32", **env,
+                                       "UFW_OPTIONS": options})
+            if "iptables" in done.stderr and "ermission" in done.stderr:
+                self.skipTest(f"no packet filter here: {done.stderr.splitlines()[0]}")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertIn("Firewall is active", done.stdout)
+            added = subprocess.run([program, *options.split(), "show", "added"], check=True,
+                                   capture_output=True, text=True).stdout
+            self.assert_matrix(role, added)
+            self.assertIn("ufw allow 8888/tcp\n", added)  # somebody else's
+
+
+class Machine(support.Case):
+    def test_sshd(self):
+        program = tools.tool("sshd", "openssh-server")
+        drop_in = os.path.join(ROOT, "deploy", "host", "ssh", "10-gtap.conf")
+        key = self.gtap.file("host_key")
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        settings = self.gtap.file("sshd_config")
+        with open(settings, "w", encoding="utf-8") as f:
+            # As Ubuntu's images have it, cloud-init's file among them: the first value counts.
+            f.write(f"HostKey {key}\nInclude {drop_in}\nPasswordAuthentication yes\n"
+                    "KbdInteractiveAuthentication yes\nPermitRootLogin yes\nUsePAM yes\n")
+        os.makedirs("/run/sshd", exist_ok=True)
+        for test in ("-t", "-T"):
+            done = subprocess.run([program, test, "-f", settings], capture_output=True, text=True,
+                                  check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for line in ("passwordauthentication no", "kbdinteractiveauthentication no",
+                     "permitrootlogin no", "authenticationmethods publickey",
+                     "pubkeyauthentication yes", "permitemptypasswords no"):
+            self.assertIn(f"{line}\n", done.stdout)
+
+    def test_scripts(self):
+        checker = tools.tool("shellcheck", "shellcheck")
+        scripts = [UFW, os.path.join(CA0, "bootstrap.sh"), os.path.join(CA0, "demo", "smoke-test.sh"),
+                   *glob.glob(os.path.join(ROOT, "deploy", "compose", "**", "*.sh"), recursive=True)]
+        done = subprocess.run([checker, *scripts], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+
+class Targets(support.Case):
+    """make, with an ssh that writes down what it was asked."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = self.gtap.file("CA0")
+        shutil.copytree(CA0, self.folder, symlinks=True)
+        os.symlink(os.path.join(ROOT, "deploy"), self.gtap.file("deploy"))
+        os.symlink(os.path.join(ROOT, "schemas"), self.gtap.file("schemas"))
+        self.said = self.gtap.file("said")
+        os.makedirs(self.gtap.file("bin"))
+        with open(self.gtap.file("bin/ssh"), "w", encoding="utf-8") as f:
+            f.write(f'#!/bin/bash\necho "${{@: -2}}" >>{self.said}\ncat >/dev/null\nexit "${{SSH_STATUS:-0}}"\n')
+        os.chmod(self.gtap.file("bin/ssh"), 0o755)
+        with open(self.gtap.file("image.tar"), "w", encoding="ascii") as f:
+            f.write("an image")
+
+    def make(self, *targets, configured=True, expect=0, **env):
+        if configured:
+            shutil.copy(os.path.join(CA0, "ca0.env.example"), os.path.join(self.folder, "ca0.env"))
+        if os.path.exists(self.said):
+            os.unlink(self.said)
+        path = f"{self.gtap.file('bin')}:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["make", "-C", self.folder, f"IMAGE_ARCHIVE={self.gtap.file('image.tar')}", *targets],
+            capture_output=True, text=True, check=False, timeout=DEADLINE, stdin=subprocess.DEVNULL,
+            env={**os.environ, "PATH": path, **env})
+        self.assertEqual(done.returncode, expect, done.stdout + done.stderr)
+        if not os.path.exists(self.said):
+            return done, []
+        with open(self.said, encoding="utf-8") as f:
+            return done, f.read().splitlines()
+
+    def test_up_and_down_in_order(self):
+        hosts = [f"ubuntu@203.0.113.{n}" for n in (11, 12, 13, 14)]
+        folders = ["vm1-kafka", "vm2-mongo", "vm3-processor", "vm4-producers"]
+        said = self.make("up")[1]
+        self.assertEqual(said, [
+            f"{host} cd /opt/gtap/CA0/{folder} && sudo docker compose --env-file ../ca0.env up "
+            "--detach --wait --wait-timeout 300" for host, folder in zip(hosts, folders)])
+        said = self.make("down")[1]
+        self.assertEqual([line.split()[0] for line in said], hosts[::-1])
+        self.assertNotIn("volumes", "".join(said))
+
+    def test_setup(self):
+        done, said = self.make("setup")
+        self.assertEqual(len(said), 14)  # files, packages, secrets; the image where it is needed
+        for role in ("kafka", "mongo", "processor", "producers"):
+            self.assertEqual(sum(f"bootstrap.sh {role}" in line and "MY_IP_CIDR=203.0.113.7/32" in line
+                                 for line in said), 1)
+        self.assertEqual(sum("docker load" in line for line in said), 2)
+        for name in os.listdir(os.path.join(self.folder, "secrets")):
+            with open(os.path.join(self.folder, "secrets", name), encoding="ascii") as f:
+                self.assertNotIn(f.read().strip(), done.stdout + "".join(said))
+
+    def test_each_target(self):
+        targets = re.findall(r"\bvm\d-[\w-]+|\bssh-\w+", self.make("help")[0].stdout)
+        self.assertGreater(len(targets), 12)
+        targets += [f"vm{n}-{verb}" for n in range(1, 5) for verb in
+                    "sync bootstrap secrets up wait health ps logs restart doctor down".split()]
+        targets += ["vm3-build", "vm4-build", "ps"]
+        for target in sorted(set(targets) - {"vm3-curl"}):
+            with self.subTest(target):
+                self.assertTrue(self.make(target, "SURE=yes")[1])
+                if target not in ("ps",):
+                    self.make(target, "SURE=yes", expect=2, SSH_STATUS="1")
+
+    def test_data_goes_only_when_sure(self):
+        for target in ("vm1-wipe", "vm2-down-v"):
+            done, said = self.make(target, expect=2)
+            self.assertEqual(said, [])
+            self.assertIn(f"SURE=yes make {target}", done.stderr)
+            self.assertIn("down --volumes", self.make(target, "SURE=yes")[1][0])
+
+    def test_without_settings(self):
+        done = self.make("vm1-up", configured=False, expect=2)[0]
+        self.assertIn("VM1_HOST is not set: cp ca0.env.example ca0.env", done.stderr)
+
+    def test_env(self):
+        self.assertEqual(self.make("--silent", "--no-print-directory", "env")[0].stdout,
+                         "export KAFKA_BOOTSTRAP=10.0.1.101:9092\n"
+                         "export MONGO_URL=mongodb://10.0.1.102:27017/ca0\n"
+                         "export PROCESSOR_HEALTH=http://10.0.1.103:8080/health\n")
+
+
+class Pages(support.Case):
+    def test_diagrams(self):
+        program = tools.tool("plantuml", "plantuml, graphviz, fonts-dejavu-core")
+        sources = glob.glob(os.path.join(CA0, "diagrams", "*.puml"))
+        self.assertEqual(len(sources), 2)
+        subprocess.run([program, "-tsvg", "-nometadata", "-failfast2", "-o", self.gtap.folder, *sources],
+                       check=True, timeout=DEADLINE)
+        for source in sources:
+            name = os.path.basename(source).replace(".puml", ".svg")
+            self.assertEqual(texts(os.path.join(CA0, "diagrams", name)),
+                             texts(self.gtap.file(name)), f"{name}: make -C CA0 diagrams")
+
+    def test_commands_parse(self):
+        blocks = re.findall(r"^```sh\n(.*?)^```", read("aws-vm-setup-instructions.md"), re.M | re.S)
+        self.assertGreater(len(blocks), 10)
+        for block in blocks:
+            done = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True,
+                                  check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), block)
+
+    def test_links(self):
+        pages = glob.glob(os.path.join(CA0, "**", "*.md"), recursive=True)
+        self.assertGreater(len(pages), 5)
+        for page in pages:
+            with open(page, encoding="utf-8") as f:
+                text = re.sub(r"^```.*?^```", "", f.read(), flags=re.M | re.S)
+            for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+                self.assertNotRegex(target, "^https?:", page)
+                self.assertTrue(os.path.exists(os.path.join(os.path.dirname(page), target)),
+                                f"{page}: {target}")
+
+    def test_paths_of_the_mission(self):
+        for path in ("README.md", "aws-vm-setup-instructions.md", "diagrams/architecture.puml",
+                     "diagrams/hardware-architecture.puml", "docs/architecture.md",
+                     "docs/conversation-summary.md", "schemas/gpu.metrics.v1.json",
+                     "schemas/token.usage.v1.json", "screenshots", "demo/smoke-test.sh",
+                     "vm1-kafka/docker-compose.yml", "vm1-kafka/config",
+                     "vm2-mongo/docker-compose.yml", "vm2-mongo/config/init-scripts/indexes.js",
+                     "vm3-processor/docker-compose.yml", "vm3-processor/app/main.c",
+                     "vm3-processor/app/utils", "vm4-producers/docker-compose.yml",
+                     "vm4-producers/producer.c"):
+            self.assertTrue(os.path.exists(os.path.join(CA0, path)), path)
+
+
+def texts(path):
+    return sorted(text for element in xml.etree.ElementTree.parse(path).iter()
+                  for text in [(element.text or "").strip()] if element.tag.endswith("text"))
+
+
+if __name__ == "__main__":
+    support.main(__name__)
