@@ -9,7 +9,7 @@ locals {
     "bin"     = { to = "/opt/gtap/bin", mode = "0755" }
     "ufw"     = { to = "/opt/gtap/sbin", mode = "0755" }
     "systemd" = { to = "/etc/systemd/system", mode = "0644" }
-    "sshd"    = { to = "/etc/ssh/sshd_config.d", mode = "0644" }
+    "ssh"     = { to = "/etc/ssh/sshd_config.d", mode = "0644" }
     "docker"  = { to = "/etc/docker", mode = "0644" }
     "nft"     = { to = "/etc/gtap", mode = "0644" }
   }

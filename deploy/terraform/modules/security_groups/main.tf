@@ -46,7 +46,7 @@ resource "aws_vpc_security_group_ingress_rule" "between" {
   ip_protocol                  = "tcp"
   from_port                    = each.value.port
   to_port                      = each.value.port
-  description                  = each.value.why
+  tags                         = { Name = each.value.why }
 }
 
 resource "aws_vpc_security_group_egress_rule" "between" {
@@ -57,7 +57,7 @@ resource "aws_vpc_security_group_egress_rule" "between" {
   ip_protocol                  = "tcp"
   from_port                    = each.value.port
   to_port                      = each.value.port
-  description                  = each.value.why
+  tags                         = { Name = each.value.why }
 }
 
 resource "aws_vpc_security_group_ingress_rule" "admin" {
@@ -68,7 +68,7 @@ resource "aws_vpc_security_group_ingress_rule" "admin" {
   ip_protocol       = "tcp"
   from_port         = each.value.port
   to_port           = each.value.port
-  description       = each.value.why
+  tags              = { Name = each.value.why }
 }
 
 resource "aws_vpc_security_group_egress_rule" "out" {
@@ -79,5 +79,5 @@ resource "aws_vpc_security_group_egress_rule" "out" {
   ip_protocol       = each.value.protocol
   from_port         = each.value.port
   to_port           = each.value.port
-  description       = each.value.why
+  tags              = { Name = each.value.why }
 }
