@@ -7,7 +7,7 @@ DESTDIR =
 NINJA = ninja -C $(BUILD)
 C_FILES = $(shell find src tests bench -name '*.c' -o -name '*.h' -o -name '*.cpp')
 
-.PHONY: all deps test-deps demo check lint tidy test test-clean chaos bench up down smoke install clean \
+.PHONY: all deps test-deps demo check lint tidy test test-clean chaos bench cost up down smoke install clean \
     fmt help
 
 all: $(BUILD)/build.ninja ## build/gtap, optimised and hardened (the default)
@@ -74,6 +74,12 @@ down: ## end them; data stays, unless VOLUMES=1
 
 smoke: ## publish records there, wait for their costs, take them away again
 	CA0/demo/smoke-test.sh
+
+# PLAN=FILE: of what `terraform show -json` says, in place of CA1 as it comes.
+PLAN =
+
+cost: ## what the machines of CA1 cost a month (deploy/cost)
+	@python3 deploy/cost/cost.py $(if $(PLAN),--plan $(PLAN))
 
 install: all ## binary, man page, completions and units under $(DESTDIR)$(PREFIX)
 	tools/install.sh $(BUILD)/gtap "$(PREFIX)" "$(DESTDIR)"

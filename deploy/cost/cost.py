@@ -5,7 +5,7 @@
 
 FILE of --plan is what `terraform show -json` says of a plan or of what runs; without one CA1 as
 terraform.tfvars.example has it (plan-ca1.json, which a test holds against a plan). --usage is
-Infracost's usage file. --shape prints, in place of a cost, what of a plan matters to one.
+Infracost's usage file. --shape prints, in place of a cost, what of a plan matters to one (make it anew when the stack changes).
 
 Amounts are exact decimals. What has no price is said, never counted as 0; then the status is 1.
 """
@@ -95,7 +95,7 @@ def resources(module):
     """(address, type, values) of all that a module and those in it manage."""
     for one in module.get("resources", []):
         if one.get("mode", "managed") == "managed":
-            yield one["address"], one["type"], one["values"]
+            yield one["address"], one["type"], one.get("values", {})
     for child in module.get("child_modules", []):
         yield from resources(child)
 
@@ -111,7 +111,7 @@ def shape(shown):
     """A plan without what does not matter to its cost, in the same form."""
     kept = [{"address": address_of, "type": kind, "values": {
         name: trimmed(values[name]) for name in DECIDES if values.get(name)}}
-        for address_of, kind, values in resources(root_module(shown))]
+        for address_of, kind, values in resources(root_module(shown)) if kind not in FREE]
     return {"planned_values": {"root_module": {
         "resources": sorted(kept, key=lambda one: one["address"])}}}
 

@@ -378,7 +378,8 @@ def edge_user_data(terraform, plan):
 def digest():
     """Of everything that a stack is made of, and of these tests."""
     total = hashlib.sha256()
-    for top in ("CA1/terraform", "deploy", "tests/deploy/terraform.py"):
+    for top in ("CA1/terraform", "deploy/host", "deploy/compose", "deploy/terraform",
+                "tests/deploy/terraform.py"):
         path = os.path.join(ROOT, top)
         found = [path] if os.path.isfile(path) else sorted(
             os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names

@@ -152,6 +152,7 @@ class Stack(gtap.Case):
                              ("required", 1))
             disk, = planned[machine]["root_block_device"]
             self.assertEqual((disk["encrypted"], disk["volume_type"]), (True, "gp3"), machine)
+        self.assertEqual([disk["Encrypted"] for disk in self.aws["volumes"]], [True] * 4)
 
     def test_no_secret_is_in_the_state_the_plan_or_the_user_data(self):
         secrets = [about["value"] for about in self.aws["secrets"].values()]
