@@ -11,7 +11,7 @@ locals {
   }
 
   by_admin = merge(
-    { processor_api = { to = "vm3_processor", port = 8080, why = "health, metrics, API" } },
+    { processor_api = { to = "vm3_processor", port = 8080, why = "health and API" } },
     var.ssh ? { for machine in local.machines : "${machine}_ssh" => { to = machine, port = 22, why = "SSH with a key" } } : {},
   )
 
@@ -20,7 +20,7 @@ locals {
     dns_udp = { protocol = "udp", port = 53, cidr = var.vpc_cidr, why = "DNS" }
     dns_tcp = { protocol = "tcp", port = 53, cidr = var.vpc_cidr, why = "DNS" }
     http    = { protocol = "tcp", port = 80, cidr = "0.0.0.0/0", why = "packages" }
-    https   = { protocol = "tcp", port = 443, cidr = "0.0.0.0/0", why = "packages, images, AWS" }
+    https   = { protocol = "tcp", port = 443, cidr = "0.0.0.0/0", why = "packages and images and AWS" }
   }
 
   out = merge([for machine in local.machines : {
