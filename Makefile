@@ -24,7 +24,7 @@ deps: ## install what building needs (Debian packages; sudo when not root)
 	tools/install-deps.sh build
 
 test-deps: ## install what testing needs, too
-	tools/install-deps.sh build test
+	tools/install-deps.sh build test deploy
 
 demo: deps ## from a bare machine to a first answer
 	$(MAKE) --no-print-directory all

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs the Debian packages that are missing: install-deps.sh [build] [test] [bench]
+# Installs the Debian packages that are missing: install-deps.sh [build] [test] [deploy] [bench]
 # Quick when nothing is. Uses sudo when not root; needs no terminal.
 set -euo pipefail
 
@@ -20,15 +20,24 @@ test=(
 # out, in .cache/debian.
 unpacked_test=(prometheus)
 bench=(python3 zstd)
+# What the tests of Terraform and cloud-init need. cloud-init is unpacked: installed, it would run when the
+# machine starts next.
+deploy+=(
+    shellcheck yamllint nftables systemd
+    python3-configobj python3-jinja2 python3-jsonpatch python3-jsonschema python3-netifaces
+    python3-oauthlib python3-requests python3-yaml
+)
+unpacked_deploy=(cloud-init)
 
 wanted=() unpacked=()
 for group in "${@:-build}"; do
     case $group in
         build) wanted+=("${build[@]}") ;;
         test) wanted+=("${test[@]}") unpacked+=("${unpacked_test[@]}") ;;
+        deploy) wanted+=("${deploy[@]}") unpacked+=("${unpacked_deploy[@]}") ;;
         bench) wanted+=("${bench[@]}") ;;
         *)
-            echo "usage: $0 [build] [test] [bench]" >&2
+            echo "usage: $0 [build] [test] [deploy] [bench]" >&2
             exit 2
             ;;
     esac
