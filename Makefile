@@ -7,8 +7,8 @@ DESTDIR =
 NINJA = ninja -C $(BUILD)
 C_FILES = $(shell find src tests bench -name '*.c' -o -name '*.h' -o -name '*.cpp')
 
-.PHONY: all deps test-deps demo check lint tidy test test-clean chaos bench cost up down smoke install clean \
-    fmt help
+.PHONY: all deps test-deps demo check lint tidy test test-clean chaos bench cost up down smoke install deb \
+    image clean fmt help
 
 all: $(BUILD)/build.ninja ## build/gtap, optimised and hardened (the default)
 	$(NINJA) gtap
@@ -83,3 +83,19 @@ cost: ## what the machines of CA1 cost a month (deploy/cost)
 
 install: all ## binary, man page, completions and units under $(DESTDIR)$(PREFIX)
 	tools/install.sh $(BUILD)/gtap "$(PREFIX)" "$(DESTDIR)"
+
+deb: ## a package for Debian 12, in build-deb (tools/install-deps.sh build deploy)
+	deploy/deb/build.sh build-deb
+
+# ARCHIVE=FILE saves it; BUILD_BASE=, ENGINE= and others: see deploy/image/build.sh.
+image: ## the image gtap:VERSION, by docker, podman or buildah (ARCHIVE=gtap-image.tar saves it)
+	deploy/image/build.sh
+
+clean: ## forget everything built
+	rm -rf $(BUILD) build-*
+
+fmt: ## clang-format over all C and C++ files
+	clang-format -i $(C_FILES)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs the Debian packages that are missing: install-deps.sh [build] [test] [deploy] [bench]
+# Installs the Debian packages that are missing: install-deps.sh [build] [test] [deploy] [bench] [runtime]
 # Quick when nothing is. Uses sudo when not root; needs no terminal.
 set -euo pipefail
 
@@ -19,15 +19,22 @@ test=(
 # Packages of tests that would start a service where they are installed: only their files are laid
 # out, in .cache/debian.
 unpacked_test=(prometheus)
-bench=(python3 zstd)
-# What the tests of Terraform and cloud-init need. cloud-init is unpacked: installed, it would run when the
-# machine starts next.
-deploy+=(
-    shellcheck yamllint nftables systemd
+# What only tests/deploy and those who build images and packages need.
+deploy=(
+    buildah podman runc netavark aardvark-dns debootstrap
+    debhelper dpkg-dev fakeroot lintian
+    shellcheck yamllint nftables systemd jq
     python3-configobj python3-jinja2 python3-jsonpatch python3-jsonschema python3-netifaces
     python3-oauthlib python3-requests python3-yaml
 )
-unpacked_deploy=(cloud-init)
+unpacked_deploy=(cloud-init) # installed, it would run when the machine starts next
+bench=(python3 zstd)
+# What the program alone needs, where it is compiled already: the image.
+runtime=(
+    libcurl4 libgnutls30 libinih1 libjansson4 libmicrohttpd12 libmongoc-1.0-0 libncursesw6
+    librdkafka1 libsimdjson14 libsqlite3-0 libstdc++6 libzstd1 zlib1g
+    binutils ca-certificates ncurses-base tzdata
+)
 
 wanted=() unpacked=()
 for group in "${@:-build}"; do
@@ -35,9 +42,10 @@ for group in "${@:-build}"; do
         build) wanted+=("${build[@]}") ;;
         test) wanted+=("${test[@]}") unpacked+=("${unpacked_test[@]}") ;;
         deploy) wanted+=("${deploy[@]}") unpacked+=("${unpacked_deploy[@]}") ;;
+        runtime) wanted+=("${runtime[@]}") ;;
         bench) wanted+=("${bench[@]}") ;;
         *)
-            echo "usage: $0 [build] [test] [deploy] [bench]" >&2
+            echo "usage: $0 [build] [test] [deploy] [bench] [runtime]" >&2
             exit 2
             ;;
     esac

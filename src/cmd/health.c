@@ -14,13 +14,20 @@
 
 struct options {
     struct common common;
-    const char *token_file, *ca_file;
+    const char *url, *token_file, *ca_file;
     int64_t timeout;
 };
 
 #define AT(member) offsetof(struct options, member)
 
 static const struct option options[] = {
+    {.name = "url",
+     .type = OPTION_TEXT,
+     .offset = AT(url),
+     .value = "URL",
+     .help = "as the argument, for the variable: what the image's health check asks",
+     .fallback = HEALTH_URL,
+     .key = "url"},
     {.name = "timeout",
      .letter = 't',
      .type = OPTION_DURATION,
@@ -126,7 +133,7 @@ static bool is_address(struct str url)
 static int run(struct cli *cli, const void *given)
 {
     const struct options *o = given;
-    const char *url = cli->n_args > 0 ? cli->args[0] : HEALTH_URL;
+    const char *url = cli->n_args > 0 ? cli->args[0] : o->url;
     struct error err = {0};
     int stop_fd;
     if (!is_address(str_of(url))) {

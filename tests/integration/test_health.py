@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import time
 
@@ -106,10 +107,16 @@ class Health(support.Case):
             self.assertIn("is no address", said)
         self.assertIn("1ms or more", self.ask("http://h/", "--timeout", "0", expect=2))
 
+    def told(self, variable, value):
+        return subprocess.run([self.gtap.path, "health"], env={**os.environ, variable: value}, text=True,
+                              stdout=subprocess.PIPE, cwd=self.gtap.folder, check=True).stdout
+
     def test_where_it_asks_by_itself(self):
         """The address that a gtap serves at by default: nobody need be there."""
         done = self.gtap.run("health", expect=None)
         self.assertIn("http://127.0.0.1:8080/health", done.stdout + done.stderr)
+        address = self.pages().address
+        self.assertEqual(self.told("GTAP_HEALTH_URL", f"http://{address}/x"), f"http://{address}/x: ok\n")
         port = free_ports(1)[0]
         self.assertIn(f":{port}/", self.refused(f"http://127.0.0.1:{port}/health"))
 
