@@ -3,14 +3,18 @@ root in a container or a plain machine, and images made here, since none can be 
 
 The storage is kept in the cache beside the base, so that the base is imported once."""
 
+import glob
+import hashlib
 import os
+import re
 import subprocess
 import unittest
 
 import clean_root
 from clean_root import CACHE, Lock, done_by
 
-BASE = "localhost/gtap-base:bookworm-1"
+INSTALL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/install-deps.sh")
+BASE = "localhost/gtap-base"
 FOLDER = os.path.join(CACHE, "containers-1")
 SETTINGS = {
     "containers.conf": """
@@ -58,27 +62,43 @@ def tool(*words, check=True):
     return done
 
 
+def runtime():
+    """What the group `runtime` is, in a word: another list makes another base."""
+    with open(INSTALL, encoding="utf-8") as f:
+        packages = re.search(r"(?ms)^runtime=\((.*?)^\)", f.read())[1]
+    return hashlib.sha256(" ".join(packages.split()).encode()).hexdigest()[:8]
+
+
 def base():
     """The name of an image of Debian 12 with what gtap needs to run, on which images are built."""
     set_up()
-    root = clean_root.kept(f"{clean_root.RELEASE}-runtime-1", make_runtime)
+    name = f"{clean_root.RELEASE}-runtime-{runtime()}"
+    root, image = clean_root.kept(name, make_runtime), f"{BASE}:{name}"
     with Lock(f"{FOLDER}.lock"):
-        if tool("podman", "image", "exists", BASE, check=False).returncode != 0:
+        if tool("podman", "image", "exists", image, check=False).returncode != 0:
+            forget_others(root)
             archive = f"{FOLDER}/base.tar"
             done_by("tar", "-C", root, "-cf", archive, ".")
             try:
-                tool("podman", "import", archive, BASE)
+                tool("podman", "import", archive, image)
             finally:
                 os.unlink(archive)
-    return BASE
+    return image
+
+
+def forget_others(root):
+    """Bases of lists that were."""
+    for path in glob.glob(f"{CACHE}/{clean_root.RELEASE}-runtime-*/"):
+        if os.path.normpath(path) != root:
+            done_by("rm", "-rf", "--one-file-system", path)
+            tool("podman", "rmi", f"{BASE}:{os.path.basename(os.path.normpath(path))}", check=False)
 
 
 def make_runtime(folder):
     """The clean root and the packages of the group `runtime`: what building the image would install."""
     done_by("cp", "-a", "-T", clean_root.base(), folder)
     os.makedirs(f"{folder}/src/tools")
-    here = os.path.dirname(os.path.abspath(__file__))
-    done_by("cp", os.path.join(here, "../../tools/install-deps.sh"), f"{folder}/src/tools")
+    done_by("cp", INSTALL, f"{folder}/src/tools")
     clean_root.Root(folder).run("/src/tools/install-deps.sh", "runtime")
     done_by("rm", "-rf", f"{folder}/src", f"{folder}/var/cache/apt/archives")
     os.makedirs(f"{folder}/var/cache/apt/archives/partial")

@@ -72,8 +72,13 @@ class Package(support.Case):
         place = root.written("/var/tmp")
         os.makedirs(place, exist_ok=True)
         shutil.copy(deb, place)
-        root.run("apt-get", "-qq", "install", "--yes", "-o", "Dpkg::Options::=--force-confold",
+        words = ("apt-get", "-qq", "install", "--yes", "-o", "Dpkg::Options::=--force-confold",
                  f"/var/tmp/{os.path.basename(deb)}")
+        try:
+            root.run(*words)
+        except AssertionError:  # the archive may have moved on since the base was made
+            root.run("apt-get", "-qq", "update")
+            root.run(*words)
 
     @staticmethod
     def files(root):
