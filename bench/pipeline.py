@@ -122,11 +122,12 @@ class FakeServer:
 
     name, every_s = FAKE, 0.02
 
-    def __init__(self, rig):
+    def __init__(self, rig, *options):
         import fakes  # of tests/integration
         import gtap as support
         support.ARGS.gtap = str(rig.bench.gtap)
-        self.mongod = fakes.FakeMongod("--ids", "--of", "gpu_metrics,token_usage")
+        self.mongod = fakes.FakeMongod("--ids", "--of", "gpu_metrics,token_usage",
+                                       *options)
 
     def __enter__(self):
         return self
@@ -134,8 +135,12 @@ class FakeServer:
     def __exit__(self, kind, error, trace):
         self.mongod.stop()
 
+    @property
+    def pid(self):
+        return self.mongod.pid
+
     def cpu_s(self):
-        return process_cpu_s(self.mongod.pid)
+        return process_cpu_s(self.pid)
 
     def begin(self):
         """The address of a database that is empty."""

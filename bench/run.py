@@ -9,6 +9,7 @@ import argparse
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import machine
@@ -24,6 +25,10 @@ def parse_arguments():
     parser.add_argument("--only", metavar="SUBJECT", action="append",
                         choices=[*SUBJECTS, *LONG],
                         help="this subject alone (%(choices)s); may be repeated")
+    parser.add_argument("--soak-minutes", metavar="N", type=float,
+                        help="event time of the soak (default 120), for a look")
+    parser.add_argument("--soak-speed", metavar="N", type=float, help="event seconds a second, "
+                        "instead of a share of what the machine can do")
     parser.add_argument("--output", metavar="FILE", type=Path,
                         help="where to write (default bench/RESULTS.md when all ran in full)")
     parser.add_argument("--build", metavar="DIR", type=Path, default=ROOT / "build")
@@ -36,7 +41,19 @@ def command(args):
     """What writes the same file again."""
     if not args.only:
         return "make bench"
-    return " ".join(["bench/run.sh", *(f"--only {name}" for name in args.only)])
+    words = [f"--only {name}" for name in args.only]
+    words += [f"--soak-minutes {args.soak_minutes:g}"] if args.soak_minutes else []
+    words += [f"--soak-speed {args.soak_speed:g}"] if args.soak_speed else []
+    return " ".join(["bench/run.sh", *words])
+
+
+def scale(args):
+    chosen = QUICK if args.quick else Scale()
+    if args.soak_minutes:
+        chosen = replace(chosen, soak_s=round(60 * args.soak_minutes))
+    if args.soak_speed:
+        chosen = replace(chosen, soak_speed=args.soak_speed)
+    return chosen
 
 
 def head(by, facts, load_before, seconds):
@@ -66,7 +83,7 @@ def main():
         output = ROOT / "bench" / "RESULTS.md"
     began, load_before = time.monotonic(), machine.load()
     with tempfile.TemporaryDirectory(prefix="gtap-bench-", dir=args.dir) as workplace:
-        bench = Bench(args.build, workplace, QUICK if args.quick else Scale())
+        bench = Bench(args.build, workplace, scale(args))
         facts = machine.facts(ROOT, args.build, bench.gtap, workplace)
         subjects = run_all(bench, names)
     if output:

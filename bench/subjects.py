@@ -59,7 +59,7 @@ class Scale:
     agent_s: tuple = (10, 60)  # to warm up, to measure
     views: tuple = (90, 10_000_000, 11)  # days, requests, rounds
     soak_s: int = 7200  # event seconds: 22 M records
-    soak_speed: int = 40
+    soak_speed: float = 0  # event seconds a second; 0: a share of what the machine can do
 
 
 QUICK = Scale(engine=(5_000, 10_000, 20_000), engine_rounds=1, decode=(500, 3), load_hours=1,
