@@ -1,6 +1,5 @@
 // What the routes of /api/v1 write: times, problems, tags.
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 
 #include "api/api_impl.h"
@@ -11,7 +10,8 @@ void api_send(struct api_task *t, struct buf *body)
     const char *type = t->route->type ? t->route->type : "application/json";
     buf_char(body, '\n');
     if (buf_ok(body)) {
-        http_answer(t->x, 200, type, NULL, buf_view(body));
+        http_answer_owned(t->x, 200, type, NULL, buf_view(body), body->p);
+        *body = (struct buf){0};
     } else {
         http_refuse(t->x, 400,
                     "the answer is more than %d MB: ask for a shorter time, fewer rows, or choose",
@@ -40,11 +40,6 @@ bool api_unchanged(struct api_task *t, uint64_t more)
     snprintf(tag, sizeof(tag), "%016llx%016llx", (unsigned long long)hash_bytes(of, sizeof(of), 1),
              (unsigned long long)hash_bytes(&more, sizeof(more), t->hash));
     return http_not_modified(t->x, tag);
-}
-
-void api_real(struct json *j, const char *name, bool known, double v)
-{
-    json_double(j, name, known ? v : (double)NAN);
 }
 
 bool api_range(struct api_task *t, const struct time_spec *since, const struct time_spec *until,

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/str.h"
 
@@ -23,10 +24,10 @@ void buf_init(struct buf *b, size_t limit); // bytes, without the NUL
 void buf_done(struct buf *b);               // frees; the buffer may be init'ed again
 void buf_clear(struct buf *b);              // empty, failure forgotten, memory kept
 
-void buf_add(struct buf *b, const void *p, size_t n);
-void buf_str(struct buf *b, struct str s);
-void buf_cstr(struct buf *b, const char *z);
-void buf_char(struct buf *b, char c);
+static inline void buf_add(struct buf *b, const void *p, size_t n);
+static inline void buf_str(struct buf *b, struct str s);
+static inline void buf_cstr(struct buf *b, const char *z);
+static inline void buf_char(struct buf *b, char c);
 void buf_i64(struct buf *b, int64_t v);
 void buf_u64(struct buf *b, uint64_t v);
 void buf_printf(struct buf *b, const char *fmt, ...) GTAP_PRINTF(2, 3);
@@ -48,4 +49,31 @@ static inline struct str buf_view(const struct buf *b)
 static inline bool buf_ok(const struct buf *b)
 {
     return !b->failed;
+}
+
+// Most appends are of a few bytes that there is room for.
+static inline void buf_add(struct buf *b, const void *p, size_t n)
+{
+    bool fits = !b->failed && n < b->cap - b->n && n <= b->limit - b->n;
+    char *at = fits ? b->p + b->n : buf_reserve(b, n);
+    if (at && n > 0) {
+        memcpy(at, p, n);
+        b->n += n;
+        at[n] = '\0';
+    }
+}
+
+static inline void buf_str(struct buf *b, struct str s)
+{
+    buf_add(b, s.p, s.n);
+}
+
+static inline void buf_cstr(struct buf *b, const char *z)
+{
+    buf_add(b, z, strlen(z));
+}
+
+static inline void buf_char(struct buf *b, char c)
+{
+    buf_add(b, &c, 1);
 }

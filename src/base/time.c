@@ -188,20 +188,36 @@ int time_parse_iso(struct str s, int64_t *ret)
     return 0;
 }
 
+// So many digits, and what follows them; returns where it ends.
+static char *put_digits(char *at, int v, int digits, char next)
+{
+    for (int i = digits - 1; i >= 0; i--, v /= 10) {
+        at[i] = (char)('0' + v % 10);
+    }
+    at[digits] = next;
+    return at + digits + 1;
+}
+
+// Every int64 of ns is of a year of four digits.
 void time_format_iso(struct buf *b, int64_t t)
 {
     struct civil c = time_civil(t);
     int ns = (int)(t - time_floor(t, NS_PER_S));
-    buf_printf(b, "%04d-%02d-%02dT%02d:%02d:%02d", c.year, c.month, c.day, c.hour, c.minute,
-               c.second);
+    char text[sizeof("2262-04-11T23:47:16.854775807Z")], *at = text;
+    at = put_digits(at, c.year, 4, '-');
+    at = put_digits(at, c.month, 2, '-');
+    at = put_digits(at, c.day, 2, 'T');
+    at = put_digits(at, c.hour, 2, ':');
+    at = put_digits(at, c.minute, 2, ':');
+    at = put_digits(at, c.second, 2, ns == 0 ? 'Z' : '.');
     if (ns % 1000 != 0) {
-        buf_printf(b, ".%09d", ns);
+        at = put_digits(at, ns, 9, 'Z');
     } else if (ns % 1000000 != 0) {
-        buf_printf(b, ".%06d", ns / 1000);
+        at = put_digits(at, ns / 1000, 6, 'Z');
     } else if (ns != 0) {
-        buf_printf(b, ".%03d", ns / 1000000);
+        at = put_digits(at, ns / 1000000, 3, 'Z');
     }
-    buf_char(b, 'Z');
+    buf_add(b, text, (size_t)(at - text));
 }
 
 // From long to short. A number of a unit is read at `scale` decimals and multiplied: that is exact

@@ -233,13 +233,16 @@ void answer_headers(struct MHD_Response *r, const struct http_exchange *x, const
 }
 
 struct MHD_Response *answer_response(const struct http_exchange *x, const char *tag,
-                                     const char *type, const char *headers, struct str body)
+                                     const char *type, const char *headers, struct str body,
+                                     char *owned)
 {
-    char *copy = x_alloc(body.n + 1); // of bytes, not text: it may hold zeros
-    memcpy(copy, body.n ? body.p : "", body.n);
-    struct MHD_Response *r = MHD_create_response_from_buffer(body.n, copy, MHD_RESPMEM_MUST_FREE);
+    if (!owned) {
+        owned = x_alloc(body.n + 1); // of bytes, not text: it may hold zeros
+        memcpy(owned, body.n ? body.p : "", body.n);
+    }
+    struct MHD_Response *r = MHD_create_response_from_buffer(body.n, owned, MHD_RESPMEM_MUST_FREE);
     if (!r) {
-        free(copy);
+        free(owned);
         return NULL;
     }
     answer_headers(r, x, tag, type, headers);

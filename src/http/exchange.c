@@ -123,7 +123,8 @@ static void set_stopping_answer(struct http_exchange *x)
     struct buf b;
     buf_init(&b, ANSWER_PROBLEM_MAX);
     answer_problem(&b, 503, NULL, STR("the server is stopping: send it again"));
-    set_answer(x, 503, answer_response(x, "", ANSWER_PROBLEM, "Retry-After: 1", buf_view(&b)));
+    set_answer(x, 503,
+               answer_response(x, "", ANSWER_PROBLEM, "Retry-After: 1", buf_view(&b), NULL));
     buf_done(&b);
 }
 
@@ -148,18 +149,23 @@ void http_defer(struct http_exchange *x)
     pthread_mutex_unlock(&s->lock);
 }
 
-void http_answer(struct http_exchange *x, int status, const char *type, const char *headers,
-                 struct str body)
+void http_answer_owned(struct http_exchange *x, int status, const char *type, const char *headers,
+                       struct str body, char *owned)
 {
     struct http_server *s = x->listener->server;
-    AUTO_FREE char *packed = answer_pack(x, type, headers, &body);
+    char *packed = answer_pack(x, type, headers, &body);
+    if (packed) {
+        free(owned);
+        owned = packed;
+    }
     size_t counts = body.n > SMALL_ANSWER ? body.n : 0;
     if (counts > 0 && !server_take_memory(s, counts)) {
+        free(owned);
         crowd_relieve(&s->crowd, NULL);
         http_refuse(x, 503, "%s", body_trouble(503));
         return;
     }
-    struct MHD_Response *response = answer_response(x, x->etag, type, headers, body);
+    struct MHD_Response *response = answer_response(x, x->etag, type, headers, body, owned);
     if (packed && response) {
         (void)MHD_add_response_header(response, "Content-Encoding", "gzip");
     }
@@ -173,6 +179,12 @@ void http_answer(struct http_exchange *x, int status, const char *type, const ch
     free(TAKE_PTR(x->body));
     let_go(x);
     pthread_mutex_unlock(&s->lock);
+}
+
+void http_answer(struct http_exchange *x, int status, const char *type, const char *headers,
+                 struct str body)
+{
+    http_answer_owned(x, status, type, headers, body, NULL);
 }
 
 static void refuse(struct http_exchange *x, int status, const char *headers, const char *message)

@@ -111,6 +111,9 @@ void http_defer(struct http_exchange *x);
 // copied; text of over 1 kB is packed for clients that accept gzip.
 void http_answer(struct http_exchange *x, int status, const char *type, const char *headers,
                  struct str body);
+// The body lies in `owned`, of malloc(), which is freed when it was sent.
+void http_answer_owned(struct http_exchange *x, int status, const char *type, const char *headers,
+                       struct str body, char *owned);
 // The same with problem details (RFC 9457), as every refusal has them: {"type":"about:blank",
 // "title":"Bad Request","status":400,"detail":...}. The text says what is wrong and what to do.
 void http_refuse(struct http_exchange *x, int status, const char *fmt, ...) GTAP_PRINTF(3, 4);

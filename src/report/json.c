@@ -1,24 +1,46 @@
 #include "report/json.h"
 
 #include <math.h>
-#include <stdio.h>
+#include <string.h>
 
 #include "base/decimal.h"
 #include "base/time.h"
 
-enum { NAME_BYTES = 64 };
 #define EXACT_IN_DOUBLE ((i128)1 << 53)
+
+// `,"name_suffix":` at once: answers have many names, and few bytes between them.
+static void put_name(struct json *j, const char *name, const char *suffix)
+{
+    size_t n = strlen(name), more = strlen(suffix);
+    char *at = buf_reserve(j->b, n + more + 4);
+    if (at == NULL) {
+        return;
+    }
+    char *const begin = at;
+    if (j->comma) {
+        *at++ = ',';
+    }
+    *at++ = '"';
+    memcpy(at, name, n);
+    memcpy(at + n, suffix, more);
+    at += n + more;
+    *at++ = '"';
+    *at++ = ':';
+    *at = '\0';
+    j->b->n += (size_t)(at - begin);
+    j->comma = true;
+}
 
 void json_name(struct json *j, const char *name)
 {
+    if (name) {
+        put_name(j, name, "");
+        return;
+    }
     if (j->comma) {
         buf_char(j->b, ',');
     }
     j->comma = true;
-    if (name) {
-        buf_json_str(j->b, str_of(name));
-        buf_char(j->b, ':');
-    }
 }
 
 void json_open(struct json *j, const char *name, char bracket)
@@ -68,6 +90,20 @@ void json_null(struct json *j, const char *name)
     buf_cstr(j->b, "null");
 }
 
+void json_int_known(struct json *j, const char *name, bool known, i128 v)
+{
+    if (known) {
+        json_int(j, name, v);
+    } else {
+        json_null(j, name);
+    }
+}
+
+void json_double_known(struct json *j, const char *name, bool known, double v)
+{
+    json_double(j, name, known ? v : (double)NAN);
+}
+
 void json_time(struct json *j, const char *name, int64_t t)
 {
     json_name(j, name);
@@ -85,28 +121,34 @@ void json_instant(struct json *j, const char *name, int64_t t)
     }
 }
 
-void json_decimal(struct json *j, const char *name, i128 v, int scale)
+static void put_decimal(struct json *j, i128 v, int scale)
 {
-    json_name(j, name);
     buf_char(j->b, '"');
     decimal_format_i128(j->b, v, scale);
     buf_char(j->b, '"');
 }
 
+void json_decimal(struct json *j, const char *name, i128 v, int scale)
+{
+    json_name(j, name);
+    put_decimal(j, v, scale);
+}
+
 void json_money(struct json *j, const char *prefix, bool known, i128 nusd)
 {
-    char nano[NAME_BYTES], usd[NAME_BYTES];
-    snprintf(nano, sizeof(nano), "%s_nusd", prefix);
-    snprintf(usd, sizeof(usd), "%s_usd", prefix);
+    bool exact = nusd < EXACT_IN_DOUBLE && nusd > -EXACT_IN_DOUBLE;
+    put_name(j, prefix, "_nusd");
     if (!known) {
-        json_null(j, nano);
-        json_null(j, usd);
-        return;
-    }
-    if (nusd < EXACT_IN_DOUBLE && nusd > -EXACT_IN_DOUBLE) {
-        json_int(j, nano, nusd);
+        buf_cstr(j->b, "null");
+    } else if (exact) {
+        decimal_format_i128(j->b, nusd, 0);
     } else {
-        json_decimal(j, nano, nusd, 0);
+        put_decimal(j, nusd, 0);
     }
-    json_decimal(j, usd, nusd, JSON_USD_SCALE);
+    put_name(j, prefix, "_usd");
+    if (!known) {
+        buf_cstr(j->b, "null");
+    } else {
+        put_decimal(j, nusd, JSON_USD_SCALE);
+    }
 }

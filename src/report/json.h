@@ -13,7 +13,8 @@ struct json {
     bool comma;
 };
 
-// name NULL: an element of an array, or the outermost value.
+// name NULL: an element of an array, or the outermost value. Names are written as they are: one
+// needs no escaping.
 void json_open(struct json *j, const char *name, char bracket); // '{' or '['
 void json_close(struct json *j, char bracket);                  // '}' or ']'
 void json_name(struct json *j, const char *name);              // for a value that the caller writes
@@ -22,6 +23,9 @@ void json_int(struct json *j, const char *name, i128 v);
 void json_double(struct json *j, const char *name, double v); // not finite is null
 void json_bool(struct json *j, const char *name, bool v);
 void json_null(struct json *j, const char *name);
+// Null where it is not known.
+void json_int_known(struct json *j, const char *name, bool known, i128 v);
+void json_double_known(struct json *j, const char *name, bool known, double v);
 void json_time(struct json *j, const char *name, int64_t t);    // ISO 8601
 void json_instant(struct json *j, const char *name, int64_t t); // INT64_MIN, INT64_MAX: null
 // v / 10^scale, all its digits, as text; of nano-USD, USD.

@@ -18,7 +18,7 @@ struct run {
 struct ordering {
     struct report *report;
     size_t depth;
-    const struct report_row *rows; // of the runs being sorted
+    const struct report_row *const *rows; // of the runs being sorted
 };
 
 // Idle time is no tenant: among models and tenants, what has none by nature stands apart from
@@ -45,7 +45,8 @@ static int value_cmp(const struct ordering *o, const struct report_row *a,
 
 static int by_value(const void *a, const void *b, void *ordering)
 {
-    return value_cmp(ordering, a, b);
+    const struct report_row *const *x = a, *const *y = b;
+    return value_cmp(ordering, *x, *y);
 }
 
 static int by_measure(const void *a, const void *b, void *ordering)
@@ -58,7 +59,7 @@ static int by_measure(const void *a, const void *b, void *ordering)
     if (x->measure != y->measure) {
         return x->measure > y->measure ? -1 : 1;
     }
-    return value_cmp(o, &o->rows[x->first], &o->rows[y->first]);
+    return value_cmp(o, o->rows[x->first], o->rows[y->first]);
 }
 
 static double measure(const struct report *r, size_t depth, const struct sums *s)
@@ -82,18 +83,18 @@ static double measure(const struct report *r, size_t depth, const struct sums *s
     return timed && r->query.sort == SORT_AUTO ? 0 : (double)s->cost_nusd;
 }
 
-static size_t find_runs(const struct ordering *o, const struct report_row *rows, size_t n,
+static size_t find_runs(const struct ordering *o, const struct report_row *const *rows, size_t n,
                         struct run *runs)
 {
     size_t n_runs = 0;
     for (size_t i = 0; i < n; i++) {
-        if (i == 0 || value_cmp(o, &rows[i - 1], &rows[i]) != 0) {
-            int rank = kind_rank(o->report, o->depth, &rows[i]);
+        if (i == 0 || value_cmp(o, rows[i - 1], rows[i]) != 0) {
+            int rank = kind_rank(o->report, o->depth, rows[i]);
             runs[n_runs++] = (struct run){.first = i, .rank = rank};
         }
         struct run *run = &runs[n_runs - 1];
         run->n++;
-        sums_add(&run->sums, &rows[i].sums);
+        sums_add(&run->sums, &rows[i]->sums);
     }
     for (size_t i = 0; i < n_runs; i++) {
         runs[i].measure = measure(o->report, o->depth, &runs[i].sums);
@@ -101,11 +102,12 @@ static size_t find_runs(const struct ordering *o, const struct report_row *rows,
     return n_runs;
 }
 
-static void order_level(struct report *r, struct report_row *rows, size_t n, size_t depth)
+// Rows are large, so that what is sorted says where they are.
+static void order_level(struct report *r, const struct report_row **rows, size_t n, size_t depth)
 {
     struct ordering o = {.report = r, .depth = depth};
     AUTO_FREE struct run *runs = x_array(n, sizeof(*runs));
-    AUTO_FREE struct report_row *sorted = x_array(n, sizeof(*sorted));
+    AUTO_FREE const struct report_row **sorted = x_array(n, sizeof(*sorted));
     qsort_r(rows, n, sizeof(*rows), by_value, &o);
     size_t n_runs = find_runs(&o, rows, n, runs), at = 0;
     o.rows = rows;
@@ -117,13 +119,40 @@ static void order_level(struct report *r, struct report_row *rows, size_t n, siz
     }
     memcpy(rows, sorted, n * sizeof(*rows));
     for (size_t i = 0; i < n_runs && depth < r->query.n_by; i++) {
-        order_level(r, &rows[runs[i].first], runs[i].n, depth + 1);
+        if (runs[i].n > 1) {
+            order_level(r, &rows[runs[i].first], runs[i].n, depth + 1);
+        }
+    }
+}
+
+// Moves each to the place where order points at it, cycle by cycle. Takes order apart.
+static void permute(struct report_row *rows, const struct report_row **order, size_t n)
+{
+    for (size_t begin = 0; begin < n; begin++) {
+        if (order[begin] == NULL || order[begin] == &rows[begin]) {
+            continue;
+        }
+        struct report_row first = rows[begin];
+        size_t at = begin, from;
+        while ((from = (size_t)(order[at] - rows)) != begin) {
+            rows[at] = rows[from];
+            order[at] = NULL;
+            at = from;
+        }
+        rows[at] = first;
+        order[at] = NULL;
     }
 }
 
 void report_order(struct report *r)
 {
-    if (r->n_rows > 0) {
-        order_level(r, r->rows, r->n_rows, 0);
+    if (r->n_rows == 0) {
+        return;
     }
+    AUTO_FREE const struct report_row **order = x_array(r->n_rows, sizeof(*order));
+    for (size_t i = 0; i < r->n_rows; i++) {
+        order[i] = &r->rows[i];
+    }
+    order_level(r, order, r->n_rows, 0);
+    permute(r->rows, order, r->n_rows);
 }

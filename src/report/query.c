@@ -7,15 +7,16 @@
 #include "base/intern.h"
 #include "report/range.h"
 
-enum { KEY_TEXT_MAX = 16 * 1024 };
+enum { KEY_TEXT_MAX = 16 * 1024, CHUNK_ROWS = 64 };
 
-// Groups under construction: the packed key of a row is interned, its number is the group's.
+// Groups under construction: the packed key of a row is interned, its number is the group's. They
+// are large, so they stay where they were made, CHUNK_ROWS side by side, until all are known.
 struct builder {
     struct report *report;
     struct arena *arena;
     struct intern *keys, *gpu_keys;
-    struct report_row *rows;
-    size_t n_rows, cap_rows;
+    struct report_row **chunks; // of the arena
+    size_t n_rows, n_chunks, cap_chunks;
     struct report_gpu *gpus;
     size_t n_gpus, cap_gpus;
     struct buf key, text; // scratch
@@ -36,7 +37,7 @@ static void builder_done(struct builder *b)
 {
     intern_free(b->keys);
     intern_free(b->gpu_keys);
-    free(b->rows);
+    free(b->chunks);
     free(b->gpus);
     buf_done(&b->key);
     buf_done(&b->text);
@@ -137,27 +138,31 @@ static void pack_value(struct buf *key, const struct report_value *v)
 {
     buf_char(key, str_present(v->text));
     pack(key, v->text.p, v->text.n);
-    pack(key, &v->time, sizeof(v->time));
+    buf_add(key, &v->time, sizeof(v->time));
 }
 
-static struct report_row *find_group(struct builder *b, const struct window_row *row, bool hidden)
+static void pack_settled(struct builder *b, const struct window_row *row, bool hidden)
 {
-    const struct report_query *q = &b->report->query;
-    struct report_value values[DIM_COUNT] = {0};
     buf_clear(&b->key);
     buf_char(&b->key, (char)row->kind);
     buf_char(&b->key, hidden);
-    pack(&b->key, &b->settled, sizeof(b->settled));
-    for (size_t i = 0; i < q->n_by; i++) {
-        values[i] = value_of(b, q->by[i], row);
-        pack_value(&b->key, &values[i]);
+    buf_add(&b->key, &b->settled, sizeof(b->settled));
+}
+
+static struct report_row *row_at(const struct builder *b, size_t i)
+{
+    return &b->chunks[i / CHUNK_ROWS][i % CHUNK_ROWS];
+}
+
+static struct report_row *add_group(struct builder *b, const struct window_row *row, bool hidden,
+                                    const struct report_value *values)
+{
+    const struct report_query *q = &b->report->query;
+    if (b->n_rows == b->n_chunks * CHUNK_ROWS) {
+        ARRAY_RESERVE(b->chunks, b->n_chunks, b->cap_chunks);
+        b->chunks[b->n_chunks++] = arena_alloc(b->arena, CHUNK_ROWS * sizeof(**b->chunks));
     }
-    uint32_t id = intern_id(b->keys, buf_view(&b->key));
-    if (id < b->n_rows) {
-        return &b->rows[id];
-    }
-    ARRAY_RESERVE(b->rows, b->n_rows, b->cap_rows);
-    struct report_row *group = &b->rows[b->n_rows++];
+    struct report_row *group = row_at(b, b->n_rows++);
     *group = (struct report_row){.kind = row->kind, .hidden = hidden, .settled = b->settled};
     b->too_many = q->max > 0 && b->n_rows > q->max;
     for (size_t i = 0; i < q->n_by; i++) {
@@ -165,6 +170,19 @@ static struct report_row *find_group(struct builder *b, const struct window_row 
         group->values[i].time = values[i].time;
     }
     return group;
+}
+
+static struct report_row *find_group(struct builder *b, const struct window_row *row, bool hidden)
+{
+    const struct report_query *q = &b->report->query;
+    struct report_value values[DIM_COUNT];
+    pack_settled(b, row, hidden);
+    for (size_t i = 0; i < q->n_by; i++) {
+        values[i] = value_of(b, q->by[i], row);
+        pack_value(&b->key, &values[i]);
+    }
+    uint32_t id = intern_id(b->keys, buf_view(&b->key));
+    return id < b->n_rows ? row_at(b, id) : add_group(b, row, hidden, values);
 }
 
 static struct report_gpu *find_gpu(struct builder *b, const struct gpu_key *key)
@@ -385,8 +403,12 @@ static void finish(struct builder *b)
     r->gpus = keep(b->arena, b->gpus, b->n_gpus * sizeof(*b->gpus));
     r->n_gpus = b->n_gpus;
     r->n_hosts = count_hosts(r);
-    r->rows = keep(b->arena, b->rows, b->n_rows * sizeof(*b->rows));
+    r->rows = arena_alloc(b->arena, b->n_rows * sizeof(*r->rows));
     r->n_rows = b->n_rows;
+    for (size_t i = 0; i < b->n_rows; i += CHUNK_ROWS) {
+        size_t n = MIN(b->n_rows - i, (size_t)CHUNK_ROWS);
+        memcpy(&r->rows[i], row_at(b, i), n * sizeof(*r->rows));
+    }
     r->bill = r->kinds[ROW_USAGE];
     sums_add(&r->bill, &r->kinds[ROW_IDLE]);
     sums_add(&r->bill, &r->kinds[ROW_UNATTRIBUTED]);
@@ -487,7 +509,10 @@ static void drop_hidden(struct report *r)
     size_t kept = 0;
     for (size_t i = 0; i < r->n_rows; i++) {
         if (!r->rows[i].hidden) {
-            r->rows[kept++] = r->rows[i];
+            if (kept < i) {
+                r->rows[kept] = r->rows[i];
+            }
+            kept++;
         }
     }
     r->n_rows = kept;

@@ -1,6 +1,9 @@
 #include "test.h"
 
 #include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -109,6 +112,57 @@ static void test_random_doubles_read_back(void **state)
         buf_double(&buf, v);
         double back = strtod(buf.p, NULL);
         assert_memory_equal(&back, &v, sizeof(v));
+    }
+}
+
+// What buf_double() promises, by trying: the fewest digits of 15 to 17 that read back.
+static void shortest(char *text, size_t size, double v)
+{
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, size, "%.*g", digits, v);
+        double back = strtod(text, NULL);
+        if (memcmp(&back, &v, sizeof(v)) == 0) {
+            return;
+        }
+    }
+}
+
+// Amounts and rates as reports have them, and the neighbours of powers of ten and two.
+static double usual(uint64_t x)
+{
+    double tens = 1e-5, twos = 1.0 / 65536;
+    for (uint64_t i = 0; i < (x >> 8 & 31); i++) {
+        tens *= i < 21 ? 10 : 1;
+        twos *= 2;
+    }
+    switch (x & 7) {
+    case 0:
+        return nextafter(tens, (x & 1 << 20) ? 0 : 1e300);
+    case 1:
+        return nextafter(twos, (x & 1 << 20) ? 0 : 1e300);
+    case 2:
+        return (x & 1 << 20) ? tens : twos;
+    case 3:
+        return (double)(x >> 40) / 1e6;
+    default:
+        return tens * (double)(x >> 12) / (double)(UINT64_C(1) << 52);
+    }
+}
+
+static void test_usual_doubles_are_the_shortest(void **state)
+{
+    (void)state;
+    uint64_t x = 88172645463325252U;
+    for (int i = 0; i < 50000; i++) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        char text[64] = "";
+        double v = (x & 1 << 21) ? usual(x) : -usual(x);
+        shortest(text, sizeof(text), v);
+        buf_clear(&buf);
+        buf_double(&buf, v);
+        assert_str(buf_view(&buf), text);
     }
 }
 
@@ -236,6 +290,7 @@ int main(void)
                     TEST_WITH(test_integers, setup, teardown),
                     TEST_WITH(test_doubles_are_short_and_exact, setup, teardown),
                     TEST_WITH(test_random_doubles_read_back, setup, teardown),
+                    TEST_WITH(test_usual_doubles_are_the_shortest, setup, teardown),
                     TEST_WITH(test_limit_is_exact_and_sticky, setup, teardown),
                     TEST_WITH(test_limits_at_the_ends, setup, teardown),
                     TEST_WITH(test_reserve, setup, teardown),
