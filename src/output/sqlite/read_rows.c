@@ -11,8 +11,9 @@
     " w.unpriced_requests, w.busy_ns, w.unpriced_ns,"
 #define ROW_COLUMNS SUM_COLUMNS " w.energy_j, w.final, w.revision, w.method"
 
-#define ALL_SHARDS_FROM(table)                                                                     \
-    "SELECT " ROW_COLUMNS " FROM " table " w WHERE w.window_start >= ?1 AND w.window_start < ?2"
+#define ALL_SHARDS_FROM(table) MATCHING_FROM(table " w")
+#define MATCHING_FROM(table)                                                                       \
+    "SELECT " ROW_COLUMNS " FROM " table " WHERE w.window_start >= ?1 AND w.window_start < ?2"
 #define IN_ORDER " ORDER BY w.window_start, w.shard, w.n"
 #define ALL_SHARDS_SQL(table) ALL_SHARDS_FROM(table) IN_ORDER
 
@@ -128,9 +129,9 @@ static int open_matching(struct store *base, const struct window_query *q,
                          const struct store_match *m, struct sq_cursor **ret, struct error *err)
 {
     static const char *const from_sql[] = {
-        [LEVEL_WINDOW] = ALL_SHARDS_FROM("cost_window"),
-        [LEVEL_HOUR] = ALL_SHARDS_FROM("cost_hour"),
-        [LEVEL_DAY] = ALL_SHARDS_FROM("cost_day"),
+        [LEVEL_WINDOW] = MATCHING_FROM("cost_window w"),
+        [LEVEL_HOUR] = MATCHING_FROM("cost_hour w INDEXED BY cost_hour_consumer"),
+        [LEVEL_DAY] = MATCHING_FROM("cost_day w INDEXED BY cost_day_consumer"),
     };
     enum { WHO = 4 };
     struct buf sql;

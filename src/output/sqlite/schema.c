@@ -240,9 +240,16 @@ static const char corrections[] =
     "  unpriced_ns INTEGER NOT NULL, revision INTEGER NOT NULL, method INTEGER NOT NULL,"
     "  PRIMARY KEY (window_start, shard, place, kind, consumer, n)) WITHOUT ROWID;";
 
+// Where somebody's requests are, among all the others': see report/seek.h. Hours and days are few,
+// and written once; an index on windows or requests would cost each of them.
+static const char consumer_indexes[] =
+    "CREATE INDEX consumer_tenant ON consumer(tenant);"
+    "CREATE INDEX cost_hour_consumer ON cost_hour(consumer, window_start);"
+    "CREATE INDEX cost_day_consumer ON cost_day(consumer, window_start);";
+
 const struct sq_migration sq_migrations[] = {
     {1, raw_tables},     {1, computed_tables}, {1, state_tables}, {1, record_views},
-    {1, computed_views}, {1, state_views},     {2, corrections},
+    {1, computed_views}, {1, state_views},     {2, corrections},  {3, consumer_indexes},
 };
 const size_t sq_n_migrations = ARRAY_LEN(sq_migrations);
 

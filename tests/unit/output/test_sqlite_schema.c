@@ -7,9 +7,9 @@
 
 // What a later gtap might add.
 static const struct sq_migration next[] = {
-    {3, "ALTER TABLE usage ADD COLUMN priority INTEGER;"},
-    {3, "CREATE TABLE added_in_3(x); INSERT INTO added_in_3 SELECT count(*) FROM sample;"},
-    {4, "CREATE TABLE added_in_4(x); INSERT INTO added_in_4 SELECT x + 1 FROM added_in_3;"},
+    {4, "ALTER TABLE usage ADD COLUMN priority INTEGER;"},
+    {4, "CREATE TABLE added_in_4(x); INSERT INTO added_in_4 SELECT count(*) FROM sample;"},
+    {5, "CREATE TABLE added_in_5(x); INSERT INTO added_in_5 SELECT x + 1 FROM added_in_4;"},
 };
 
 // The product's migrations, then `n` of ours.
@@ -59,13 +59,13 @@ static void test_from_the_first_version_on(void **state)
     store_close(f->s);
     f->s = NULL;
     assert_ok(migrate_with(f, next, ARRAY_LEN(next)), &f->err);
-    assert_i64(ask(f, "PRAGMA user_version"), 4);
-    assert_i64(ask(f, "SELECT x FROM added_in_3"), samples);
-    assert_i64(ask(f, "SELECT x FROM added_in_4"), samples + 1); // in their order
+    assert_i64(ask(f, "PRAGMA user_version"), 5);
+    assert_i64(ask(f, "SELECT x FROM added_in_4"), samples);
+    assert_i64(ask(f, "SELECT x FROM added_in_5"), samples + 1); // in their order
 
     assert_ok(migrate_with(f, next, ARRAY_LEN(next)), &f->err); // nothing is left to do
-    assert_i64(ask(f, "SELECT count(*) FROM added_in_4"), 1);
-    run_sql(path_in(f, "t.db"), "PRAGMA user_version = 2"); // and what was there still is
+    assert_i64(ask(f, "SELECT count(*) FROM added_in_5"), 1);
+    run_sql(path_in(f, "t.db"), "PRAGMA user_version = 3"); // and what was there still is
     assert_ok(store_open(f->uri, STORE_WRITE, &f->s, &f->err), &f->err);
     assert_text(dump_store(f, f->s), before);
 }
@@ -73,11 +73,11 @@ static void test_from_the_first_version_on(void **state)
 static void test_all_or_nothing(void **state)
 {
     struct fixture *f = *state;
-    const struct sq_migration broken[] = {next[0], next[1], {4, "INSERT INTO nowhere VALUES (1)"}};
+    const struct sq_migration broken[] = {next[0], next[1], {5, "INSERT INTO nowhere VALUES (1)"}};
     fill_and_close(f);
     assert_i64(migrate_with(f, broken, ARRAY_LEN(broken)), -EIO);
-    assert_i64(ask(f, "PRAGMA user_version"), 2);
-    assert_i64(ask(f, "SELECT x FROM added_in_3"), -1);
+    assert_i64(ask(f, "PRAGMA user_version"), 3);
+    assert_i64(ask(f, "SELECT x FROM added_in_4"), -1);
     assert_ok(store_open(f->uri, STORE_WRITE, &f->s, &f->err), &f->err);
     assert_true(info_of(f, f->s).samples > 0);
 }
@@ -89,7 +89,26 @@ static void test_never_back(void **state)
     fill_and_close(f);
     assert_ok(migrate_with(f, next, ARRAY_LEN(next)), &f->err);
     assert_i64(migrate_with(f, NULL, 0), -EPROTONOSUPPORT);
-    assert_i64(ask(f, "PRAGMA user_version"), 4);
+    assert_i64(ask(f, "PRAGMA user_version"), 5);
+}
+
+// What is added later to a store that is full must be there as if it had been from the beginning.
+static void test_indexes_of_version_3(void **state)
+{
+    struct fixture *f = *state;
+    fill(f, 10);
+    char *before = dump_store(f, f->s);
+    store_close(f->s);
+    f->s = NULL;
+    run_sql(path_in(f, "t.db"), "DROP INDEX consumer_tenant; DROP INDEX cost_hour_consumer;"
+                                "DROP INDEX cost_day_consumer; PRAGMA user_version = 2");
+    assert_ok(store_open(f->uri, STORE_WRITE, &f->s, &f->err), &f->err);
+    assert_i64(info_of(f, f->s).migrated_from, 2);
+    assert_text(dump_store(f, f->s), before);
+    int64_t rows = ask(f, "SELECT count(*) FROM cost_hour");
+    assert_i64(ask(f, "SELECT count(*) FROM cost_hour INDEXED BY cost_hour_consumer"
+                      " WHERE consumer > 0"),
+               rows);
 }
 
 // The oldest store there can be: ours by name, and no schema yet.
@@ -108,9 +127,9 @@ static void test_opening_an_older_one(void **state)
     make_oldest(f);
     assert_i64(store_open(uri, STORE_READ, &s, &f->err), -EPROTONOSUPPORT);
     assert_non_null(
-        strstr(f->err.msg, "was written by an older gtap (schema 0, this one needs 2)"));
+        strstr(f->err.msg, "was written by an older gtap (schema 0, this one needs 3)"));
     assert_ok(store_open(uri, STORE_WRITE, &s, &f->err), &f->err);
-    assert_i64(info_of(f, s).schema_version, 2);
+    assert_i64(info_of(f, s).schema_version, 3);
     assert_i64(info_of(f, s).migrated_from, 0); // for whoever opened it to say
     store_close(s);
     assert_ok(store_open(uri, STORE_READ, &s, &f->err), &f->err);
@@ -163,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_SQLITE(test_from_the_first_version_on),
         ON_SQLITE(test_from_schema_1),
+        ON_SQLITE(test_indexes_of_version_3),
         ON_SQLITE(test_all_or_nothing),
         ON_SQLITE(test_never_back),
         ON_SQLITE(test_opening_an_older_one),
