@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "api/api_impl.h"
-#include "report/rates.h"
+#include "report/report_json.h"
 
 #define RANGE_MAX (3660 * NS_PER_DAY)
 enum { GROUPS_MAX = 10000, FILTER_NAMES = 6 };
@@ -97,15 +97,15 @@ static void put_sums(struct json *j, enum row_kind kind, const struct sums *s)
     json_int(j, "busy_ns", s->busy_ns);
     json_int(j, "unpriced_ns", s->unpriced_ns);
     json_int(j, "unpriced_requests", s->unpriced_requests);
-    api_real(j, "energy_j", s->has_energy, s->energy_j);
+    json_double_known(j, "energy_j", s->has_energy, s->energy_j);
     json_bool(j, "final", !s->open);
 }
 
 static void put_rates(struct json *j, struct rates r)
 {
-    api_real(j, "usd_per_mtok", r.all.known, r.all.usd_per_mtok);
-    api_real(j, "usd_per_mtok_in", r.in.known, r.in.usd_per_mtok);
-    api_real(j, "usd_per_mtok_out", r.out.known, r.out.usd_per_mtok);
+    report_json_rate(j, "usd_per_mtok", r.all);
+    report_json_rate(j, "usd_per_mtok_in", r.in);
+    report_json_rate(j, "usd_per_mtok_out", r.out);
 }
 
 static void put_row(struct json *j, const struct report *r, const struct report_row *row, int basis)
@@ -132,40 +132,18 @@ static void put_row(struct json *j, const struct report *r, const struct report_
     json_close(j, '}');
 }
 
-static void put_total(struct json *j, const char *name, enum row_kind kind, const struct sums *s,
-                      bool rates)
+static void put_total(struct json *j, enum row_kind kind, const struct sums *s, bool rates)
 {
-    json_open(j, name, '{');
     put_sums(j, kind, s);
     put_rates(j, rates ? rates_busy(s) : (struct rates){0});
-    json_close(j, '}');
 }
 
 static void put_totals(struct json *j, const struct report *r)
 {
     json_open(j, "totals", '{');
-    put_total(j, "requests", ROW_USAGE, &r->kinds[ROW_USAGE], true);
-    put_total(j, "idle", ROW_IDLE, &r->kinds[ROW_IDLE], false);
-    put_total(j, "unattributed", ROW_UNATTRIBUTED, &r->kinds[ROW_UNATTRIBUTED], false);
-    put_total(j, "unplaced", ROW_UNPLACED, &r->kinds[ROW_UNPLACED], false);
-    put_total(j, "bill", ROW_USAGE, &r->bill, true);
-    put_total(j, "unfiltered_bill", ROW_USAGE, &r->whole, true);
+    report_json_totals(j, r, put_total);
+    report_json_total(j, "unfiltered_bill", ROW_USAGE, &r->whole, true, put_total);
     json_close(j, '}');
-}
-
-static void put_splits(struct json *j, const struct report *r)
-{
-    json_open(j, "splits", '[');
-    for (size_t i = 0; i < r->n_splits; i++) {
-        const struct settings *s = &r->splits[i];
-        json_open(j, NULL, '{');
-        json_time(j, "effective_from", s->effective_from);
-        json_str(j, "method", str_of(method_name(s->method)));
-        json_int(j, "weight_in", s->weight_in);
-        json_int(j, "weight_out", s->weight_out);
-        json_close(j, '}');
-    }
-    json_close(j, ']');
 }
 
 static void put_step(struct json *j, int64_t step)
@@ -197,7 +175,7 @@ static void put_report(struct json *j, const struct report *r, const struct para
     json_instant(j, "final_until", r->final_until);
     json_bool(j, "provisional", r->has_open);
     json_int(j, "corrections", r->corrections);
-    put_splits(j, r);
+    report_json_splits(j, r);
     json_int(j, "gpus", (i128)r->n_gpus);
     json_int(j, "hosts", (i128)r->n_hosts);
     json_open(j, "rows", '[');

@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 
 #define FIRST_SPAN (10 * 60 * NS_PER_S)
-enum { PAYLOAD_SHOWN = 4096, PAGE_MAX = 1000, SPAN_GROWTH = 8, CURSOR_MAX = 40, SKIP_MAX = 100000 };
+enum { PAYLOAD_SHOWN = 4096, SPAN_GROWTH = 8, CURSOR_MAX = 40, SKIP_MAX = 100000 };
 
 struct params {
     struct time_spec since, until;
@@ -26,17 +26,7 @@ static const struct param params[] = {
      .offset = AT(zone),
      .fallback = "UTC",
      .help = "the time zone of dates and of today"},
-    {.name = "limit",
-     .type = PARAM_INT,
-     .offset = AT(limit),
-     .fallback = "50",
-     .least = 1,
-     .most = PAGE_MAX,
-     .help = "how many to show"},
-    {.name = "cursor",
-     .type = PARAM_TEXT,
-     .offset = AT(cursor),
-     .help = "the `next` of the answer before"},
+    PARAMS_OF_PAGES(struct params),
     {0},
 };
 

@@ -112,11 +112,11 @@ static void put_today(struct json *j, const struct view *v, struct str gpu)
     json_money(j, "idle", cost_known(ROW_IDLE, &d.idle), d.idle.cost_nusd);
     json_money(j, "unattributed", cost_known(ROW_UNATTRIBUTED, &d.unattributed),
                d.unattributed.cost_nusd);
-    api_real(j, "idle_share", d.all.busy_ns > 0,
-             d.all.busy_ns > 0 ? (double)d.idle.busy_ns / (double)d.all.busy_ns : 0);
+    json_double_known(j, "idle_share", d.all.busy_ns > 0,
+                      d.all.busy_ns > 0 ? (double)d.idle.busy_ns / (double)d.all.busy_ns : 0);
     json_int(j, "requests", d.usage.requests);
     json_int(j, "tokens", sums_tokens(&d.usage));
-    api_real(j, "usd_per_mtok", rate.known, rate.usd_per_mtok);
+    json_double_known(j, "usd_per_mtok", rate.known, rate.usd_per_mtok);
     json_close(j, '}');
 }
 
@@ -128,11 +128,11 @@ static void put_newest(struct json *j, const struct gpu_sample *s)
     json_str(j, "uuid", s->uuid);
     json_str(j, "site", s->site);
     json_str(j, "mig_profile", s->mig_profile);
-    api_real(j, "utilization", s->has & SAMPLE_UTILIZATION, s->utilization);
-    api_real(j, "mem_used_mb", s->has & SAMPLE_MEM_USED, s->mem_used_mb);
-    api_real(j, "mem_total_mb", s->has & SAMPLE_MEM_TOTAL, s->mem_total_mb);
-    api_real(j, "power_w", s->has & SAMPLE_POWER, s->power_w);
-    api_real(j, "temperature_c", s->has & SAMPLE_TEMPERATURE, s->temperature_c);
+    json_double_known(j, "utilization", s->has & SAMPLE_UTILIZATION, s->utilization);
+    json_double_known(j, "mem_used_mb", s->has & SAMPLE_MEM_USED, s->mem_used_mb);
+    json_double_known(j, "mem_total_mb", s->has & SAMPLE_MEM_TOTAL, s->mem_total_mb);
+    json_double_known(j, "power_w", s->has & SAMPLE_POWER, s->power_w);
+    json_double_known(j, "temperature_c", s->has & SAMPLE_TEMPERATURE, s->temperature_c);
 }
 
 static void put_price(struct json *j, struct price p)

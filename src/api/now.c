@@ -82,12 +82,12 @@ static void put_hourly(struct json *j, const char *name, const struct now *n, co
 {
     double usd = 0;
     bool known = now_usd_per_hour(n, s, &usd);
-    api_real(j, name, known, usd);
+    json_double_known(j, name, known, usd);
 }
 
 static void put_often(struct json *j, const char *name, const struct now *n, i128 count)
 {
-    api_real(j, name, n->known, n->known ? now_per_minute(n, count) : 0);
+    json_double_known(j, name, n->known, n->known ? now_per_minute(n, count) : 0);
 }
 
 void now_put_rates(struct json *j, const struct now *n)
@@ -99,15 +99,16 @@ void now_put_rates(struct json *j, const struct now *n)
     json_instant(j, "since", n->known ? n->from : INT64_MIN);
     json_instant(j, "until", n->known ? n->to : INT64_MIN);
     put_hourly(j, "usd_per_hour", n, &r->bill);
-    api_real(j, "usd_per_mtok", n->known && rate.known, rate.usd_per_mtok);
-    api_real(j, "busy_share", billed,
-             billed ? (double)usage->busy_ns / (double)r->bill.busy_ns : 0);
+    json_double_known(j, "usd_per_mtok", n->known && rate.known, rate.usd_per_mtok);
+    json_double_known(j, "busy_share", billed,
+                      billed ? (double)usage->busy_ns / (double)r->bill.busy_ns : 0);
     put_hourly(j, "idle_usd_per_hour", n, &r->kinds[ROW_IDLE]);
     put_hourly(j, "unattributed_usd_per_hour", n, &r->kinds[ROW_UNATTRIBUTED]);
     put_often(j, "tokens_per_minute", n, sums_tokens(usage));
     put_often(j, "requests_per_minute", n, usage->requests);
     bool any = n->info.last != INT64_MIN;
-    api_real(j, "behind_seconds", any, any ? (double)(n->at - n->info.last) / (double)NS_PER_S : 0);
+    json_double_known(j, "behind_seconds", any,
+                      any ? (double)(n->at - n->info.last) / (double)NS_PER_S : 0);
     json_instant(j, "final_until", n->info.final_until);
 }
 

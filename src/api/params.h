@@ -41,6 +41,22 @@ struct param {
     const char *help; // one line
 };
 
+// What routes that answer page by page take: how much, and where to go on. `type_` is the struct
+// that they are read into, with members `limit` and `cursor`.
+enum { PAGE_ITEMS_MAX = 1000 };
+#define PARAMS_OF_PAGES(type_)                                                                     \
+    {.name = "limit",                                                                              \
+     .type = PARAM_INT,                                                                            \
+     .offset = offsetof(type_, limit),                                                             \
+     .fallback = "50",                                                                             \
+     .least = 1,                                                                                   \
+     .most = PAGE_ITEMS_MAX,                                                                       \
+     .help = "how many to show"},                                                                  \
+    {                                                                                              \
+        .name = "cursor", .type = PARAM_TEXT, .offset = offsetof(type_, cursor),                   \
+        .help = "the `next` of the answer before"                                                  \
+    }
+
 // One "name=value", decoded; a value without "=" is absent.
 struct param_pair {
     struct str name, value;

@@ -10,7 +10,7 @@
 
 #define RANGE_MAX (3660 * NS_PER_DAY)
 // One page reads at most so many records; then it ends early, and `next` goes on.
-enum { PAGE_MAX = 1000, READ_MAX = 8000 };
+enum { READ_MAX = 8000 };
 
 struct params {
     struct time_spec since, until;
@@ -68,17 +68,7 @@ static const struct param params[] = {
      .type = PARAM_MONEY,
      .offset = AT(min_nusd),
      .help = "that cost at least so much"},
-    {.name = "limit",
-     .type = PARAM_INT,
-     .offset = AT(limit),
-     .fallback = "50",
-     .least = 1,
-     .most = PAGE_MAX,
-     .help = "how many to show"},
-    {.name = "cursor",
-     .type = PARAM_TEXT,
-     .offset = AT(cursor),
-     .help = "the `next` of the answer before"},
+    PARAMS_OF_PAGES(struct params),
     {0},
 };
 

@@ -65,8 +65,6 @@ void api_fail(struct api_task *t, const struct error *err);
 // True: it is answered, by 304 or for an error.
 bool api_unchanged(struct api_task *t, uint64_t more);
 
-void api_real(struct json *j, const char *name, bool known, double v);
-
 // [since, until) as instants. False: refused, naming the parameter. At most `most` ns.
 bool api_range(struct api_task *t, const struct time_spec *since, const struct time_spec *until,
                const struct zone *zone, int64_t most, int64_t *ret_from, int64_t *ret_to);

@@ -25,7 +25,7 @@ static double seconds(int64_t ns)
 
 static void put_age(struct json *j, const char *name, int64_t now, int64_t then)
 {
-    api_real(j, name, then != INT64_MIN, then == INT64_MIN ? 0 : seconds(now - then));
+    json_double_known(j, name, then != INT64_MIN, then == INT64_MIN ? 0 : seconds(now - then));
 }
 
 static void put_inputs(struct json *j, const struct api *a, int64_t now)

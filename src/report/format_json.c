@@ -1,26 +1,9 @@
 // One JSON object. Money is exact, in nano-USD; unknown is null.
-#include <math.h>
-
 #include "base/decimal.h"
 #include "report/format.h"
-#include "report/json.h"
-#include "report/rates.h"
+#include "report/report_json.h"
 
 enum { TEXT_MAX = 64 };
-
-static void put_cost(struct json *j, const char *name, bool known, i128 nusd)
-{
-    if (known) {
-        json_int(j, name, nusd);
-    } else {
-        json_null(j, name);
-    }
-}
-
-static void put_rate(struct json *j, const char *name, struct rate r)
-{
-    json_double(j, name, r.known ? r.usd_per_mtok : (double)NAN);
-}
 
 static void put_seconds(struct json *j, const char *name, i128 ns)
 {
@@ -35,12 +18,12 @@ static void put_sums(struct json *j, enum row_kind kind, const struct sums *s)
     json_int(j, "prompt_tokens", s->prompt_tokens);
     json_int(j, "cached_prompt_tokens", s->cached_prompt_tokens);
     json_int(j, "completion_tokens", s->completion_tokens);
-    put_cost(j, "cost_nusd", known, s->cost_nusd);
-    put_cost(j, "cost_in_nusd", known, s->cost_in_nusd);
-    put_cost(j, "cost_out_nusd", known, s->cost_out_nusd);
+    json_int_known(j, "cost_nusd", known, s->cost_nusd);
+    json_int_known(j, "cost_in_nusd", known, s->cost_in_nusd);
+    json_int_known(j, "cost_out_nusd", known, s->cost_out_nusd);
     put_seconds(j, "gpu_seconds", s->busy_ns);
     put_seconds(j, "unpriced_gpu_seconds", s->unpriced_ns);
-    json_double(j, "energy_j", s->has_energy ? s->energy_j : (double)NAN);
+    json_double_known(j, "energy_j", s->has_energy, s->energy_j);
     json_bool(j, "final", !s->open);
 }
 
@@ -69,12 +52,12 @@ static void put_value(struct json *j, const struct report *r, const struct repor
 static void put_row_rates(struct json *j, const struct report_row *row)
 {
     struct rates busy = rates_busy(&row->sums), loaded = rates_loaded(row);
-    put_rate(j, "usd_per_mtok", busy.all);
-    put_rate(j, "usd_per_mtok_in", busy.in);
-    put_rate(j, "usd_per_mtok_out", busy.out);
-    put_rate(j, "loaded_usd_per_mtok", loaded.all);
-    put_rate(j, "loaded_usd_per_mtok_in", loaded.in);
-    put_rate(j, "loaded_usd_per_mtok_out", loaded.out);
+    report_json_rate(j, "usd_per_mtok", busy.all);
+    report_json_rate(j, "usd_per_mtok_in", busy.in);
+    report_json_rate(j, "usd_per_mtok_out", busy.out);
+    report_json_rate(j, "loaded_usd_per_mtok", loaded.all);
+    report_json_rate(j, "loaded_usd_per_mtok_in", loaded.in);
+    report_json_rate(j, "loaded_usd_per_mtok_out", loaded.out);
 }
 
 static void put_row(struct json *j, const struct report *r, const struct report_row *row)
@@ -92,48 +75,19 @@ static void put_row(struct json *j, const struct report *r, const struct report_
         json_int(j, "others", (i128)row->others);
     }
     put_sums(j, row->kind, &row->sums);
-    put_cost(j, "loaded_cost_nusd", cost_known(row->kind, &row->sums), row->loaded_nusd);
+    json_int_known(j, "loaded_cost_nusd", cost_known(row->kind, &row->sums), row->loaded_nusd);
     if (row->kind == ROW_USAGE) {
         put_row_rates(j, row);
     }
     json_close(j, '}');
 }
 
-static void put_total(struct json *j, const char *name, enum row_kind kind, const struct sums *s,
-                      bool rates)
+static void put_total(struct json *j, enum row_kind kind, const struct sums *s, bool rates)
 {
-    json_open(j, name, '{');
     put_sums(j, kind, s);
     if (rates) {
-        put_rate(j, "usd_per_mtok", rates_busy(s).all);
+        report_json_rate(j, "usd_per_mtok", rates_busy(s).all);
     }
-    json_close(j, '}');
-}
-
-static void put_totals(struct json *j, const struct report *r)
-{
-    json_open(j, "totals", '{');
-    put_total(j, "requests", ROW_USAGE, &r->kinds[ROW_USAGE], true);
-    put_total(j, "idle", ROW_IDLE, &r->kinds[ROW_IDLE], false);
-    put_total(j, "unattributed", ROW_UNATTRIBUTED, &r->kinds[ROW_UNATTRIBUTED], false);
-    put_total(j, "unplaced", ROW_UNPLACED, &r->kinds[ROW_UNPLACED], false);
-    put_total(j, "bill", ROW_USAGE, &r->bill, true);
-    json_close(j, '}');
-}
-
-static void put_splits(struct json *j, const struct report *r)
-{
-    json_open(j, "splits", '[');
-    for (size_t i = 0; i < r->n_splits; i++) {
-        const struct settings *s = &r->splits[i];
-        json_open(j, NULL, '{');
-        json_time(j, "effective_from", s->effective_from);
-        json_str(j, "method", str_of(method_name(s->method)));
-        json_int(j, "weight_in", s->weight_in);
-        json_int(j, "weight_out", s->weight_out);
-        json_close(j, '}');
-    }
-    json_close(j, ']');
 }
 
 static void put_gpus(struct json *j, const struct report *r)
@@ -168,7 +122,7 @@ static void put_header(struct json *j, const struct report *r)
     json_str(j, "time_zone", str_of(r->query.zone->name));
     json_int(j, "gpus", (i128)r->n_gpus);
     json_int(j, "hosts", (i128)r->n_hosts);
-    put_splits(j, r);
+    report_json_splits(j, r);
     json_open(j, "by", '[');
     for (size_t i = 0; i < r->query.n_by; i++) {
         json_str(j, NULL, str_of(report_dim_name(r->query.by[i])));
@@ -187,7 +141,9 @@ static void write_json(const struct report *r, const struct report_style *style,
         put_row(&j, r, &r->rows[i]);
     }
     json_close(&j, ']');
-    put_totals(&j, r);
+    json_open(&j, "totals", '{');
+    report_json_totals(&j, r, put_total);
+    json_close(&j, '}');
     put_gpus(&j, r);
     json_close(&j, '}');
     buf_char(b, '\n');

@@ -1,28 +1,12 @@
 // A model as one JSON object.
-#include <math.h>
-
-#include "report/json.h"
+#include "report/report_json.h"
 #include "top/top.h"
-
-static void put_cost(struct json *j, const char *name, bool known, i128 nusd)
-{
-    if (known) {
-        json_int(j, name, nusd);
-    } else {
-        json_null(j, name);
-    }
-}
-
-static void put_rate(struct json *j, const char *name, struct rate r)
-{
-    json_double(j, name, r.known ? r.usd_per_mtok : (double)NAN);
-}
 
 static void put_hourly(struct json *j, const char *name, const struct top_model *m, bool known,
                        i128 nusd)
 {
     double hours = (double)m->span_ns / (double)NS_PER_HOUR;
-    json_double(j, name, known && hours > 0 ? (double)nusd / 1e9 / hours : (double)NAN);
+    json_double_known(j, name, known && hours > 0, (double)nusd / 1e9 / hours);
 }
 
 static void put_head(struct json *j, const struct top_model *m)
@@ -38,7 +22,7 @@ static void put_head(struct json *j, const struct top_model *m)
     json_bool(j, "provisional", r->bill.open);
     json_str(j, "by", str_of(top_group_name(s->ask.group)));
     put_hourly(j, "usd_per_hour", m, m->known, r->bill.cost_nusd);
-    put_rate(j, "usd_per_mtok", m->loaded);
+    report_json_rate(j, "usd_per_mtok", m->loaded);
     json_double(j, "busy_share", m->busy);
     put_hourly(j, "idle_usd_per_hour", m, m->known && cost_known(ROW_IDLE, &r->kinds[ROW_IDLE]),
                r->kinds[ROW_IDLE].cost_nusd);
@@ -50,17 +34,13 @@ static void put_totals(struct json *j, const struct top_model *m)
     static const char *const names[] = {"requests_nusd", "idle_nusd", "unattributed_nusd"};
     json_open(j, "totals", '{');
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        put_cost(j, names[i], cost_known((enum row_kind)i, &r->kinds[i]), r->kinds[i].cost_nusd);
+        json_int_known(j, names[i], cost_known((enum row_kind)i, &r->kinds[i]),
+                       r->kinds[i].cost_nusd);
     }
-    put_cost(j, "bill_nusd", cost_known(ROW_USAGE, &r->bill), r->bill.cost_nusd);
+    json_int_known(j, "bill_nusd", cost_known(ROW_USAGE, &r->bill), r->bill.cost_nusd);
     json_int(j, "requests", r->kinds[ROW_USAGE].requests);
     json_int(j, "unplaced_requests", r->kinds[ROW_UNPLACED].requests);
     json_close(j, '}');
-}
-
-static void put_measured(struct json *j, const char *name, bool known, double v)
-{
-    json_double(j, name, known ? v : (double)NAN);
 }
 
 static void put_gpu(struct json *j, const struct top_model *m, const struct top_gpu_line *l)
@@ -72,15 +52,15 @@ static void put_gpu(struct json *j, const struct top_model *m, const struct top_
     json_str(j, "name", g->name);
     json_bool(j, "silent", l->silent);
     json_instant(j, "last_seen", g->last_seen);
-    put_measured(j, "utilization", now && (g->has & SAMPLE_UTILIZATION), g->utilization);
-    put_measured(j, "mem_used_mb", now && (g->has & SAMPLE_MEM_USED), g->mem_used_mb);
-    put_measured(j, "mem_total_mb", g->has & SAMPLE_MEM_TOTAL, g->mem_total_mb);
-    put_measured(j, "power_w", now && (g->has & SAMPLE_POWER), g->power_w);
-    put_cost(j, "price_per_hour_nusd", g->price_nusd_hour != PRICE_NONE, g->price_nusd_hour);
-    put_cost(j, "cost_nusd", l->known, l->bill.cost_nusd);
+    json_double_known(j, "utilization", now && (g->has & SAMPLE_UTILIZATION), g->utilization);
+    json_double_known(j, "mem_used_mb", now && (g->has & SAMPLE_MEM_USED), g->mem_used_mb);
+    json_double_known(j, "mem_total_mb", g->has & SAMPLE_MEM_TOTAL, g->mem_total_mb);
+    json_double_known(j, "power_w", now && (g->has & SAMPLE_POWER), g->power_w);
+    json_int_known(j, "price_per_hour_nusd", g->price_nusd_hour != PRICE_NONE, g->price_nusd_hour);
+    json_int_known(j, "cost_nusd", l->known, l->bill.cost_nusd);
     put_hourly(j, "usd_per_hour", m, l->known, l->bill.cost_nusd);
-    put_rate(j, "usd_per_mtok", rates_busy(&l->parts[ROW_USAGE]).all);
-    put_rate(j, "loaded_usd_per_mtok", rates_busy(&l->bill).all);
+    report_json_rate(j, "usd_per_mtok", rates_busy(&l->parts[ROW_USAGE]).all);
+    report_json_rate(j, "loaded_usd_per_mtok", rates_busy(&l->bill).all);
     json_close(j, '}');
 }
 
@@ -97,10 +77,10 @@ static void put_row(struct json *j, const struct top_model *m, const struct top_
     json_int(j, "prompt_tokens", s->prompt_tokens);
     json_int(j, "cached_prompt_tokens", s->cached_prompt_tokens);
     json_int(j, "completion_tokens", s->completion_tokens);
-    put_cost(j, "cost_nusd", l->known, s->cost_nusd);
-    put_cost(j, "loaded_cost_nusd", l->known, l->row->loaded_nusd);
-    put_rate(j, "usd_per_mtok", rates_busy(s).all);
-    put_rate(j, "loaded_usd_per_mtok", rates_loaded(l->row).all);
+    json_int_known(j, "cost_nusd", l->known, s->cost_nusd);
+    json_int_known(j, "loaded_cost_nusd", l->known, l->row->loaded_nusd);
+    report_json_rate(j, "usd_per_mtok", rates_busy(s).all);
+    report_json_rate(j, "loaded_usd_per_mtok", rates_loaded(l->row).all);
     put_hourly(j, "usd_per_hour", m, l->known, s->cost_nusd);
     json_bool(j, "final", !s->open);
     json_close(j, '}');
