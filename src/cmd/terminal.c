@@ -7,17 +7,23 @@
 
 enum { WIDTH_LEAST = 20, WIDTH_MOST = 1000 };
 
-// COLUMNS, where it is exported, is what the user wants.
+static size_t width_within(int64_t v)
+{
+    return v < 1 ? 0 : (size_t)MIN(MAX(v, (int64_t)WIDTH_LEAST), (int64_t)WIDTH_MOST);
+}
+
+size_t terminal_columns(const char *(*getenv)(const char *name))
+{
+    int64_t v;
+    const char *columns = getenv("COLUMNS");
+    return columns && decimal_parse(str_of(columns), 0, &v) == 0 ? width_within(v) : 0;
+}
+
 static size_t width_of(int fd, const char *(*getenv)(const char *name))
 {
     struct winsize size;
-    int64_t v;
-    const char *columns = getenv("COLUMNS");
-    bool given = columns && decimal_parse(str_of(columns), 0, &v) == 0;
-    if (!given) {
-        v = ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
-    }
-    return v < 1 ? 0 : (size_t)MIN(MAX(v, (int64_t)WIDTH_LEAST), (int64_t)WIDTH_MOST);
+    size_t wanted = terminal_columns(getenv);
+    return wanted > 0 ? wanted : ioctl(fd, TIOCGWINSZ, &size) == 0 ? width_within(size.ws_col) : 0;
 }
 
 static bool set(const char *text)

@@ -6,7 +6,9 @@
 #include "cmd/metering.h"
 #include "cmd/shared_options.h"
 #include "cmd/stop.h"
+#include "cmd/terminal.h"
 #include "input/fetch.h"
+#include "top/grid.h"
 #include "top/top.h"
 
 #define API_TIMEOUT_NS (10 * NS_PER_S)
@@ -20,7 +22,7 @@ struct options {
     const char *store, *tz, *token_file, *ca_file;
     struct time_spec at;
     int window, by, basis, sort;
-    int64_t delay, price;
+    int64_t delay, price, width;
     bool once, json;
 };
 
@@ -104,6 +106,15 @@ static const struct option options[] = {
      .type = OPTION_FLAG,
      .offset = AT(json),
      .help = "print one frame's numbers as JSON and end"},
+    {.name = "width",
+     .type = OPTION_INT,
+     .offset = AT(width),
+     .value = "COLUMNS",
+     .help = "how wide a frame is printed; 0: as wide as the terminal or COLUMNS say, into a pipe "
+             "as wide as it takes to cut nothing",
+     .fallback = "0",
+     .key = "width",
+     .most = GRID_WIDTH_MAX},
     {.name = "api-token-file",
      .type = OPTION_TEXT,
      .offset = AT(token_file),
@@ -197,6 +208,14 @@ static int open_source(struct cli *cli, const struct options *o, int stop_fd,
     return 0;
 }
 
+static size_t printed_width(const struct cli *cli, const struct options *o)
+{
+    size_t terminal = cli->out_terminal.width;
+    return o->width > 0   ? (size_t)o->width
+           : terminal > 0 ? terminal
+                          : terminal_columns(cli->getenv);
+}
+
 static int print_once(struct cli *cli, const struct options *o, const struct top_config *c)
 {
     struct error err = {0};
@@ -204,7 +223,7 @@ static int print_once(struct cli *cli, const struct options *o, const struct top
     buf_init(&b, FRAME_BYTES_MAX);
     enum top_print print = o->json ? TOP_PRINT_JSON : TOP_PRINT_TEXT;
     int64_t wait = o->in.n > 0 ? FIRST_LOOK_NS : 0;
-    if (top_once(c, print, cli->out_terminal.width, wait, &b, &err) < 0) {
+    if (top_once(c, print, printed_width(cli, o), wait, &b, &err) < 0) {
         buf_done(&b);
         return cli->n_args == 0 && o->in.n == 0 ? cli_fail_store(cli, STORE_READ, &err)
                                                 : cli_fail(cli, &err);

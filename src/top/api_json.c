@@ -46,6 +46,12 @@ static int64_t int_of(const json_t *o, const char *name)
     return json_integer_value(json_object_get(o, name)); // null: 0
 }
 
+// Of requests: so many at most that those of all rows add up.
+static int64_t count_of(const json_t *o, const char *name)
+{
+    return MIN(MAX(int_of(o, name), INT64_C(0)), INT64_MAX / (4 * ITEMS_MAX));
+}
+
 // INT64_MIN: it has none.
 static int64_t time_of(const json_t *o, const char *name)
 {
@@ -84,8 +90,8 @@ static void read_sums(const json_t *o, struct report_row *row)
         .completion_tokens = int_of(o, "completion_tokens"),
         .busy_ns = int_of(o, "busy_ns"),
         .unpriced_ns = int_of(o, "unpriced_ns"),
-        .requests = int_of(o, "requests"),
-        .unpriced_requests = int_of(o, "unpriced_requests"),
+        .requests = count_of(o, "requests"),
+        .unpriced_requests = count_of(o, "unpriced_requests"),
     };
     if (!known && row->kind != ROW_UNPLACED && s->unpriced_ns == 0) {
         s->unpriced_ns = s->busy_ns; // it says that nothing is known of it
@@ -131,6 +137,11 @@ static int read_rows(const json_t *list, struct top_snapshot *s, struct report *
     return 0;
 }
 
+static int32_t weight_of(const json_t *o, const char *name)
+{
+    return (int32_t)MIN(MAX(int_of(o, name), INT64_C(1)), (int64_t)INT32_MAX);
+}
+
 static void read_splits(const json_t *list, struct arena *a, struct report *ret)
 {
     const json_t *last = json_array_get(list, json_array_size(list) - 1);
@@ -140,8 +151,8 @@ static void read_splits(const json_t *list, struct arena *a, struct report *ret)
     if (method == NULL || method_parse(str_of(method), &s->method) < 0) {
         return;
     }
-    s->weight_in = (int32_t)MAX(int_of(last, "weight_in"), INT64_C(1));
-    s->weight_out = (int32_t)MAX(int_of(last, "weight_out"), INT64_C(1));
+    s->weight_in = weight_of(last, "weight_in");
+    s->weight_out = weight_of(last, "weight_out");
     ret->splits = s;
     ret->n_splits = 1;
 }

@@ -93,6 +93,21 @@ static bool drop_one(struct columns *c)
     return found != NULL;
 }
 
+size_t columns_natural(const struct columns *c)
+{
+    size_t starts[COLUMNS_MAX + 1] = {0}, natural = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        starts[i + 1] = starts[i] + content_width(c, i) + GAP;
+    }
+    for (size_t i = 0; i < c->n_rows; i++) {
+        const struct columns_row *r = &c->rows[i];
+        size_t over = str_present(r->over) ? starts[r->over_from] + text_width(r->over) : 0;
+        natural = MAX(natural, over);
+    }
+    size_t cells = c->bar_title ? starts[c->n] + BAR_USUAL : starts[c->n];
+    return MAX(natural, cells);
+}
+
 void columns_fit(struct columns *c, size_t width)
 {
     for (size_t i = 0; i < c->n; i++) {

@@ -23,7 +23,7 @@ struct bar_part {
     char sign;
     enum cell_look look;
 };
-enum { BAR_PARTS = 3, BAR_LEAST = 6, BAR_MOST = 40 };
+enum { BAR_PARTS = 3, BAR_LEAST = 6, BAR_USUAL = 24, BAR_MOST = 40 };
 
 struct columns_cell {
     struct str text;
@@ -59,6 +59,8 @@ void columns_set(struct columns *c, size_t column, enum cell_look look, struct b
 // "-", faint.
 void columns_dash(struct columns *c, size_t column);
 
+// How many columns of screen it takes so that nothing is cut, with a bar that can be read.
+size_t columns_natural(const struct columns *c);
 // Finds the widths for this many columns of screen.
 void columns_fit(struct columns *c, size_t width);
 void columns_draw_titles(const struct columns *c, struct grid *g, size_t y);

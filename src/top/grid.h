@@ -21,7 +21,7 @@ enum cell_look {
 };
 
 enum {
-    GRID_WIDTH_MAX = 1000,
+    GRID_WIDTH_MAX = 2000,   // two of the longest names beside each other, and the numbers
     GRID_HEIGHT_MAX = 20000, // of what is printed
     GRID_SCREEN_MAX = 500,
     CELL_BYTES = 14, // a character and the combining ones on it; further ones are left out

@@ -10,7 +10,7 @@
 #include "top/screen.h"
 #include "top/view.h"
 
-enum { TICK_MS = 1000, TROUBLE_MAX = 1024, WIDTH_DEFAULT = 100 };
+enum { TICK_MS = 1000, TROUBLE_MAX = 1024, PRINTED_WIDTH = 100 };
 #define LOOK_AGAIN_NS (200 * NS_PER_MS)
 
 struct session {
@@ -194,7 +194,9 @@ static void print_text(const struct top_config *c, const struct top_model *m, si
         .zone = c->zone,
         .printed = true,
     };
-    width = width > 0 ? width : WIDTH_DEFAULT;
+    if (width == 0) { // notes are broken there
+        width = MAX(top_view_width(&view, &state), (size_t)PRINTED_WIDTH);
+    }
     grid_init(&grid, width, top_view_height(&view, &state, width));
     top_view_draw(&view, &state, &grid);
     grid_text(&grid, b);

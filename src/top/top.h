@@ -23,7 +23,7 @@ int top_interactive(const struct top_config *c, struct error *err) GTAP_CHECK;
 enum top_print { TOP_PRINT_TEXT, TOP_PRINT_JSON };
 
 // One frame, as lines or as one JSON object. wait_ns: how long a source that has just begun has to
-// bring something. width 0: 100 columns.
+// bring something. width 0: as many columns as it takes so that nothing is cut.
 int top_once(const struct top_config *c, enum top_print print, size_t width, int64_t wait_ns,
              struct buf *b, struct error *err) GTAP_CHECK;
 

@@ -259,7 +259,7 @@ static void fade(struct grid *g, size_t from, size_t to)
 void top_view_draw(const struct top_view *v, struct top_state *s, struct grid *g)
 {
     size_t end = g->height - (!v->printed && g->height > 0 ? 1 : 0);
-    view_header(v, s, g);
+    (void)view_header(v, s, g);
     if (s->page != TOP_MAIN) {
         draw_page(v, s, g, end);
     } else if (v->model == NULL) {
@@ -284,4 +284,30 @@ size_t top_view_height(const struct top_view *v, const struct top_state *s, size
     const struct top_model *m = v->model;
     size_t gpus = m->n_gpus > 0 ? m->n_gpus + 1 : 0;
     return HEADER_LINES + gpus + 1 + m->n_lines + view_line_totals(m) + note_lines(m, width);
+}
+
+static size_t table_width(const struct top_model *m,
+                          void (*table)(const struct top_model *m, struct columns *c))
+{
+    struct arena arena = {0};
+    struct columns c;
+    columns_init(&c, &arena);
+    table(m, &c);
+    size_t width = columns_natural(&c);
+    columns_done(&c);
+    arena_done(&arena);
+    return width;
+}
+
+size_t top_view_width(const struct top_view *v, const struct top_state *s)
+{
+    struct grid grid;
+    grid_init(&grid, GRID_WIDTH_MAX, HEADER_LINES);
+    size_t width = view_header(v, s, &grid);
+    grid_done(&grid);
+    if (v->model) {
+        width = MAX(width, table_width(v->model, view_gpu_table));
+        width = MAX(width, table_width(v->model, view_line_table));
+    }
+    return MIN(width, (size_t)GRID_WIDTH_MAX);
 }

@@ -20,3 +20,5 @@ struct top_view {
 void top_view_draw(const struct top_view *v, struct top_state *s, struct grid *g);
 // How many lines of a screen of this width everything takes.
 size_t top_view_height(const struct top_view *v, const struct top_state *s, size_t width);
+// How many columns it takes so that nothing is cut, at most GRID_WIDTH_MAX.
+size_t top_view_width(const struct top_view *v, const struct top_state *s);

@@ -141,7 +141,7 @@ static void put_filter(const struct top_state *s, struct line *l, struct buf *b)
     put_part(l, LOOK_ALERT, b);
 }
 
-void view_header(const struct top_view *v, const struct top_state *s, struct grid *g)
+size_t view_header(const struct top_view *v, const struct top_state *s, struct grid *g)
 {
     struct buf b;
     struct line first = {g, 0, 0, g->width}, second = {g, 1, 0, g->width};
@@ -169,6 +169,7 @@ void view_header(const struct top_view *v, const struct top_state *s, struct gri
         put_part(&second, LOOK_FAINT, &b);
     }
     buf_done(&b);
+    return MAX(first.x + g->width - first.end, second.x);
 }
 
 void view_keys(const struct top_state *s, struct grid *g, size_t y)

@@ -18,7 +18,8 @@ size_t view_wrap(struct grid *g, size_t y, size_t end, size_t indent, enum cell_
 void view_gpu_table(const struct top_model *m, struct columns *c);  // view_gpus.c
 void view_line_table(const struct top_model *m, struct columns *c); // view_lines.c
 size_t view_line_totals(const struct top_model *m);                 // rows behind the lines
-void view_header(const struct top_view *v, const struct top_state *s, struct grid *g);
+// Returns the columns it takes, as far as the grid has them.
+size_t view_header(const struct top_view *v, const struct top_state *s, struct grid *g);
 void view_keys(const struct top_state *s, struct grid *g, size_t y);
 
 // Pages as paragraphs: each in b, in turn, through put().

@@ -14,6 +14,7 @@ import subprocess
 import termios
 import threading
 import time
+from unittest import mock
 
 import gtap as support
 import served
@@ -209,10 +210,15 @@ class OnAStore(TopCase):
     def test_sizes(self):
         t = self.terminal("--store", self.store(), "--at", AT, size=(80, 24))
         t.shows("F10 quit", "bill")
-        for columns, lines in ((40, 10), (200, 60), (20, 4), (80, 24)):
+        for columns, lines in ((40, 10), (200, 60), (20, 4), (200, 24), (80, 24)):
             t.resize(columns, lines)
             t.wait(lambda text, n=lines: "F1 help" in t.screen.display[n - 1])
-        t.shows("F10 quit", "bill")
+            if columns >= 80:  # every column, whole, and the clock at the right end
+                t.shows("F10 quit", "bill", "power", "H100 80GB HBM3", "llama-3-70b / search",
+                        "of bill")
+                t.wait(lambda text, n=columns: t.screen.display[0].rstrip().endswith("00:02:00")
+                       and len(t.screen.display[0].rstrip()) == n)
+                self.assertNotIn("…", t.text())
         os.write(t.master, b"q")
         self.assertEqual(t.end(), 0)
 
@@ -280,6 +286,23 @@ class OnAStore(TopCase):
         self.gtap.run("top", "--in", "kafka://localhost/x", expect=2)
         self.gtap.run("top", "ftp://localhost", expect=2)
         self.gtap.run("top", "http://localhost", "--store", "sqlite:x", expect=2)
+
+
+    def test_piped_whole(self):
+        """Into a pipe every line is whole, unless somebody wants it as wide as that."""
+        store, long = self.gtap.store("long.db"), "meta-llama/" + "very-" * 30 + "long"
+        records = support.records(60, gpus=1, rate=5.0)
+        source = self.write("long.ndjson", [r.replace("llama-3-70b", long) for r in records])
+        self.gtap.run("run", "--in", source, "--out", store, "--until-end")
+        whole = self.gtap.run("top", "--once", "--store", store, "--at", AT).stdout
+        self.assertIn(f"{long} / chat", whole)
+        self.assertNotIn("…", whole)
+        narrow = self.gtap.run("top", "--once", "--width", "80", "--store", store, "--at", AT)
+        self.assertEqual(max(map(len, narrow.stdout.splitlines())), 80)
+        with mock.patch.dict(os.environ, COLUMNS="90"):
+            columns = self.gtap.run("top", "--once", "--store", store, "--at", AT)
+        self.assertEqual(max(map(len, columns.stdout.splitlines())), 90)
+        self.gtap.run("top", "--once", "--width", "-1", "--store", store, expect=2)
 
 
 class OnInputs(TopCase):
