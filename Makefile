@@ -7,7 +7,7 @@ DESTDIR =
 NINJA = ninja -C $(BUILD)
 C_FILES = $(shell find src tests bench -name '*.c' -o -name '*.h' -o -name '*.cpp')
 
-.PHONY: all deps test-deps demo check lint tidy test test-clean chaos bench cost up down smoke install deb \
+.PHONY: all deps test-deps demo check lint tidy test test-deploy test-clean chaos bench cost up down smoke install deb \
     image clean fmt help
 
 all: $(BUILD)/build.ninja ## build/gtap, optimised and hardened (the default)
@@ -45,6 +45,9 @@ build-clang/build.ninja:
 
 test: test-deps ## everything: gcc, clang, ASan, UBSan, TSan, fuzzing, integration, end to end
 	tools/run-tests.sh
+
+test-deploy: test-deps ## what is deployed: package, image, compose, Terraform, four machines that run (15 minutes)
+	tools/run-tests.sh deploy
 
 test-clean: ## `make demo` and `make test` in a fresh Debian 12 root (debootstrap; needs root)
 	tests/integration/clean-root.sh

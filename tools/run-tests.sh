@@ -2,8 +2,8 @@
 # Everything that can be tested on one machine, in phases; goes on after a failure, so that one run
 # shows them all. The last line is the count; exits 1 when anything failed.
 #
-#   run-tests.sh                 all phases
-#   run-tests.sh lint gcc tsan   only these
+#   run-tests.sh                 `make test`
+#   run-tests.sh lint gcc tsan   only these; `deploy` (`make test-deploy`) is one of its own
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -106,7 +106,14 @@ phase_lint()
 phase_gcc()
 {
     step "configure" make --no-print-directory build/.tests &&
-        step "build with gcc -Werror" built build && tested build
+        step "build with gcc -Werror" built build && tested build --no-suite deploy-long
+}
+
+# What is deployed, as far as it takes long: images, packages, Terraform, machines.
+phase_deploy()
+{
+    step "configure" make --no-print-directory build/.tests &&
+        step "build" built build && tested build --suite deploy-long
 }
 
 # Tests are compiled and run by clang in the next phase, with more to notice.
