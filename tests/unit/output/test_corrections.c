@@ -24,9 +24,11 @@ static void put_rows(struct fixture *f, const struct window_row *rows, size_t n,
     put(f);
 }
 
-static const char *site_name(const struct window_row *row)
+static struct str site_name(const struct window_row *row)
 {
-    return !str_present(row->site) ? "" : str_eq(row->site, STR("a")) ? " at a" : " at b";
+    return !str_present(row->site)       ? STR("")
+           : str_eq(row->site, STR("a")) ? STR(" at a")
+                                         : STR(" at b");
 }
 
 static struct window_row idle_at(struct str site, int64_t cost, int32_t revision)
@@ -48,6 +50,7 @@ static void check(struct fixture *f, const char *want)
         size_t i = n++;
         assert_true(one.settled_at > T0);
         assert_i64(one.row.busy_ns, 10 * one.row.cost_nusd);
+        one.row.site = site_name(&one.row); // the cursor's is of now alone
         for (; i > 0 && (all[i - 1].row.gpu.index > one.row.gpu.index ||
                          (all[i - 1].row.gpu.index == one.row.gpu.index && all[i - 1].n > one.n));
              i--) {
@@ -58,9 +61,9 @@ static void check(struct fixture *f, const char *want)
     store_cursor_close(c);
     for (size_t i = 0; i < n; i++) {
         size_t at = strlen(text);
-        (void)snprintf(text + at, sizeof(text) - at, "%sh%d #%d %+lld%s%s", i ? ", " : "",
+        (void)snprintf(text + at, sizeof(text) - at, "%sh%d #%d %+lld" STR_FMT "%s", i ? ", " : "",
                        (int)all[i].row.gpu.index, (int)all[i].n, (long long)all[i].row.cost_nusd,
-                       site_name(&all[i].row), all[i].gone ? " gone" : "");
+                       STR_ARG(all[i].row.site), all[i].gone ? " gone" : "");
     }
     assert_string_equal(text, want);
 }
