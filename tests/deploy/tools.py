@@ -94,7 +94,8 @@ def mongosh():
 
 def tool(name, package):
     """A program of a Debian package that the tests of deploying need."""
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    unpacked = os.path.join(HERE, "..", "..", ".cache", "debian", "usr", "sbin")
+    found = shutil.which(name) or shutil.which(name, path=f"/usr/sbin:/sbin:{os.path.abspath(unpacked)}")
     if found is None:
         raise unittest.SkipTest(f"no {name} here: tools/install-deps.sh deploy ({package})")
     return found
