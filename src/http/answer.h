@@ -17,8 +17,8 @@ bool answer_preflight(struct http_exchange *x, struct str allow);
 // caller's to free. Else NULL.
 char *answer_pack(const struct http_exchange *x, const char *type, const char *headers,
                   struct str *body);
-// headers: "Name: value\n" lines, or NULL; tag: quoted, "": none. owned: what the body lies in, which
-// goes with the answer; NULL: the body is copied. NULL: libmicrohttpd has no memory.
+// headers: "Name: value\n" lines, or NULL; tag: quoted, "": none. owned: what the body lies in,
+// which goes with the answer; NULL: the body is copied. NULL: libmicrohttpd has no memory.
 struct MHD_Response *answer_response(const struct http_exchange *x, const char *tag,
                                      const char *type, const char *headers, struct str body,
                                      char *owned);
