@@ -111,8 +111,7 @@ class Stack(gtap.Case):
                  if protocol == "tcp"}
         self.assertEqual(len(found), len(self.rules(egress=False)), "something but TCP is let in")
         self.assertEqual(len(found), 8)
-        self.assertTrue(os.path.exists(MATRICES[1]))
-        for path in filter(os.path.exists, MATRICES):
+        for path in MATRICES:
             with self.subTest(os.path.relpath(path, ROOT)):
                 self.assertEqual(found, matrix(path))
 
