@@ -10,7 +10,7 @@ import subprocess
 import sys
 import unittest
 
-from terraform import MACHINES, ROOT, applied, written
+from terraform import MACHINES, MOTO, ROOT, applied, free_ports, python_with, written
 
 sys.path.append(os.path.join(ROOT, "tests", "integration"))
 import gtap  # noqa: E402
@@ -162,6 +162,29 @@ class CloudInit(gtap.Case):
         for path, (_, content) in self.files["vm3_processor"].items():
             if content.startswith("#!/usr/bin/python3"):
                 compile(content, path, "exec")
+
+    def test_secrets_that_cannot_be_had_leave_what_is_there(self):
+        """All or none: gtap-secrets of vm3, and nobody to ask."""
+        files = self.files["vm3_processor"]
+        script, config = (os.path.join(self.gtap.folder, name) for name in ("script", "config"))
+        for path, source in ((script, "/opt/gtap/sbin/gtap-secrets"), (config, "/etc/gtap/secrets.json")):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(files[source][1])
+        secrets = os.path.join(self.gtap.folder, "secrets")
+        os.makedirs(secrets)
+        old = os.path.join(secrets, "mongodb_uri")
+        with open(old, "w", encoding="ascii") as file:
+            file.write("old\n")
+        port, = free_ports(1)
+        done = run(python_with("moto", MOTO), script, "--config", config, "--dir", secrets,
+                   "--patience", "0", env={
+                       **os.environ, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+                       "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+                       "AWS_MAX_ATTEMPTS": "1"})
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("instance profile", done.stderr)
+        with open(old, encoding="ascii") as file:
+            self.assertEqual((os.listdir(secrets), file.read()), (["mongodb_uri"], "old\n"))
 
     def test_units(self):
         """As systemd reads them, in a root where what they start is there."""
