@@ -49,36 +49,41 @@ static void take_in(struct meter *m, const struct store_record *entry)
     p->unplaced += !usage_placed(&r->usage);
 }
 
-static void advance_engine(struct meter *m, struct shard *s, int64_t watermark)
+// Whether that computed anything.
+static bool advance_engine(struct meter *m, struct shard *s, int64_t watermark)
 {
     struct engine_sink sink = outbox_sink(&m->outbox);
     int64_t before = engine_frontier(s->engine);
     m->outbox.shard = s->state.shard;
     engine_advance(s->engine, engine_settled_until(s->engine, watermark), &sink);
-    s->state_due |= engine_frontier(s->engine) != before;
+    bool moved = engine_frontier(s->engine) != before;
+    s->state_due |= moved;
+    return moved;
 }
 
 // Nothing becomes final while others may own these shards by now.
-static void advance_owned(struct meter *m)
+static void advance_owned(struct meter *m, bool all)
 {
     m->last_look = m->now;
+    m->advance_due = false;
     if (m->holding || !input_is_current(m->owner->input)) {
         return;
     }
     feeds_find_watermarks(m);
-    for (uint32_t i = 0; i < m->n_shards; i++) {
-        struct shard *s = &m->shards[i];
+    for (uint32_t i = 0; i < m->n_shards && !m->advance_due; i++) {
+        struct shard *s = &m->shards[m->advance_next];
+        m->advance_next = (m->advance_next + 1) % m->n_shards;
         if (s->engine && s->watermark > s->advanced_to) {
             s->advanced_to = s->watermark;
-            advance_engine(m, s, s->watermark);
+            m->advance_due = advance_engine(m, s, s->watermark) && !all;
         }
     }
 }
 
-void intake_advance(struct meter *m)
+void intake_advance(struct meter *m, bool all)
 {
     if (m->owner) {
-        advance_owned(m);
+        advance_owned(m, all);
         return;
     }
     int64_t watermark = feeds_watermark(m);
@@ -87,7 +92,7 @@ void intake_advance(struct meter *m)
     }
     m->advanced_to = watermark;
     for (uint32_t i = 0; i < m->n_shards; i++) {
-        advance_engine(m, &m->shards[i], watermark);
+        (void)advance_engine(m, &m->shards[i], watermark);
     }
 }
 
@@ -171,7 +176,10 @@ static int take_stored(struct meter *m, struct parcel *p)
     int r = take_losses(m, p);
     if (records) {
         take_feeds(m, p);
-        intake_advance(m);
+        m->advance_due = m->owner != NULL;
+        if (!m->owner) {
+            intake_advance(m, true);
+        }
         shards_add_states(m, false);
     }
     take_prices(m, p);

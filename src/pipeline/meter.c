@@ -153,10 +153,11 @@ static void pass_time(struct meter *m, int64_t waited)
 // while this waits.
 static int64_t next_due(const struct meter *m)
 {
-    if (m->owner || m->config->env.clock != &clock_system) {
-        return TICK_NS;
+    int64_t shard = m->advance_due ? 0 : upkeep_preview_in(m); // the next one's turn
+    if (shard == 0 || m->owner || m->config->env.clock != &clock_system) {
+        return MIN(TICK_NS, shard);
     }
-    int64_t wait = upkeep_due(m);
+    int64_t wait = MIN(upkeep_due(m), shard);
     bool waiting = !outbox_empty(&m->outbox);
     for (size_t i = 0; i < m->n_sources; i++) {
         waiting |= m->sources[i].n_waiting > 0;
@@ -292,8 +293,8 @@ static int retake(struct meter *m)
 // Time passes for shards of which nothing comes, too.
 static int look_at_shards(struct meter *m)
 {
-    if (m->now.ns - m->last_look.ns >= TICK_NS) {
-        intake_advance(m);
+    if (m->advance_due || m->now.ns - m->last_look.ns >= TICK_NS) {
+        intake_advance(m, false);
         shards_audit(m, false);
         shards_add_states(m, false);
     }
@@ -352,7 +353,13 @@ static int drain(struct meter *m)
     if (r == 0) {
         r = pass_on(m);
     }
-    return r == 0 ? wait_for_writer(m) : r;
+    if (r == 0) {
+        r = wait_for_writer(m);
+    }
+    if (r == 0 && m->owner) {
+        intake_advance(m, true);
+    }
+    return r;
 }
 
 // A run that is over before the first wish was due keeps no more than a long one does.
@@ -364,6 +371,19 @@ static int expire_at_end(struct meter *m, int64_t newest)
     m->last_wish = m->now;
     int r = send_parcel(m, p);
     return r < 0 ? r : wait_for_writer(m);
+}
+
+static int finish_shard(struct meter *m, struct shard *s, int64_t end)
+{
+    struct engine_sink sink = outbox_sink(&m->outbox);
+    m->outbox.shard = s->state.shard;
+    engine_advance(s->engine, end, &sink);
+    s->state_due = true;
+    if (m->outbox.n_costs <= OUTBOX_COSTS_MAX) {
+        return 0;
+    }
+    shards_add_states(m, false);
+    return send_outbox(m); // is written while the next one is computed
 }
 
 // After the last record: windows up to the newest evidence become final, late ones are settled.
@@ -378,17 +398,16 @@ static int finish(struct meter *m)
         return 0;
     }
     int64_t end = newest - 1 + settings_at(&m->settings, newest)->window_ns;
-    for (uint32_t i = 0; i < m->n_shards; i++) {
-        struct engine_sink sink = outbox_sink(&m->outbox);
-        m->outbox.shard = i;
-        if (m->shards[i].engine) {
-            engine_advance(m->shards[i].engine, end, &sink);
-            m->shards[i].state_due = true;
-        }
+    int r = 0;
+    for (uint32_t i = 0; i < m->n_shards && r == 0; i++) {
+        r = m->shards[i].engine ? finish_shard(m, &m->shards[i], end) : 0;
+    }
+    if (r < 0) {
+        return r;
     }
     shards_audit(m, true); // there is no later
     shards_add_states(m, true);
-    int r = settle(m, INT64_MAX);
+    r = settle(m, INT64_MAX);
     return r == 0 ? expire_at_end(m, newest) : r;
 }
 

@@ -46,11 +46,16 @@ struct meter {
     struct mono listened; // like now, but without the time in which nobody listened to the sources
     struct mono last_sent, last_progress, last_preview, last_settled, last_wish;
     struct mono last_states, last_alive, last_look;
-    int64_t preview_cost, settle_cost;   // ns the last one took
-    bool began;                          // a record was sent
-    bool preview_due;                    // something has changed since
-    bool preview_out;                    // the last one is not stored yet
-    int64_t advanced_to;                 // watermark of the last advance; without an owner
+    int64_t preview_cost, settle_cost; // ns the last one took
+    bool previewing;                   // one has begun; preview_next is its next shard
+    uint32_t preview_next;
+    struct mono preview_resume;
+    bool advance_due;      // a shard may have more to compute: advance_next is looked at first
+    uint32_t advance_next; // of shards that are owned for a time
+    bool began;            // a record was sent
+    bool preview_due;      // something has changed since
+    bool preview_out;      // the last one is not stored yet
+    int64_t advanced_to;   // watermark of the last advance; without an owner
     uint64_t taken, kept, lost, adopted; // shards, shards, shards, records: so often
     struct run_progress progress;
     struct error err; // of the first failure
@@ -77,7 +82,9 @@ int64_t meter_commit_interval(const struct meter *m);     // ns
 #define METER_WISHES_NS (2 * NS_PER_S) // how often the writer is asked for more than a commit
 int intake_take(struct meter *m, struct parcel *p);
 int intake_give_back(struct meter *m, struct parcel *p); // it is dealt with; to its source
-void intake_advance(struct meter *m);                    // engines, to where time is
+// Engines, to where time is. Of shards that are owned for a time one computes, if not all shall:
+// what comes meanwhile goes before the others.
+void intake_advance(struct meter *m, bool all);
 
 // feeds.c: which source goes on, and what time it is.
 struct source *feeds_next(struct meter *m);     // whose oldest waiting parcel goes next; NULL: wait
@@ -95,5 +102,6 @@ void feeds_find_watermarks(struct meter *m);                // into the shards
 int upkeep_settle(struct meter *m, int64_t for_ns);
 bool upkeep_settle_due(const struct meter *m);
 int64_t upkeep_due(const struct meter *m); // ns until something of this is, if nothing comes
-void upkeep_preview(struct meter *m);
+void upkeep_preview(struct meter *m); // of one shard, so that records do not wait for all of them
+int64_t upkeep_preview_in(const struct meter *m); // ns until the next shard's; INT64_MAX: none yet
 void upkeep_progress(struct meter *m, bool at_once);

@@ -15,6 +15,7 @@
 // something has come, or a little late.
 #define EARLY_NS (100 * NS_PER_MS)
 #define LATE_NS (50 * NS_PER_MS)
+#define PREVIEW_BRIEF_NS (5 * NS_PER_MS)       // what nobody notices
 enum { SETTLE_SHARE = 5, PREVIEW_SHARE = 20 }; // one part in so many of the time, at most
 
 static struct mono now(const struct meter *m)
@@ -169,24 +170,52 @@ static int64_t preview_at(const struct meter *m)
     return m->last_preview.ns + MAX(PREVIEW_EVERY_NS, m->preview_cost * PREVIEW_SHARE);
 }
 
-void upkeep_preview(struct meter *m)
+static void preview_shard(struct meter *m, uint32_t shard)
 {
-    if (!m->preview_due || m->preview_out || m->now.ns < preview_at(m) - EARLY_NS) {
-        return;
-    }
-    m->preview_due = false;
-    struct mono begin = now(m);
+    struct engine_sink sink = outbox_sink(&m->outbox);
     size_t before = m->outbox.n_rows;
-    for (uint32_t i = 0; i < m->n_shards; i++) {
-        struct engine_sink sink = outbox_sink(&m->outbox);
-        m->outbox.shard = i;
-        if (m->shards[i].engine) {
-            engine_preview(m->shards[i].engine, &sink);
-        }
+    m->outbox.shard = shard;
+    if (m->shards[shard].engine) {
+        engine_preview(m->shards[shard].engine, &sink);
     }
     m->outbox.preview_rows += m->outbox.n_rows - before;
-    m->last_preview = now(m);
-    m->preview_cost = m->last_preview.ns - begin.ns;
+}
+
+static bool begin_preview(struct meter *m)
+{
+    if (!m->preview_due || m->preview_out || m->now.ns < preview_at(m) - EARLY_NS) {
+        return false;
+    }
+    m->preview_due = false;
+    m->previewing = true;
+    m->preview_next = 0;
+    m->preview_cost = 0;
+    m->last_preview = m->preview_resume = m->now;
+    return true;
+}
+
+int64_t upkeep_preview_in(const struct meter *m)
+{
+    return m->previewing ? MAX(m->preview_resume.ns - m->now.ns, (int64_t)0) : INT64_MAX;
+}
+
+// Shards that take long are spread over the time that they may take a part of: those who commit
+// meanwhile need the processor, too.
+void upkeep_preview(struct meter *m)
+{
+    if (!m->previewing && !begin_preview(m)) {
+        return;
+    }
+    if (upkeep_preview_in(m) > 0) {
+        return;
+    }
+    struct mono begin = now(m);
+    preview_shard(m, m->preview_next++);
+    m->previewing = m->preview_next < m->n_shards;
+    m->preview_resume = now(m);
+    int64_t took = m->preview_resume.ns - begin.ns;
+    m->preview_cost += took;
+    m->preview_resume.ns += took > PREVIEW_BRIEF_NS ? took * (PREVIEW_SHARE - 1) : 0;
 }
 
 // ---- progress ------------------------------------------------------------------------------
@@ -265,7 +294,7 @@ void upkeep_progress(struct meter *m, bool at_once)
 int64_t upkeep_due(const struct meter *m)
 {
     int64_t at = m->last_progress.ns + PROGRESS_EVERY_NS;
-    if (m->preview_due && !m->preview_out) {
+    if (m->preview_due && !m->preview_out && !m->previewing) {
         at = MIN(at, preview_at(m));
     }
     return at + LATE_NS - now(m).ns;
