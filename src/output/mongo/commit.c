@@ -60,7 +60,7 @@ static int touch(struct mg_store *s, uint32_t shard, struct error *err)
 static int touch_all(struct mg_store *s, const struct store_write *w, struct error *err)
 {
     int r = 0;
-    for (uint32_t i = 0; i < STORE_SHARDS_MAX; i++) {
+    for (uint32_t i = 0; i < s->writer->shards_end; i++) {
         if (s->writer->shards[i]) {
             s->writer->shards[i]->touched = false;
         }
@@ -119,7 +119,7 @@ static int put_all(struct mg_store *s, struct store_write *w, struct error *err)
 static void forget(struct mg_store *s)
 {
     struct mg_writer *w = s->writer;
-    for (uint32_t i = 0; i < STORE_SHARDS_MAX; i++) {
+    for (uint32_t i = 0; i < s->writer->shards_end; i++) {
         if (w->shards[i] && w->shards[i]->touched) {
             mg_windows_forget(w->shards[i]);
         }

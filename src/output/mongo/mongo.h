@@ -52,6 +52,7 @@ struct mg_shard_doc {
     int64_t version;
     struct shard_state state;
     struct mg_bounds bounds;
+    int64_t gpus_seq;               // 0: not said
     struct unsettled_range *ranges; // in the arena
     size_t n_ranges;
 };
@@ -59,6 +60,7 @@ struct mg_shard_doc {
 enum mg_holding { MG_NEVER, MG_HELD, MG_LOST };
 
 struct mg_windows; // the rows of open windows as they were last written: windows.c
+struct mg_gpus;    // GPUs whose newest sample is not written yet: gpus.c
 
 struct mg_shard {
     uint32_t shard;
@@ -66,10 +68,11 @@ struct mg_shard {
     int64_t epoch;
     int64_t given[2]; // counters of the last seqs, by enum record_kind
     struct shard_state state;
-    struct mg_bounds bounds; // as they are stored, as far as known
-    bool touched;            // by the commit that is going on
-    bool grown;              // bounds.longest_usage_ns, and that is not stored yet
-    struct mg_bounds news;   // of its records
+    struct mg_bounds bounds;       // as they are stored, as far as known
+    bool touched;                  // by the commit that is going on
+    bool grown;                    // bounds.longest_usage_ns, and that is not stored yet
+    struct mg_bounds news;         // of its records
+    int64_t gpus_seq, gpus_stored; // gpus has all samples up to it; so its document says
     struct mg_windows *windows;
 };
 
@@ -78,11 +81,13 @@ struct mg_writer {
     struct uuid7 uuids;
     bool announced;                            // there is a document of ours in owners
     struct mg_shard *shards[STORE_SHARDS_MAX]; // NULL: not met yet
+    uint32_t shards_end;                       // behind the last one that was met
     int64_t raw_from;                          // the newest of all shards, as far as known
     struct mono checked;                       // when it was last known that held shards are ours
     int64_t arrived;                           // of the last dead letter
     struct arena reasons;                      // of the last commit's refusals
     struct rollup *rollup;
+    struct mg_gpus *gpus;
     struct mg_batch inserts, updates, deletes, letters;
 };
 
@@ -132,7 +137,13 @@ int mg_put_records(struct mg_store *s, struct store_write *w, struct error *err)
 void mg_unjudge(struct store_write *w); // after a failure
 int mg_put_letter(struct mg_store *s, const struct dead_letter *d, struct error *err) GTAP_CHECK;
 int mg_flush_letters(struct mg_store *s, struct error *err) GTAP_CHECK;
+struct mg_gpus *mg_gpus_new(void);
+void mg_gpus_free(struct mg_gpus *g); // accepts NULL
 int mg_put_gpus(struct mg_store *s, const struct store_write *w, struct error *err) GTAP_CHECK;
+int mg_flush_gpus(struct mg_store *s, struct error *err) GTAP_CHECK;
+int mg_flush_gpus_due(struct mg_store *s, struct error *err) GTAP_CHECK;
+// Of a shard that was taken: GPUs of samples behind this seq, which its former owner may have left.
+int mg_find_gpus(struct mg_store *s, uint32_t shard, int64_t after, struct error *err) GTAP_CHECK;
 int mg_put_windows(struct mg_store *s, const struct store_write *w, struct error *err) GTAP_CHECK;
 int mg_put_span(struct mg_store *s, enum window_level level, const struct window_rows *span,
                 struct error *err) GTAP_CHECK; // hours and days; not flushed

@@ -10,6 +10,7 @@ static struct mg_writer *writer_new(void)
     w->raw_from = INT64_MIN;
     w->checked.ns = INT64_MIN / 2; // never
     w->rollup = rollup_new();
+    w->gpus = mg_gpus_new();
     mg_batch_init(&w->inserts, "insert", "");
     mg_batch_init(&w->updates, "update", "");
     mg_batch_init(&w->deletes, "delete", "");
@@ -22,13 +23,14 @@ static void writer_free(struct mg_writer *w)
     if (w == NULL) {
         return;
     }
-    for (size_t i = 0; i < STORE_SHARDS_MAX; i++) {
+    for (size_t i = 0; i < w->shards_end; i++) {
         if (w->shards[i]) {
             mg_windows_forget(w->shards[i]);
             free(w->shards[i]);
         }
     }
     rollup_free(w->rollup);
+    mg_gpus_free(w->gpus);
     arena_done(&w->reasons);
     mg_batch_done(&w->inserts);
     mg_batch_done(&w->updates);

@@ -20,6 +20,7 @@ struct mg_shard *mg_shard(struct mg_writer *w, uint32_t shard)
         new->state = store_no_state(shard);
         new->bounds = mg_no_bounds();
         w->shards[shard] = new;
+        w->shards_end = MAX(w->shards_end, shard + 1);
     }
     return w->shards[shard];
 }
@@ -74,7 +75,7 @@ int mg_alive(struct store *base, struct error *err)
     int r = mg_batch_flush(&s->conn, &m, err);
     mg_batch_done(&m);
     s->writer->announced |= r == 0;
-    return r;
+    return r < 0 ? r : mg_flush_gpus_due(s, err);
 }
 
 static int server_time(struct mg_store *s, int64_t *ret_ms, struct error *err)
@@ -249,6 +250,7 @@ static void become_owner(struct mg_store *s, uint32_t shard, const struct mg_sha
     own->holding = MG_HELD;
     own->state = d->state;
     own->bounds = d->bounds;
+    own->gpus_seq = own->gpus_stored = d->gpus_seq;
     s->writer->raw_from = MAX(s->writer->raw_from, d->bounds.raw_from);
 }
 
@@ -305,6 +307,9 @@ int mg_take_shard(struct store *base, uint32_t shard, enum shard_claim claim,
     int r = take(s, shard, claim, &a, &d, &kept, err);
     if (r == 0 && !kept) { // what the former owner was shut out of in the middle
         r = mg_roll_again(s, d.ranges, d.n_ranges, err);
+    }
+    if (r == 0 && !kept && d.gpus_seq > 0) {
+        r = mg_find_gpus(s, shard, d.gpus_seq, err);
     }
     if (r == 0) {
         int64_t first = mg_first_seq(shard, d.epoch);
@@ -376,7 +381,7 @@ int mg_find_lost(struct mg_store *s, struct error *err)
     mongoc_cursor_t *cursor = NULL;
     size_t n = 0, f = mg_begin(&q.filter), id = MG_DOC(&q.filter, "_id");
     size_t list = MG_ARRAY(&q.filter, "$in");
-    for (uint32_t i = 0; i < STORE_SHARDS_MAX; i++) {
+    for (uint32_t i = 0; i < s->writer->shards_end; i++) {
         const struct mg_shard *own = s->writer->shards[i];
         if (own && own->touched && own->holding == MG_HELD) {
             mg_index(&q.filter, '\x10', n++);
@@ -414,16 +419,16 @@ static int remove_owner(struct mg_store *s)
     return r;
 }
 
-// What cannot be given back is free after the lease.
+// What cannot be given back is free after the lease, and whoever takes it then finds what is left.
 void mg_give_back(struct mg_store *s)
 {
     struct mg_batch m;
     struct error ignored;
-    if (!s->writer->announced) {
+    if (mg_flush_gpus(s, &ignored) < 0 || !s->writer->announced) {
         return;
     }
     mg_batch_init(&m, "update", "shards");
-    for (uint32_t i = 0; i < STORE_SHARDS_MAX; i++) {
+    for (uint32_t i = 0; i < s->writer->shards_end; i++) {
         const struct mg_shard *own = s->writer->shards[i];
         if (own == NULL || own->holding != MG_HELD) {
             continue;
@@ -435,6 +440,9 @@ void mg_give_back(struct mg_store *s)
         size_t u = MG_DOC(&m.b, "u"), gone = MG_DOC(&m.b, "$unset");
         MG_STR(&m.b, "owner", STR(""));
         mg_end(&m.b, gone);
+        size_t max = MG_DOC(&m.b, "$max");
+        MG_I64(&m.b, "gpus_seq", own->gpus_seq);
+        mg_end(&m.b, max);
         mg_end(&m.b, u);
         mg_end(&m.b, one);
     }

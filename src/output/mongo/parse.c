@@ -535,6 +535,7 @@ int mg_parse_shard(const bson_t *doc, struct arena *a, uint32_t *ret_shard,
         {"longest_usage_ns", &ret->bounds.longest_usage_ns},
         {"raw_from_ns", &ret->bounds.raw_from},
         {"windows_from_ns", &ret->bounds.windows_from},
+        {"gpus_seq", &ret->gpus_seq},
     };
     bson_iter_t it;
     int r = bson_iter_init(&it, doc) ? 0 : -EBADMSG;

@@ -53,7 +53,7 @@ int mg_put_longest(struct mg_store *s, const struct store_write *w, struct error
             own->grown = true;
         }
     }
-    for (uint32_t i = 0; i < STORE_SHARDS_MAX; i++) {
+    for (uint32_t i = 0; i < s->writer->shards_end; i++) {
         struct mg_shard *own = s->writer->shards[i];
         if (own && own->touched && own->grown) {
             size_t one, u;
@@ -65,7 +65,7 @@ int mg_put_longest(struct mg_store *s, const struct store_write *w, struct error
         }
     }
     int r = mg_batch_flush(&s->conn, m, err); // one that failed is sent again: grown stays
-    for (uint32_t i = 0; r == 0 && i < STORE_SHARDS_MAX; i++) {
+    for (uint32_t i = 0; r == 0 && i < s->writer->shards_end; i++) {
         if (s->writer->shards[i]) {
             s->writer->shards[i]->grown = false;
         }
@@ -95,6 +95,9 @@ static void write_bounds(struct mg_buf *b, const struct mg_shard *own)
     if (news->last[RECORD_USAGE] > old->last[RECORD_USAGE]) {
         MG_I64(b, "last_usage_ns", news->last[RECORD_USAGE]);
     }
+    if (own->gpus_seq > own->gpus_stored) {
+        MG_I64(b, "gpus_seq", own->gpus_seq);
+    }
     MG_BOOL(b, "has_records", old->has_records || news->has_records);
     mg_end(b, max);
 }
@@ -102,6 +105,7 @@ static void write_bounds(struct mg_buf *b, const struct mg_shard *own)
 static void merge_bounds(struct mg_shard *own)
 {
     struct mg_bounds *b = &own->bounds;
+    own->gpus_stored = own->gpus_seq;
     b->has_records |= own->news.has_records;
     for (size_t k = 0; k < ARRAY_LEN(b->first); k++) {
         b->first[k] = MIN(b->first[k], own->news.first[k]);
@@ -202,7 +206,7 @@ static void tell_lost(struct mg_store *s, struct store_write *w)
 
 static void accept_states(struct mg_store *s, const struct store_write *w)
 {
-    for (uint32_t i = 0; i < STORE_SHARDS_MAX; i++) {
+    for (uint32_t i = 0; i < s->writer->shards_end; i++) {
         struct mg_shard *own = s->writer->shards[i];
         if (own && own->touched) {
             const struct shard_state *state = state_of(w, i);
@@ -244,7 +248,7 @@ int mg_put_states(struct mg_store *s, struct store_write *w, struct error *err)
             widen(&mg_shard(s->writer, sr->record->shard)->news, sr->record);
         }
     }
-    for (uint32_t i = 0; i < STORE_SHARDS_MAX; i++) {
+    for (uint32_t i = 0; i < s->writer->shards_end; i++) {
         struct mg_shard *own = s->writer->shards[i];
         if (own && own->touched) {
             write_shard(m, w, own);

@@ -523,8 +523,12 @@ int mg_gpus(struct store *base, struct arena *a, struct gpu_info **ret, size_t *
     struct mg_query q = {0};
     struct mg_cursor *c = NULL;
     struct gpu_list_of list = {0};
+    int r = mg_of(base)->writer ? mg_flush_gpus(mg_of(base), err) : 0;
+    if (r < 0) {
+        return r;
+    }
     write_sort(&q.opts, sort, ARRAY_LEN(sort), 1, 0);
-    int r = open_cursor(mg_of(base), "gpus", &q, &c, err);
+    r = open_cursor(mg_of(base), "gpus", &q, &c, err);
     if (r < 0) {
         return r;
     }

@@ -1,6 +1,8 @@
 // What the MongoDB store alone does: owners of shards, documents as others read them, and databases
 // that are not ours.
 #include <errno.h>
+#include <poll.h>
+#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -146,6 +148,81 @@ static void test_takeover(void **state)
     assert_false(hold.kept);
     assert_i64(hold.state.frontier, at(120));
     store_close(second);
+}
+
+// ---- GPUs ----------------------------------------------------------------------------------
+
+static int64_t newest_sample(struct fixture *f, struct store *s)
+{
+    struct gpu_info *gpus = NULL;
+    size_t n = 0;
+    assert_ok(store_gpus(s, &f->arena, &gpus, &n, &f->err), &f->err);
+    assert_i64((int64_t)n, 1);
+    return gpus[0].newest.ts;
+}
+
+static void put_sample(struct fixture *f, int64_t second)
+{
+    bool lost = true;
+    char id[24];
+    snprintf(id, sizeof(id), "s%lld", (long long)second);
+    add_sample(f, id, "h", 0, at(second));
+    assert_ok(put_by(f, f->s, at(60), &lost), &f->err);
+    assert_false(lost);
+}
+
+// Commits samples, one a second from *second on, until one is not written to `gpus` at once, as
+// another has just been; on a machine that is slow it takes some.
+static void put_until_held_back(struct fixture *f, struct store *reader, int64_t *second)
+{
+    int64_t most = *second + 100;
+    do {
+        put_sample(f, ++*second);
+    } while (newest_sample(f, reader) == at(*second) && *second < most);
+    assert_true(*second < most);
+}
+
+static struct store *open_reader(struct fixture *f)
+{
+    struct store *reader;
+    assert_ok(store_open(f->uri, STORE_READ, &reader, &f->err), &f->err);
+    return reader;
+}
+
+static void test_gpus_are_written_now_and_then(void **state)
+{
+    struct fixture *f = *state;
+    int64_t second = 0;
+    put_sample(f, second);
+    struct store *reader = open_reader(f);
+    assert_i64(newest_sample(f, reader), at(second)); // the first one at once
+    put_until_held_back(f, reader, &second);
+    assert_i64(newest_sample(f, f->s), at(second)); // who writes knows its own
+    assert_i64(newest_sample(f, reader), at(second));
+
+    put_until_held_back(f, reader, &second);
+    for (int i = 0; newest_sample(f, reader) != at(second); i++) { // also without a commit
+        assert_true(i < 3000);
+        assert_ok(store_alive(f->s, &f->err), &f->err);
+        poll(NULL, 0, 10);
+    }
+    put_until_held_back(f, reader, &second);
+    fixture_reopen(f);
+    assert_i64(newest_sample(f, reader), at(second)); // and at the end
+    store_close(reader);
+}
+
+static void test_a_take_finds_gpus_of_one_that_was_killed(void **state)
+{
+    struct fixture *f = *state;
+    int64_t second = 0;
+    put_sample(f, second);
+    struct store *reader = open_reader(f), *next = open_second(f);
+    put_until_held_back(f, reader, &second);
+    (void)take(f, next, SHARD_TAKEOVER);
+    assert_i64(newest_sample(f, reader), at(second));
+    store_close(next);
+    store_close(reader);
 }
 
 static void test_gaps(void **state)
@@ -367,6 +444,8 @@ int main(void)
         ON_MONGODB(test_an_old_lease),
         ON_MONGODB(test_a_dead_process),
         ON_MONGODB(test_takeover),
+        ON_MONGODB(test_gpus_are_written_now_and_then),
+        ON_MONGODB(test_a_take_finds_gpus_of_one_that_was_killed),
         ON_MONGODB(test_gaps),
         ON_MONGODB(test_a_take_rolls_up_again),
         ON_MONGODB(test_only_what_changed_is_sent),
