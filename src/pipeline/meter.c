@@ -72,7 +72,7 @@ static bool worth_a_commit(const struct meter *m)
     size_t records = 0;
     for (size_t i = 0; i < m->n_sources; i++) {
         const struct source *s = &m->sources[i];
-        if (s->n_waiting == SOURCE_PARCELS ||
+        if (s->n_waiting == s->n_parcels ||
             (s->n_waiting > 0 && (s->ended || input_is_awaited(s->input)))) {
             return true;
         }
