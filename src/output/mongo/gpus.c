@@ -188,7 +188,7 @@ int mg_flush_gpus(struct mg_store *s, struct error *err)
     for (uint32_t i = 0; i < s->writer->shards_end; i++) {
         struct mg_shard *own = s->writer->shards[i];
         if (own && own->holding == MG_HELD) {
-            own->gpus_seq = mg_first_seq(i, own->epoch) + own->given[RECORD_SAMPLE];
+            own->gpus_seq = MAX(own->gpus_seq, own->gpus_kept);
         }
     }
     return 0;
@@ -320,6 +320,18 @@ static bool see_all(struct mg_store *s, const struct store_write *w, struct tabl
     return foreign;
 }
 
+// Once all of them are kept: an attempt may fail before that.
+static void note_kept(struct mg_store *s, const struct store_write *w)
+{
+    for (size_t i = 0; i < w->n_records; i++) {
+        const struct store_record *sr = &w->records[i];
+        struct mg_shard *own = mg_shard(s->writer, sr->record->shard);
+        if (sr->record->kind == RECORD_SAMPLE && sr->verdict == STORE_NEW) {
+            own->gpus_kept = MAX(own->gpus_kept, sr->record->seq);
+        }
+    }
+}
+
 int mg_put_gpus(struct mg_store *s, const struct store_write *w, struct error *err)
 {
     struct table t = {.n_slots = 16};
@@ -336,6 +348,7 @@ int mg_put_gpus(struct mg_store *s, const struct store_write *w, struct error *e
     if (r < 0) {
         return r;
     }
+    note_kept(s, w);
     return foreign ? mg_flush_gpus(s, err) : mg_flush_gpus_due(s, err);
 }
 
@@ -345,7 +358,7 @@ static void write_rest_query(struct mg_query *q, uint32_t shard, int64_t after)
 {
     size_t f = mg_begin(&q->filter), seq = MG_DOC(&q->filter, "seq");
     MG_I64(&q->filter, "$gt", after);
-    MG_I64(&q->filter, "$lt", mg_first_seq(shard + 1, 0));
+    MG_I64(&q->filter, "$lte", mg_first_seq(shard, MG_EPOCH_MAX) + MG_COUNTER_MAX);
     mg_end(&q->filter, seq);
     mg_end(&q->filter, f);
 }

@@ -19,24 +19,11 @@
 #include "base/intern.h"
 #include "base/uuid.h"
 #include "output/mongo/conn.h"
+#include "output/mongo/seq.h"
 #include "output/rollup.h"
 #include "output/store_impl.h"
 
 enum { MG_SCHEMA = 1 };
-
-// record.seq: shard | epoch | counter. It grows within a shard whoever owns it.
-enum { MG_COUNTER_BITS = 31, MG_EPOCH_BITS = 20 };
-#define MG_COUNTER_MAX ((INT64_C(1) << MG_COUNTER_BITS) - 1)
-#define MG_EPOCH_MAX ((INT64_C(1) << MG_EPOCH_BITS) - 1)
-
-static inline int64_t mg_first_seq(uint32_t shard, int64_t epoch)
-{
-    return (int64_t)shard << (MG_EPOCH_BITS + MG_COUNTER_BITS) | epoch << MG_COUNTER_BITS;
-}
-static inline uint32_t mg_seq_shard(int64_t seq)
-{
-    return (uint32_t)(seq >> (MG_EPOCH_BITS + MG_COUNTER_BITS));
-}
 
 // What a shard's document says that readers are told; see progress.c.
 struct mg_bounds {
@@ -68,11 +55,11 @@ struct mg_shard {
     int64_t epoch;
     int64_t given[2]; // counters of the last seqs, by enum record_kind
     struct shard_state state;
-    struct mg_bounds bounds;       // as they are stored, as far as known
-    bool touched;                  // by the commit that is going on
-    bool grown;                    // bounds.longest_usage_ns, and that is not stored yet
-    struct mg_bounds news;         // of its records
-    int64_t gpus_seq, gpus_stored; // gpus has all samples up to it; so its document says
+    struct mg_bounds bounds;                  // as they are stored, as far as known
+    bool touched;                             // by the commit that is going on
+    bool grown;                               // bounds.longest_usage_ns, and that is not stored yet
+    struct mg_bounds news;                    // of its records
+    int64_t gpus_kept, gpus_seq, gpus_stored; // samples up to it are here; in gpus; said to be
     struct mg_windows *windows;
 };
 
