@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import paint as painted
 import serving as served
 import views as looked_at
 from agent import agent
@@ -58,6 +59,7 @@ class Scale:
     pace_s: int = 20
     agent_s: tuple = (10, 60)  # to warm up, to measure
     views: tuple = (90, 10_000_000, 11)  # days, requests, rounds
+    paint: tuple = (3, 11)  # days, rounds
     soak_s: int = 7200  # event seconds: 22 M records
     soak_speed: float = 0  # event seconds a second; 0: a share of what the machine can do
 
@@ -66,7 +68,7 @@ QUICK = Scale(engine=(5_000, 10_000, 20_000), engine_rounds=1, decode=(500, 3), 
               path_rounds=1, month_days=(1, 2), audit_rounds=1, starts=3,
               post_rounds=1, listeners=(50, 5), live_s=(1, 3), page=(400_000, 3), pipeline_s=20,
               pipeline_rounds=1, secantus_s=30, mission_messages=1_000, pace_s=3, agent_s=(1, 3),
-              views=(2, 20_000, 3), soak_s=120, soak_speed=10)
+              views=(2, 20_000, 3), paint=(1, 1), soak_s=120, soak_speed=10)
 
 
 class Bench:
@@ -467,6 +469,20 @@ def views(bench):
     return subject
 
 
+def paint(bench):
+    days, rounds = bench.scale.paint
+    bench.month(days)
+    subject = Subject(
+        "Paint", f"The dashboard in Chromium, headless, on loopback, over a store of {days} days: from the beginning of "
+        f"the navigation to the first contentful paint, as the browser tells it, median of {rounds}; then all bytes of "
+        "the page itself, packed.")
+    for place, (cold, warm, size) in painted.measure(bench.gtap, bench.path(f"days{days}.db"), rounds).items():
+        subject.add(f"{place}: first paint, nothing cached", cold, ms(cold), Goal("100 ms", at_most=0.1))
+        subject.add(f"{place}: first paint again", warm, ms(warm), Goal("100 ms", at_most=0.1))
+        subject.add(f"{place}: bytes", size, count(size), Goal("200 kB", at_most=200_000))
+    return subject
+
+
 SUBJECTS = {f.__name__: f for f in (
-    engine, decode, path, memory, report, audit, start, serving, sse, views, pages, pipeline, agent)}
+    engine, decode, path, memory, report, audit, start, serving, sse, views, paint, pages, pipeline, agent)}
 LONG = {"soak": soak}  # only when named

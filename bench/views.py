@@ -29,6 +29,7 @@ def views(days):
     return {
         f"costs, {days} days by day and model": f"costs?since={days}d&step=1d&by=model",
         "costs, a week by hour and tenant": "costs?since=7d&step=1h&by=tenant",
+        "the same, the 12 costliest": "costs?since=7d&step=1h&by=tenant&limit=12",
         "costs, 24 h by model": "costs?since=24h&by=model",
         "GPUs": "gpus",
         "requests, the newest 50": "requests",
