@@ -45,7 +45,7 @@ function inputs(s) {
     const reasons = new f.Reasons();
     const columns = [{label: 'input'}, {label: 'state'}, {label: 'records', num: true},
         {label: 'last read', num: true, wide: true}, {label: 'last error', wide: true}];
-    const rows = s.inputs.map((i) => ({cells: [i.name, lamp(i.ok, i.ok ? i.ended ? 'at its end' : 'works' : 'fails'),
+    const rows = s.inputs.map((i) => ({cells: [[i.name, !i.ok && i.last_error && h('div.narrow', null, i.last_error)], lamp(i.ok, i.ok ? i.ended ? 'at its end' : 'works' : 'fails'),
         f.count(i.records), i.age_seconds === null || i.age_seconds === undefined
             ? reasons.dash('never, or it is a file') : `${f.duration(i.age_seconds)} ago`, i.last_error || 'none']}));
     return h('div.tablebox', null, h('div.scroll', null, table({caption: 'Inputs', columns, rows})), reasons.notes());

@@ -29,7 +29,7 @@ function book(answer, tz) {
         {label: 'source', wide: true}];
     const rows = answer.items.map((p) => ({class: p.in_force ? null : 'quiet', cells: [
         p.name ?? 'all', f.money(f.nano(p.price_per_hour_usd)), p.effective_from ? f.when(f.ms(p.effective_from), tz) : 'always',
-        p.site || 'all', p.in_force ? 'in force' : f.ms(p.effective_from) > Date.now() ? 'begins later' : 'superseded',
+        p.site || 'all', p.in_force ? 'in force' : f.ms(p.effective_from) > Date.now() ? 'begins later' : 'replaced',
         f.count(p.gpus), p.source || reasons.dash('no source was given')]}));
     return h('div.tablebox', null, h('div.scroll', null, table({caption: 'The price book', columns, rows})), reasons.notes());
 }

@@ -46,10 +46,12 @@ function windows(g, tz) {
         prices(g, tz), reasons.notes()];
 }
 
+const span = (from, until) => from === until ? `at ${from}` : `from ${from} to ${until}`;
+
 function prices(g, tz) {
     return g.prices?.length > 0 && h('ul.notes', null, g.prices.map((p) => h('li', null,
         `${g.gpu}: ${p.price_per_hour_usd === null ? 'no price' : `$${f.money(f.nano(p.price_per_hour_usd))}/h`} `
-        + `from ${f.when(f.ms(p.from), tz, true)} to ${f.when(f.ms(p.until), tz, true)}, `
+        + `${span(f.when(f.ms(p.from), tz, true), f.when(f.ms(p.until), tz, true))}, `
         + ({sample: 'stated by its samples', book: `entry ${p.entry} of the price book`,
             default: 'the default price'}[p.source] ?? 'no source'))));
 }
