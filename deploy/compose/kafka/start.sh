@@ -118,6 +118,8 @@ prepare_until_done()
 rm -f "$state/gtap-kafka-ready"
 prepare_until_done &
 export KAFKA_HEAP_OPTS="-Xms256m -Xmx$BROKER_HEAP"
-# To stdout alone: files in a container without a disk of its own would fill its memory.
+# To stdout alone, and no log of the garbage collection: files in a container without a disk of its own
+# would fill its memory.
+export EXTRA_ARGS="-name kafkaServer"
 export KAFKA_LOG4J_OPTS="-Dlog4j.configuration=file:$here/log4j.properties"
 exec "$run"
