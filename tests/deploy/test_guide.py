@@ -57,7 +57,7 @@ class Guide(support.Case):
     def run_script(self, text):
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", text], env=self.env,
                               cwd=self.gtap.folder, stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=4 * DEADLINE, check=False)
+                              text=True, timeout=7 * DEADLINE, check=False)
         self.assertEqual(done.returncode, 0, f"{done.stdout[-1000:]}{done.stderr}")
 
     def made(self, name):
