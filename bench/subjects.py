@@ -372,7 +372,9 @@ def serving(bench):
         f"with the last answer. Live: `--in seed: --in http:`, {served.GPUS} GPUs sampled and "
         f"{served.SERVERS} servers sending 3 requests each once a second, /metrics read every "
         f"{served.SCRAPE_S} s; processor time by the scheduler's count, over {seconds} s after "
-        f"{warm_up_s} s of warming up.")
+        f"{warm_up_s} s of warming up. Each POST is answered when it is on the disk, so that two "
+        "servers make two commits a second, each of which writes the pages that it touched and "
+        "syncs them: that is more than half of the time, and most of it is the kernel's.")
     posting(bench, subject)
     remove_store(bench.path("live.db"))
     share, resident = served.live(bench.gtap, bench.workplace, bench.path("live.db"), warm_up_s,

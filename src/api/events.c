@@ -1,6 +1,7 @@
 #include "api/events.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -28,8 +29,11 @@ struct api_events {
     // Of the thread.
     struct buf text, greeting, data; // scratch
     uint64_t id;
-    uint64_t told[2]; // hashes of the newest events "gpus" and "windows"; 0: none was sent
-    uint64_t due;     // the id from which on they may be sent again
+    uint64_t told[2];  // hashes of the newest events "gpus" and "windows"; 0: none was sent
+    uint64_t due;      // the id from which on they may be sent again
+    uint64_t n_events; // in `text`
+
+    atomic_uint_fast64_t sent; // see struct events_stats
 };
 
 // ---- one round -----------------------------------------------------------------------------
@@ -79,6 +83,13 @@ static void put_event(struct buf *b, uint64_t id, const char *name, struct str d
     buf_cstr(b, "\n\n");
 }
 
+// To those who listen.
+static void tell(struct api_events *e, const char *name, struct str data)
+{
+    put_event(&e->text, e->id, name, data);
+    e->n_events++;
+}
+
 // To those who join in any case, to the others when it is new.
 static void put_when_new(struct api_events *e, size_t which, const char *name)
 {
@@ -86,7 +97,7 @@ static void put_when_new(struct api_events *e, size_t which, const char *name)
     uint64_t hash = hash_str(data, 1) | 1;
     put_event(&e->greeting, e->id, name, data);
     if (e->told[which] == 0 || (e->told[which] != hash && e->id >= e->due)) {
-        put_event(&e->text, e->id, name, data);
+        tell(e, name, data);
         e->told[which] = hash;
     }
     buf_clear(&e->data);
@@ -103,7 +114,7 @@ static int put_events(struct api_events *e, struct store *s, struct arena *arena
     r = r < 0 ? r : api_gpus_now(s, arena, at, &now.by_gpu, &gpus, &counts, err);
     if (r == 0) {
         put_now(&e->data, e->api, &now, &counts);
-        put_event(&e->text, e->id, "now", buf_view(&e->data));
+        tell(e, "now", buf_view(&e->data));
         put_event(&e->greeting, e->id, "now", buf_view(&e->data));
         buf_clear(&e->data);
         size_t details_at = e->text.n;
@@ -149,13 +160,15 @@ static void publish(struct api_events *e)
     static const char retry[] = "retry: 2000\n\n";
     struct error err = {0};
     e->id++;
+    e->n_events = 0;
     buf_clear(&e->text);
     buf_clear(&e->greeting);
     buf_clear(&e->data);
     buf_cstr(&e->greeting, retry);
     buf_cstr(&e->text, e->told[0] == 0 ? retry : "");
     if (read_store(e, &err) == 0 && buf_ok(&e->text) && buf_ok(&e->greeting)) {
-        http_stream_send(e->stream, buf_view(&e->text), buf_view(&e->greeting));
+        size_t listeners = http_stream_send(e->stream, buf_view(&e->text), buf_view(&e->greeting));
+        atomic_fetch_add(&e->sent, e->n_events * listeners);
         return;
     }
     forget(e); // who joins gets nothing that is old; who listens sees that this is alive
@@ -269,6 +282,15 @@ void events_free(struct api_events *e)
     pthread_cond_destroy(&e->changed);
     pthread_mutex_destroy(&e->lock);
     free(e);
+}
+
+struct events_stats events_stats(const struct api_events *e)
+{
+    struct http_stream_stats stream = http_stream_stats(e->stream);
+    return (struct events_stats){.listeners = stream.listeners,
+                                 .joined = stream.joined,
+                                 .sent = atomic_load(&e->sent),
+                                 .cut = stream.cut};
 }
 
 // ---- routes --------------------------------------------------------------------------------

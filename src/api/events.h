@@ -11,3 +11,11 @@ struct api_events;
 int events_new(struct api *a, struct http_server *server, struct api_events **ret,
                struct error *err) GTAP_CHECK;
 void events_free(struct api_events *e); // the server has been stopped; accepts NULL
+
+// Since the server started, but for `listeners`, who are there now. Thread-safe.
+struct events_stats {
+    uint64_t listeners, joined;
+    uint64_t sent; // once for each who listened, without what those who join get first
+    uint64_t cut;  // listeners, for reading too slowly
+};
+struct events_stats events_stats(const struct api_events *e);

@@ -2,6 +2,7 @@
 // midnight, provisional windows included.
 
 #include "api/api_impl.h"
+#include "model/mig.h"
 #include "report/rates.h"
 
 enum { PRICE_FROM_SAMPLE, PRICE_FROM_BOOK, PRICE_FROM_DEFAULT, PRICE_UNKNOWN };
@@ -40,17 +41,17 @@ struct price {
 
 static struct price price_of(const struct view *v, const struct gpu_sample *s)
 {
-    const struct price_entry *e = price_at(&v->book, s->name, s->site, v->now);
+    char room[MIG_NAME_MAX];
     if (s->has & SAMPLE_PRICE) {
         return (struct price){s->price_nusd_hour, PRICE_FROM_SAMPLE, 0};
     }
-    if (e && str_present(s->name)) {
-        return (struct price){e->price_nusd_hour, PRICE_FROM_BOOK, e->id};
+    struct price_found found = price_at(&v->book, v->settings->default_price_nusd,
+                                        mig_sample_name(s, room), s->site, v->now);
+    if (found.nusd_hour == PRICE_NONE) {
+        return (struct price){PRICE_NONE, PRICE_UNKNOWN, 0};
     }
-    if (v->settings->default_price_nusd != PRICE_NONE) {
-        return (struct price){v->settings->default_price_nusd, PRICE_FROM_DEFAULT, 0};
-    }
-    return (struct price){PRICE_NONE, PRICE_UNKNOWN, 0};
+    return found.entry ? (struct price){found.nusd_hour, PRICE_FROM_BOOK, found.entry->id}
+                       : (struct price){found.nusd_hour, PRICE_FROM_DEFAULT, 0};
 }
 
 static const char *state_of(const struct view *v, const struct gpu_sample *s, struct price price)

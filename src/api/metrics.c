@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "api/api_impl.h"
+#include "api/events.h"
 #include "api/prom.h"
 #include "base/alloc.h"
 #include "report/rates.h"
@@ -389,6 +390,24 @@ static void put_http(struct prom *p, const struct api *a)
                     (int64_t)stats.refused);
 }
 
+static void put_listeners(struct prom *p, const struct api *a)
+{
+    if (!a->events) {
+        return;
+    }
+    struct events_stats stats = events_stats(a->events);
+    prom_single_int(p, "gtap_events_listeners", "gauge",
+                    "Clients that listen to /api/v1/events now.", (int64_t)stats.listeners);
+    prom_single_int(p, "gtap_events_joined_total", "counter",
+                    "Clients that began to listen to /api/v1/events.", (int64_t)stats.joined);
+    prom_single_int(p, "gtap_events_sent_total", "counter",
+                    "Events sent on /api/v1/events, counted once for each client that listened.",
+                    (int64_t)stats.sent);
+    prom_single_int(p, "gtap_events_cut_total", "counter",
+                    "Clients of /api/v1/events that were cut off for reading too slowly.",
+                    (int64_t)stats.cut);
+}
+
 void api_metrics(void *ctx, struct http_exchange *x)
 {
     struct api *a = ctx;
@@ -405,6 +424,7 @@ void api_metrics(void *ctx, struct http_exchange *x)
     put_measured(&p, &a->metrics);
     pthread_mutex_unlock(&a->lock);
     put_http(&p, a);
+    put_listeners(&p, a);
     put_costs(&p, a, progress.frontier, progress.store.ok);
     prom_end(&p);
     http_answer(x, buf_ok(&b) ? 200 : 500, p.openmetrics ? PROM_OPENMETRICS_TYPE : PROM_TEXT_TYPE,

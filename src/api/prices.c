@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/decimal.h"
 #include "base/flat_json.h"
+#include "model/mig.h"
 #include "pipeline/rederive.h"
 #include "report/request_json.h"
 
@@ -76,20 +77,26 @@ static bool in_force(const struct view *v, const struct price_entry *e)
     return !beaten;
 }
 
+static int64_t default_price(const struct view *v)
+{
+    return v->settings.n ? settings_at(&v->settings, v->now)->default_price_nusd : PRICE_NONE;
+}
+
+// Of a GPU whose samples state none.
+static struct price_found price_of(const struct view *v, const struct gpu_sample *g)
+{
+    char room[MIG_NAME_MAX];
+    return price_at(&v->book, default_price(v), mig_sample_name(g, room), g->site, v->now);
+}
+
 static size_t count_gpus(const struct view *v, const struct price_entry *e)
 {
     size_t n = 0;
     for (size_t i = 0; i < v->n_gpus; i++) {
         const struct gpu_sample *g = &v->gpus[i].newest;
-        n += !(g->has & SAMPLE_PRICE) && str_present(g->name) &&
-             price_at(&v->book, g->name, g->site, v->now) == e;
+        n += !(g->has & SAMPLE_PRICE) && price_of(v, g).entry == e;
     }
     return n;
-}
-
-static int64_t default_price(const struct view *v)
-{
-    return v->settings.n ? settings_at(&v->settings, v->now)->default_price_nusd : PRICE_NONE;
 }
 
 static void put_unpriced(struct json *j, const struct view *v)
@@ -97,8 +104,7 @@ static void put_unpriced(struct json *j, const struct view *v)
     json_open(j, "unpriced", '[');
     for (size_t i = 0; i < v->n_gpus; i++) {
         const struct gpu_sample *g = &v->gpus[i].newest;
-        bool priced = g->has & SAMPLE_PRICE || default_price(v) != PRICE_NONE ||
-                      (str_present(g->name) && price_at(&v->book, g->name, g->site, v->now));
+        bool priced = g->has & SAMPLE_PRICE || price_of(v, g).nusd_hour != PRICE_NONE;
         if (!priced) {
             json_open(j, NULL, '{');
             json_gpu(j, "gpu", &g->gpu);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "model/mig.h"
 #include "report/query.h"
 #include "report/text.h"
 
@@ -35,23 +36,14 @@ static int read_known(struct store *s, struct arena *a, struct known *ret)
     return r < 0 ? r : store_settings(s, a, &ret->settings, &err);
 }
 
-enum priced { PRICED_NOT, PRICED_FIT, PRICED_AS_WHOLE };
-
-// An entry of the book is a slice's when the name is: sources that know the slices put the profile
-// in front (input/mig.h), so that no whole GPU's matches.
-static enum priced how_priced(const struct known *k, const struct gpu_sample *g)
+static bool is_priced(const struct known *k, const struct gpu_sample *g)
 {
-    bool slice = g->gpu.instance != GPU_INSTANCE_NONE;
-    bool fallback =
-        k->settings.n > 0 && settings_at(&k->settings, g->ts)->default_price_nusd != PRICE_NONE;
-    if (g->has & SAMPLE_PRICE) {
-        return PRICED_FIT;
-    }
-    if (price_at(&k->book, g->name, g->site, g->ts)) {
-        bool of_gpu = str_present(g->mig_profile) && !str_starts(g->name, STR("MIG"));
-        return slice && of_gpu ? PRICED_AS_WHOLE : PRICED_FIT;
-    }
-    return !fallback ? PRICED_NOT : slice ? PRICED_AS_WHOLE : PRICED_FIT;
+    char room[MIG_NAME_MAX];
+    int64_t fallback =
+        k->settings.n > 0 ? settings_at(&k->settings, g->ts)->default_price_nusd : PRICE_NONE;
+    return g->has & SAMPLE_PRICE ||
+           price_at(&k->book, fallback, mig_sample_name(g, room), g->site, g->ts).nusd_hour !=
+               PRICE_NONE;
 }
 
 // False: there was a note about it, or there were enough of them.
@@ -70,40 +62,33 @@ static bool is_news(struct run_prices *p, struct str name)
     return true;
 }
 
-static void say(struct run_prices *p, const struct gpu_info *info)
+static void put_remedy(const struct run_prices *p, const struct gpu_info *info, struct str name,
+                       struct buf *b)
 {
-    const struct gpu_sample *g = &info->newest;
+    struct str quoted = text_quotable(name) ? name : STR("GPU-NAME");
+    buf_printf(
+        b, STR_FMT ": its costs stay empty until gtap price add '" STR_FMT "' USD-PER-HOUR --from ",
+        STR_ARG(name), STR_ARG(quoted));
+    time_format_iso(b, time_floor(info->first_seen, NS_PER_S));
+    buf_cstr(b, cli_store_words(p->cli, p->output));
+}
+
+static void say(struct run_prices *p, const struct gpu_info *info, struct str name)
+{
+    struct mig_slice slice;
     struct buf b;
     buf_init(&b, NOTE_MAX);
     buf_cstr(&b, "no price is known for ");
-    if (str_present(g->name)) {
-        struct str name = text_quotable(g->name) ? g->name : STR("GPU-NAME");
-        buf_printf(&b,
-                   STR_FMT ": its costs stay empty until gtap price add '" STR_FMT
-                           "' USD-PER-HOUR --from ",
-                   STR_ARG(g->name), STR_ARG(name));
-        time_format_iso(&b, time_floor(info->first_seen, NS_PER_S));
-        buf_cstr(&b, cli_store_words(p->cli, p->output));
-    } else {
-        report_gpu_name(&b, &g->gpu);
+    if (!str_present(name)) {
+        report_gpu_name(&b, &info->newest.gpu);
         buf_cstr(&b, ", whose samples have no name: its costs stay empty without gtap run --price");
+    } else {
+        put_remedy(p, info, name, &b);
     }
-    cli_note(p->cli, buf_view(&b).p);
-    buf_done(&b);
-}
-
-static void say_whole(struct run_prices *p, const struct gpu_info *info)
-{
-    const struct gpu_sample *g = &info->newest;
-    struct buf b;
-    buf_init(&b, NOTE_MAX);
-    buf_cstr(&b, "MIG slice ");
-    report_gpu_name(&b, &g->gpu);
-    if (str_present(g->name)) {
-        buf_printf(&b, " (" STR_FMT ")", STR_ARG(g->name));
+    if (mig_slice_of(name, &slice) && slice.of == 0) {
+        buf_cstr(&b, "; a MIG slice takes its share of its GPU's price only where its profile and "
+                     "the GPU are known");
     }
-    buf_cstr(&b, " is billed the price of a whole GPU: its input's option price= says what the GPU "
-                 "costs, and gives each slice its share");
     cli_note(p->cli, buf_view(&b).p);
     buf_done(&b);
 }
@@ -114,10 +99,10 @@ bool run_prices_check(struct run_prices *p, struct store *store)
     struct known k;
     bool read = read_known(store, &a, &k) == 0;
     for (size_t i = 0; read && i < k.n_gpus; i++) {
-        const struct gpu_sample *g = &k.gpus[i].newest;
-        enum priced how = how_priced(&k, g);
-        if (how != PRICED_FIT && is_news(p, g->name)) {
-            (how == PRICED_NOT ? say : say_whole)(p, &k.gpus[i]);
+        char room[MIG_NAME_MAX];
+        struct str name = mig_sample_name(&k.gpus[i].newest, room);
+        if (!is_priced(&k, &k.gpus[i].newest) && is_news(p, name)) {
+            say(p, &k.gpus[i], name);
         }
     }
     arena_done(&a);

@@ -17,6 +17,5 @@ void run_prices_init(struct run_prices *p, struct cli *cli, const char *output);
 void run_prices_done(struct run_prices *p);
 
 // Looks at the newest sample of every GPU in the store and notes, once, each name of one that has a
-// price neither of its own, nor in the book, nor by default; and each MIG slice that takes the
-// price of a whole GPU. False: the store could not be read.
+// price neither of its own, nor in the book, nor by default. False: the store could not be read.
 bool run_prices_check(struct run_prices *p, struct store *store);

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/time.h"
 #include "cost/engine_impl.h"
+#include "model/mig.h"
 
 struct engine *engine_new(const struct settings_history *settings, const struct price_book *prices)
 {
@@ -264,12 +265,13 @@ static bool too_old(const struct engine *e, int64_t end)
 static bool add_sample(struct engine *e, const struct record *r)
 {
     const struct gpu_sample *s = &r->sample;
+    char room[MIG_NAME_MAX];
     struct gpu *g = gpu_of(e, s->gpu.host, s->gpu.index, s->gpu.instance);
     struct sample sample = {
         .ts = s->ts,
         .price_nusd = s->has & SAMPLE_PRICE ? s->price_nusd_hour : PRICE_NONE,
         .power_w = s->has & SAMPLE_POWER ? s->power_w : (double)NAN,
-        .name = name_id(e, s->name),
+        .name = name_id(e, mig_sample_name(s, room)),
         .site = name_id(e, s->site),
     };
     struct evidence v = {s->ts, s->ts, &sample};

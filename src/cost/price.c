@@ -5,11 +5,18 @@
 #include <string.h>
 
 #include "base/utf8.h"
-#include "model/record.h"
+#include "cost/settings.h"
+#include "model/mig.h"
 
 static bool is_glob(struct str s)
 {
     return memchr(s.p, '*', s.n) || memchr(s.p, '?', s.n);
+}
+
+// An entry is of slices when its name begins as theirs do: "*" is every whole GPU's.
+static bool of_slices(const struct price_entry *e)
+{
+    return str_glob(STR("MIG*"), e->name);
 }
 
 static bool entry_matches(const struct price_entry *e, struct str name, struct str site)
@@ -33,13 +40,14 @@ static bool entry_beats(const struct price_entry *a, const struct price_entry *b
     return a->id > b->id;
 }
 
-const struct price_entry *price_at(const struct price_book *book, struct str name, struct str site,
-                                   int64_t t)
+// Of entries for slices, or of those for whole GPUs.
+static const struct price_entry *entry_at(const struct price_book *book, bool slices,
+                                          struct str name, struct str site, int64_t t)
 {
     const struct price_entry *best = NULL;
     for (size_t i = 0; i < book->n; i++) {
         const struct price_entry *e = &book->entries[i];
-        if (e->effective_from > t || !entry_matches(e, name, site)) {
+        if (e->effective_from > t || !entry_matches(e, name, site) || (slices && !of_slices(e))) {
             continue;
         }
         if (!best || entry_beats(e, best)) {
@@ -49,13 +57,34 @@ const struct price_entry *price_at(const struct price_book *book, struct str nam
     return best;
 }
 
+struct price_found price_at(const struct price_book *book, int64_t fallback, struct str name,
+                            struct str site, int64_t t)
+{
+    struct mig_slice slice;
+    bool cut = mig_slice_of(name, &slice);
+    const struct price_entry *own = entry_at(book, cut, name, site, t);
+    if (own || !cut) {
+        return (struct price_found){own ? own->price_nusd_hour : fallback, own};
+    }
+    if (slice.of == 0) {
+        return (struct price_found){PRICE_NONE, NULL};
+    }
+    const struct price_entry *whole = entry_at(book, false, slice.gpu, site, t);
+    int64_t all = whole ? whole->price_nusd_hour : fallback;
+    return (struct price_found){all == PRICE_NONE ? all : mig_share(all, slice.slices, slice.of),
+                                whole};
+}
+
 int64_t price_next_change(const struct price_book *book, struct str name, struct str site,
                           int64_t t)
 {
     int64_t next = INT64_MAX;
+    struct mig_slice slice = {.gpu = STR_NONE};
+    (void)mig_slice_of(name, &slice);
     for (size_t i = 0; i < book->n; i++) {
         const struct price_entry *e = &book->entries[i];
-        if (e->effective_from > t && e->effective_from < next && entry_matches(e, name, site)) {
+        if (e->effective_from > t && e->effective_from < next &&
+            (entry_matches(e, name, site) || entry_matches(e, slice.gpu, site))) {
             next = e->effective_from;
         }
     }

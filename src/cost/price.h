@@ -24,14 +24,24 @@ struct price_book {
     size_t n;
 };
 
-// The entry in force at t for a GPU of this name at this site: of the matching entries with
-// effective_from <= t the one with the newest effective_from; of these one that names the site
-// before one that does not, a plain name before a glob, then the highest id. NULL: none.
-const struct price_entry *price_at(const struct price_book *book, struct str name, struct str site,
-                                   int64_t t);
+// What a GPU of this name (of a slice as of mig_sample_name()) costs at this site at t. By the book
+// that is the entry in force: of the matching entries with effective_from <= t the one with the
+// newest effective_from; of these one that names the site before one that does not, a plain name
+// before a glob, then the highest id. Where there is none it is `fallback`, which may be
+// PRICE_NONE.
+//
+// A slice costs what an entry says whose own name begins with "MIG"; else its share of what its
+// whole GPU costs, by the book or by `fallback`, and where its share is not known, nothing is
+// known.
+struct price_found {
+    int64_t nusd_hour;               // PRICE_NONE: unpriced
+    const struct price_entry *entry; // NULL: it is of none
+};
+struct price_found price_at(const struct price_book *book, int64_t fallback, struct str name,
+                            struct str site, int64_t t);
 
-// The earliest effective_from > t among the matching entries, INT64_MAX when there is none: until
-// then the answer of price_at stands.
+// The earliest instant after t at which the answer of price_at may change, INT64_MAX when there is
+// none.
 int64_t price_next_change(const struct price_book *book, struct str name, struct str site,
                           int64_t t);
 

@@ -6,6 +6,7 @@
 #include "base/intern.h"
 #include "base/map.h"
 #include "base/wide.h"
+#include "model/mig.h"
 
 // Tokens that ended at one instant.
 struct passed {
@@ -13,7 +14,7 @@ struct passed {
 };
 
 struct seen_gpu {
-    bool sampled;
+    bool sampled, slice;
     int64_t sample_ts, price_nusd; // the newest sample; PRICE_NONE when it stated none
     uint32_t name, site;           // ids, or NO_ID
     struct passed *ring;           // a queue of the last 30 s
@@ -63,6 +64,7 @@ static struct seen_gpu *seen(struct provisional *p, struct str host, int32_t ind
         return g;
     }
     g = x_zalloc(sizeof(*g));
+    g->slice = instance != GPU_INSTANCE_NONE;
     g->price_nusd = PRICE_NONE;
     g->newest = INT64_MIN;
     map_put(&p->gpus, key, g);
@@ -81,6 +83,7 @@ static struct str text(const struct provisional *p, uint32_t id)
 
 void provisional_sample(struct provisional *p, const struct gpu_sample *s)
 {
+    char room[MIG_NAME_MAX];
     struct seen_gpu *g = seen(p, s->gpu.host, s->gpu.index, s->gpu.instance);
     if (g->sampled && s->ts < g->sample_ts) {
         return;
@@ -88,7 +91,7 @@ void provisional_sample(struct provisional *p, const struct gpu_sample *s)
     g->sampled = true;
     g->sample_ts = s->ts;
     g->price_nusd = s->has & SAMPLE_PRICE ? s->price_nusd_hour : PRICE_NONE;
-    g->name = text_id(p, s->name);
+    g->name = text_id(p, mig_sample_name(s, room));
     g->site = text_id(p, s->site);
 }
 
@@ -96,13 +99,13 @@ static int64_t price_of(const struct provisional *p, const struct seen_gpu *g,
                         const struct settings *settings, const struct price_book *prices, int64_t t)
 {
     if (!g->sampled) {
-        return settings->default_price_nusd;
+        return g->slice ? PRICE_NONE : settings->default_price_nusd;
     }
     if (g->price_nusd != PRICE_NONE) {
         return g->price_nusd;
     }
-    const struct price_entry *e = price_at(prices, text(p, g->name), text(p, g->site), t);
-    return e ? e->price_nusd_hour : settings->default_price_nusd;
+    return price_at(prices, settings->default_price_nusd, text(p, g->name), text(p, g->site), t)
+        .nusd_hour;
 }
 
 // Moves the queue to the front of its memory without what is too old. One record that is dated

@@ -80,13 +80,13 @@ struct pricing {
 static void look_up(struct pricing *p, uint32_t name, uint32_t site, int64_t t)
 {
     struct str n = text_of(p->names, name), at = text_of(p->names, site);
-    const struct price_entry *entry = price_at(p->prices, n, at, t);
+    struct price_found found = price_at(p->prices, p->settings->default_price_nusd, n, at, t);
     p->name = name;
     p->site = site;
     p->from = t;
     p->until = price_next_change(p->prices, n, at, t);
-    p->entry = entry ? entry->id : PRICE_OF_DEFAULT;
-    p->price = entry ? entry->price_nusd_hour : p->settings->default_price_nusd;
+    p->entry = found.entry ? found.entry->id : PRICE_OF_DEFAULT;
+    p->price = found.nusd_hour;
 }
 
 // The price that sample s gives at t; lowers *until to where that may change.
@@ -97,7 +97,7 @@ static int64_t sample_price(struct pricing *p, const struct sample *s, int64_t t
         p->used = PRICE_OF_SAMPLE;
         return s->price_nusd;
     }
-    if (s->name == NO_TEXT || p->prices->n == 0) {
+    if (s->name == NO_TEXT) {
         return p->settings->default_price_nusd;
     }
     if (p->name != s->name || p->site != s->site || t < p->from || t >= p->until) {
@@ -128,8 +128,8 @@ static int64_t price_in_force(struct pricing *p, const struct gpu *g, size_t nex
     if (coming) {
         *until = MIN(*until, coming->ts - p->settings->max_gap_ns);
     }
-    p->used = PRICE_OF_DEFAULT;
-    return p->settings->default_price_nusd;
+    p->used = PRICE_OF_DEFAULT; // which is a whole GPU's, and what share a slice has nobody says
+    return g->key.instance == GPU_INSTANCE_NONE ? p->settings->default_price_nusd : PRICE_NONE;
 }
 
 static void add_piece(struct gpu *g, struct piece piece)

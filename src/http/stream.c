@@ -41,7 +41,7 @@ struct http_stream {
     size_t bytes;
     struct http_listening *listeners;
     size_t n_listeners;
-    uint64_t n_cut;
+    uint64_t n_joined, n_cut;
     bool ended;
 };
 
@@ -205,6 +205,7 @@ static const char *enter(struct http_stream *st, struct http_listening *l)
         }
         st->listeners = l;
         st->n_listeners++;
+        st->n_joined++;
     }
     pthread_mutex_unlock(&st->lock);
     return why;
@@ -270,7 +271,7 @@ static void cut_if_slow(struct http_listening *l)
     }
 }
 
-void http_stream_send(struct http_stream *st, struct str text, struct str greeting)
+size_t http_stream_send(struct http_stream *st, struct str text, struct str greeting)
 {
     struct chunk *c = chunk_new(text), *g = chunk_new(greeting);
     pthread_mutex_lock(&st->lock);
@@ -283,7 +284,9 @@ void http_stream_send(struct http_stream *st, struct str text, struct str greeti
         wake(l);
         cut_if_slow(l);
     }
+    size_t listeners = st->n_listeners;
     pthread_mutex_unlock(&st->lock);
+    return listeners;
 }
 
 void streams_end(struct http_server *s, bool for_good)
@@ -303,7 +306,8 @@ struct http_stream_stats http_stream_stats(const struct http_stream *st)
 {
     pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&st->lock;
     pthread_mutex_lock(lock);
-    struct http_stream_stats stats = {.listeners = st->n_listeners, .cut = st->n_cut};
+    struct http_stream_stats stats = {
+        .listeners = st->n_listeners, .joined = st->n_joined, .cut = st->n_cut};
     pthread_mutex_unlock(lock);
     return stats;
 }

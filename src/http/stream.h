@@ -32,11 +32,12 @@ void http_stream_free(struct http_stream *st); // accepts NULL
 void http_stream_join(struct http_stream *st, struct http_exchange *x);
 
 // Sends the text (copied; empty: nothing) to all who listen. greeting: what those who join from now
-// on get first, until the next call; empty: nothing.
-void http_stream_send(struct http_stream *st, struct str text, struct str greeting);
+// on get first, until the next call; empty: nothing. Returns how many listen.
+size_t http_stream_send(struct http_stream *st, struct str text, struct str greeting);
 
 struct http_stream_stats {
     size_t listeners; // now
+    uint64_t joined;  // ever
     uint64_t cut;     // that were cut off for being slow
 };
 struct http_stream_stats http_stream_stats(const struct http_stream *st);

@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "base/sort.h"
 #include "input/exposition.h"
+#include "model/mig.h"
 
 #define INT64_BLANK 9223372036854775792.0
 #define FP64_BLANK 140737488355328.0
@@ -212,45 +213,35 @@ static void set_measured(struct gpu *g)
     set_memory(g);
 }
 
-struct share {
-    int64_t part, whole; // 0 of 0: not known
-};
-
-// "3g.40gb" and "1c.3g.40gb" are 3 of the GPU's compute slices, of which an A30 has 4 and all
-// others 7 (NVIDIA's MIG user guide, "Supported MIG profiles").
-static struct share slice_share(const struct gpu_sample *s)
+// A slice's share of what is told of the whole GPU.
+static struct mig_slice share_of(const struct gpu_sample *s)
 {
-    struct str rest = s->mig_profile, word;
-    struct share share = {0, str_glob(STR("*A30*"), s->name) ? 4 : 7};
-    while (str_split(&rest, '.', &word)) {
-        struct str digits = {word.p, word.n > 0 ? word.n - 1 : 0};
-        if (str_ends(word, STR("g")) && decimal_parse(digits, 0, &share.part) == 0) {
-            break;
-        }
+    char room[MIG_NAME_MAX];
+    struct mig_slice share = {.slices = 1, .of = 1};
+    if (s->gpu.instance != GPU_INSTANCE_NONE) {
+        (void)mig_slice_of(mig_sample_name(s, room), &share);
     }
-    bool known = share.part > 0 && share.part <= share.whole;
-    return known ? share : (struct share){0, 0};
+    return share;
 }
 
 static void set_shared(struct gpu *g, int64_t price_nusd)
 {
     struct gpu_sample *s = &g->sample;
-    bool slice = s->gpu.instance != GPU_INSTANCE_NONE;
-    struct share share = slice ? slice_share(s) : (struct share){1, 1};
-    if (share.whole == 0) {
+    struct mig_slice share = share_of(s);
+    if (share.of == 0) {
         return;
     }
     if (has(g, POWER)) {
         set(s, SAMPLE_POWER, &s->power_w,
-            g->value[POWER] * (double)share.part / (double)share.whole);
+            g->value[POWER] * (double)share.slices / (double)share.of);
     }
     if (has(g, ENERGY)) {
         s->has |= SAMPLE_ENERGY;
-        s->energy_mj = (int64_t)((__int128)g->energy_mj * share.part / share.whole);
+        s->energy_mj = (int64_t)((__int128)g->energy_mj * share.slices / share.of);
     }
     if (price_nusd >= 0) {
         s->has |= SAMPLE_PRICE;
-        s->price_nusd_hour = price_nusd * share.part / share.whole;
+        s->price_nusd_hour = mig_share(price_nusd, share.slices, share.of);
     }
 }
 

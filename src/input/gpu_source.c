@@ -2,8 +2,8 @@
 
 #include <errno.h>
 
-#include "input/mig.h"
 #include "input/nvml_lib.h"
+#include "model/mig.h"
 #include "model/validate.h"
 
 #define EVERY_MIN (100 * NS_PER_MS)
@@ -44,6 +44,13 @@ void gpu_options_price(const struct gpu_options *o, bool slice, uint32_t slices,
     }
     s->price_nusd_hour = slice ? mig_share(o->price_nusd_hour, slices, of) : o->price_nusd_hour;
     s->has |= SAMPLE_PRICE;
+}
+
+void gpu_options_price_named(const struct gpu_options *o, struct gpu_sample *s)
+{
+    struct mig_slice slice = {.gpu = STR_NONE};
+    bool cut = mig_slice_of(s->name, &slice);
+    gpu_options_price(o, cut, slice.slices, slice.of, s);
 }
 
 int gpu_source_add(const struct gpu_options *o, const struct gpu_sample *s, struct str source,

@@ -24,6 +24,8 @@ bool gpu_options_pick(const struct gpu_options *o, int32_t index);
 // a whole GPU.
 void gpu_options_price(const struct gpu_options *o, bool slice, uint32_t slices, uint32_t of,
                        struct gpu_sample *s);
+// The same by what the name says: see mig_slice_of().
+void gpu_options_price_named(const struct gpu_options *o, struct gpu_sample *s);
 
 // Adds the sample at `ts` to the batch: host and site are the options', all texts are copied, the
 // digest is made; event_id and position are the caller's to set. -EINVAL with a message, and

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "input/mig.h"
+#include "model/mig.h"
 
 enum { BOARDS_MAX = 4096, SLICES_MAX = 64 };
 #define MIB 1048576.0

@@ -4,7 +4,7 @@
 
 #include "base/decimal.h"
 #include "base/time.h"
-#include "input/mig.h"
+#include "model/mig.h"
 
 enum { CELLS_MAX = 1024, DECIMALS = 3, TIMESTAMP_MAX = 40, SHOWN_MAX = 60 };
 

@@ -115,7 +115,7 @@ static int make_record(struct smi_file *f, struct batch *b, struct str line, str
     if (ts < 0) {
         return error_set(err, -EINVAL, "timestamp: before 1970");
     }
-    gpu_options_price(&f->options, str_present(row.sample.mig_profile), 0, 0, &row.sample);
+    gpu_options_price_named(&f->options, &row.sample);
     code = gpu_source_add(&f->options, &row.sample, STR("nvidia-smi"), ts, b, &r, err);
     if (code == 0) {
         r->position = ++f->position;

@@ -95,7 +95,7 @@ static void take_row(struct smi_live *s, struct batch *b, struct str line, struc
         return;
     }
     if (code == 0) {
-        gpu_options_price(&s->options, str_present(row.sample.mig_profile), 0, 0, &row.sample);
+        gpu_options_price_named(&s->options, &row.sample);
         code = gpu_source_add(&s->options, &row.sample, STR("nvidia-smi"), wall, b, &r, &err);
     }
     if (code == -ENODATA) {

@@ -1,5 +1,6 @@
 // Snapshots from a store: one report by GPU, model and tenant, which everything shown is a sum of.
 #include "base/alloc.h"
+#include "model/mig.h"
 #include "top/source.h"
 
 struct store_source {
@@ -12,7 +13,8 @@ static void fill_gpu(struct top_snapshot *s, const struct gpu_info *info,
                      const struct price_book *book, int64_t fallback, struct top_gpu *ret)
 {
     const struct gpu_sample *p = &info->newest;
-    const struct price_entry *entry = price_at(book, p->name, p->site, s->at);
+    char room[MIG_NAME_MAX];
+    struct price_found found = price_at(book, fallback, mig_sample_name(p, room), p->site, s->at);
     struct buf label;
     buf_init(&label, 4096);
     report_gpu_name(&label, &p->gpu);
@@ -26,15 +28,14 @@ static void fill_gpu(struct top_snapshot *s, const struct gpu_info *info,
         .mem_used_mb = p->mem_used_mb,
         .mem_total_mb = p->mem_total_mb,
         .power_w = p->power_w,
-        .price_nusd_hour = fallback,
-        .price_source = fallback == PRICE_NONE ? TOP_PRICE_UNKNOWN : TOP_PRICE_DEFAULT,
+        .price_nusd_hour = found.nusd_hour,
+        .price_source = found.nusd_hour == PRICE_NONE ? TOP_PRICE_UNKNOWN
+                        : found.entry                 ? TOP_PRICE_BOOK
+                                                      : TOP_PRICE_DEFAULT,
     };
     if (p->has & SAMPLE_PRICE) {
         ret->price_nusd_hour = p->price_nusd_hour;
         ret->price_source = TOP_PRICE_SAMPLE;
-    } else if (entry) {
-        ret->price_nusd_hour = entry->price_nusd_hour;
-        ret->price_source = TOP_PRICE_BOOK;
     }
     buf_done(&label);
 }

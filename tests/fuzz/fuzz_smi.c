@@ -3,8 +3,8 @@
 
 #include <assert.h>
 
-#include "input/mig.h"
 #include "input/smi_csv.h"
+#include "model/mig.h"
 
 static void check_row(const struct smi_row *row)
 {

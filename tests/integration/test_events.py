@@ -137,6 +137,10 @@ class Live(Case):
         for _ in range(4):
             self.assertEqual(reader.next("now")["data"]["ready"], True)
         self.assertGreater(served.metric('gtap_input_records_total{input="synthetic:"}'), records)
+        self.assertEqual(served.metric("gtap_events_joined_total"), 41)
+        self.assertGreaterEqual(served.metric("gtap_events_listeners"), 21)
+        self.assertGreaterEqual(served.metric("gtap_events_sent_total"), 3 * 21)
+        self.assertIsNotNone(served.metric("gtap_events_cut_total"))
         self.stop(served)
 
 

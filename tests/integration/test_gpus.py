@@ -222,7 +222,8 @@ class Prices(support.Case):
             cost[gpu] = cost.get(gpu, 0) + (row["cost_nusd"] or 0)
             unpriced[gpu] = unpriced.get(gpu, 0) + row["unpriced_ns"]
         self.assertAlmostEqual(cost[0], 3_850_000_000 * 20 / 3600, delta=1)  # $3.85/h, 20 s
-        self.assertEqual([unpriced[gpu] for gpu in (0, 1, 2)], [0, 20 * 10**9, 20 * 10**9])
+        self.assertAlmostEqual(cost[2], 550_000_000 * 20 / 3600, delta=1)  # a seventh of it
+        self.assertEqual([unpriced[gpu] for gpu in (0, 1, 2)], [0, 20 * 10**9, 0])
         self.assert_verified(store)
 
     def test_every_line_says_where_it_is_from(self):

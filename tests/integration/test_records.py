@@ -220,24 +220,44 @@ class Prices(Night):
                                  store, *args)
             self.assertNotIn("no price is known", done.stderr)
 
-    def test_a_slice_at_the_price_of_a_gpu(self):
-        """Is said: by --price, and where the exporter calls a slice what it calls the GPU."""
-        gpu, said = "NVIDIA H100 80GB HBM3", "is billed the price of a whole GPU: its input's option"
+    def slice_cost(self, name, *args, **more):
+        """What ten seconds of a MIG slice cost (None: unpriced), beside 2.95 USD an hour for the
+        H100, and whether the run says that no price is known."""
+        lines = [json.dumps({"ts": f"2026-01-01T00:00:{second}Z", "host": "h", "gpu_index": 0,
+                             "gpu_instance": 3, "utilization": 0.5, "name": name, **more})
+                 for second in ("00", "10")]
+        store = self.gtap.store(f"slice{len(os.listdir(self.gtap.folder))}.db")
+        for gpu, price in (("NVIDIA H100*", "2.95"), ("*A30", "1"), ("MIG 7g* of NVIDIA H100*", "9")):
+            self.gtap.run("price", "add", gpu, price, "--from", "2026-01-01", "--store", store)
+        done = self.gtap.run("run", "--in", self.write("slice.ndjson", lines), "--out", store, *args)
+        self.assert_verified(store)
+        rows = self.gtap.export("cost_windows", store)
+        self.assertEqual({row["gpu_instance"] for row in rows}, {3})
+        return (None if rows[0]["cost_nusd"] is None else sum(row["cost_nusd"] for row in rows),
+                "no price is known" in done.stderr)
 
-        def meter(name, *args, **more):
-            line = {"ts": "2026-01-01T00:00:00Z", "host": "h", "gpu_index": 0, "gpu_instance": 3,
-                    "utilization": 0.5, "mig_profile": "1g.10gb", "name": name, **more}
-            store = self.gtap.store(f"slice{len(os.listdir(self.gtap.folder))}.db")
-            self.gtap.run("price", "add", "NVIDIA H100*", "2.95", "--from", "2026-01-01", "--store",
-                          store)
-            return self.gtap.run("run", "--in", self.write("slice.ndjson", [json.dumps(line)]),
-                                 "--out", store, *args).stderr
-
-        self.assertIn(f"MIG slice h/0:3 ({gpu}) {said}", meter(gpu))
-        self.assertIn("no price is known", meter(f"MIG 1g.10gb of {gpu}"))
-        self.assertIn(f"MIG slice h/0:3 (MIG 1g.10gb of {gpu}) {said}",
-                      meter(f"MIG 1g.10gb of {gpu}", "--price", "2.95"))
-        self.assertNotIn(said, meter(gpu, price_per_hour_usd=0.42))
+    def test_a_slice_costs_its_share(self):
+        """By the book or --price, whoever names it; where nobody can tell its share, nothing."""
+        gpu = "NVIDIA H100 80GB HBM3"
+        for usd, name, args, more in (
+                (2.95 / 7, gpu, (), {"mig_profile": "1g.10gb"}),                 # as dcgm: does
+                (2.95 * 3 / 7, f"MIG 3g.40gb of {gpu}", (), {"mig_profile": "3g.40gb"}),  # nvml:
+                (2.95 * 2 / 7, f"{gpu} MIG 2g.20gb", (), {}),                    # the driver
+                (2.95 / 7, gpu, ("--price", "70"), {"mig_profile": "1g.10gb"}),
+                (9, gpu, (), {"mig_profile": "7g.80gb"}),                        # its own entry
+                (1 / 4, "NVIDIA A30", (), {"mig_profile": "1g.6gb"}),
+                (1, "NVIDIA B200", ("--price", "7"), {"mig_profile": "1g.23gb"}),
+                (0.42, gpu, ("--price", "7"), {"price_per_hour_usd": 0.42}),
+                (None, "NVIDIA B200", (), {"mig_profile": "1g.23gb"}),
+                (None, gpu, ("--price", "7"), {}),
+                (None, "NVIDIA R100", ("--price", "7"), {"mig_profile": "1g.36gb"})):
+            with self.subTest(name=name, args=args, more=more):
+                cost, said = self.slice_cost(name, *args, **more)
+                self.assertEqual(said, usd is None)
+                if usd is None:
+                    self.assertIsNone(cost)
+                else:
+                    self.assertAlmostEqual(cost, usd * 1e9 * 10 / 3600, delta=1)
 
     def test_nothing_has_a_price(self):
         store = self.gtap.store("bare.db")

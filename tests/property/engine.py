@@ -55,6 +55,7 @@ def sample_fields(s):
     yield "utilization", "0.5"
     yield "power_w", text_or_none(s.power_w)
     yield "name", text_or_none(s.name)
+    yield "mig_profile", text_or_none(s.profile)
     yield "site", text_or_none(s.site)
     yield "price_per_hour_usd", None if s.price is None else decimal(s.price, 9)
 

@@ -18,7 +18,8 @@ WINDOWS = [S, 2 * S, 5 * S, 10 * S, 15 * S, 30 * S, 60 * S, 300 * S, HOUR_NS, HO
 PRICES = [0, 1, 999_999_999, 2_000_000_000, 3_600_000_000, HOUR_NS, PRICE_MAX]
 TOKENS = [0, 0, 1, 1, 2, 3, 7, 100, 1000, 4096, 123_457]
 NAMES = ["NVIDIA H100 80GB HBM3", "nvidia h100 80gb hbm3", "NVIDIA H100 NVL", "NVIDIA A100"]
-PATTERNS = NAMES + ["NVIDIA H100*", "*", "?VIDIA A*", "nvidia*nvl", "NVIDIA H100 ???", "AMD*"]
+SLICES = ["MIG 3g.40gb of NVIDIA H100 80GB HBM3", "MIG of NVIDIA A100", "MIG 1g.6gb"]
+PATTERNS = NAMES + SLICES[:1] + ["MIG 1g*", "mig ?g.* of nvidia a*", "NVIDIA H100*", "*", "?VIDIA A*", "nvidia*nvl", "NVIDIA H100 ???", "AMD*"]
 SITES = [None, None, "ams", "fra"]
 
 
@@ -195,6 +196,12 @@ class Maker:
         self.seen += [t for t in (made.start, made.first, made.end) if t is not None and t >= 0]
         return made
 
+    def name(self, gpu):
+        return self.rng.choice([None, *NAMES, *(SLICES if gpu[2] >= 0 else [])])
+
+    def profile(self, gpu):
+        return self.rng.choice([None, "1g.10gb", "3g.40gb", "7g.80gb"]) if gpu[2] >= 0 else None
+
     def samples(self, n):
         """Per GPU a regular stream with holes, some strays, and some that share an instant."""
         made, rng = [], self.rng
@@ -202,7 +209,7 @@ class Maker:
             epoch = rng.choice(self.epochs)
             step = rng.choice([epoch.max_gap, epoch.max_gap, epoch.max_gap + 1, epoch.gpu_timeout,
                                epoch.gpu_timeout + 1, max(epoch.max_gap // 3, 1), self.window])
-            traits = {"name": rng.choice([None, *NAMES]), "site": rng.choice(SITES),
+            traits = {"name": self.name(gpu), "profile": self.profile(gpu), "site": rng.choice(SITES),
                       "price": rng.choice([None, self.price()]),
                       "power_w": rng.choice([None, 71.25, 699.9])}
             at = self.instant()
@@ -221,7 +228,7 @@ class Maker:
         if self.chance(0.15):
             known["power_w"] = rng.choice([None, 0.0, 350.1])
         if self.chance(0.1):
-            known["name"], known["site"] = rng.choice([None, *NAMES]), rng.choice(SITES)
+            known["name"], known["site"] = self.name(gpu), rng.choice(SITES)
         self.seen.append(ts)
         return Sample(f"s{rng.randint(0, 999):03}-{number}", ts, *gpu, **known)
 

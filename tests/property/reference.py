@@ -14,6 +14,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Optional
 
+SLICES = {"H100": 7, "A100": 7, "A30": 4}  # of the GPUs that generate.py names
 HOUR_NS = 3_600_000_000_000
 LATENCY_MIN_NS = 1_000_000
 WEIGHT_BITS = 104  # weights are integers below 2^105, in a unit that suits the window
@@ -58,6 +59,7 @@ class Sample:
     power_w: Optional[float] = None
     name: Optional[str] = None
     site: Optional[str] = None
+    profile: Optional[str] = None  # of a MIG slice
 
     @property
     def gpu(self):
@@ -261,8 +263,34 @@ def book_price(book, name, site, t):
         return (entry.effective_from, entry.site is not None, plain, i)
 
     matching = [(i, e) for i, e in enumerate(book)
-                if e.effective_from <= t and e.site in (None, site) and glob_matches(e.name, name)]
+                if e and e.effective_from <= t and e.site in (None, site) and glob_matches(e.name, name)]
     return max(matching, key=rank)[1].price if matching else None
+
+
+def slice_of(sample):
+    """(its own name for the book, its GPU's name, its share or None) of a MIG slice's sample; None
+    of a whole GPU's."""
+    gpu, profile = sample.name, sample.profile
+    named = re.fullmatch(r"MIG(?: (\S+))?(?: of (.*))?", gpu or "")
+    if named:
+        profile, gpu = named.groups()
+    elif sample.instance < 0 and profile is None:
+        return None
+    own = "MIG" + (f" {profile}" if profile else "") + (f" of {gpu}" if gpu else "")
+    part = re.match(r"(\d)g", profile or "")
+    whole = next((n for family, n in SLICES.items() if family in (gpu or "").upper()), 0)
+    known = part and 0 < int(part[1]) <= whole
+    return own, gpu, Fraction(int(part[1]), whole) if known else None
+
+
+def slice_price(book, found, site, t, fallback):
+    own, gpu, share = found
+    price = book_price([e if e.name.upper().startswith("MIG") else None for e in book], own, site, t)
+    if price is not None or share is None:
+        return price
+    price = book_price(book, gpu, site, t)
+    price = fallback if price is None else price
+    return None if price is None else math.floor(price * share + Fraction(1, 2))
 
 
 class Gpu:
@@ -317,6 +345,11 @@ class View:
         sample = self.sample_in_force(t)
         if sample is not None and sample.price is not None:
             return sample.price
+        cut = slice_of(sample) if sample is not None else None
+        if cut:
+            return slice_price(self.book, cut, sample.site, t, self.epoch.default_price)
+        if sample is None and self.gpu.key[2] >= 0:
+            return None  # of which nobody says what share it is
         found = None
         if sample is not None and sample.name is not None:
             found = book_price(self.book, sample.name, sample.site, t)

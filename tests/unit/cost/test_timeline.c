@@ -171,6 +171,7 @@ static const struct timeline_case {
 static struct gpu *gpu_of_case(const struct timeline_case *c, struct request *requests)
 {
     struct gpu *g = x_zalloc(sizeof(*g));
+    g->key.instance = GPU_INSTANCE_NONE;
     for (size_t i = 0; i < c->n_samples; i++) {
         struct sample s = {.ts = c->samples[i].ts,
                            .price_nusd = c->samples[i].price < 0 ? PRICE_NONE : c->samples[i].price,

@@ -187,6 +187,10 @@ static void test_slices(void **state)
         {"DCGM_FI_DEV_POWER_USAGE" SLICE("7", "g.gb") "7\n",
          "0 bad"}, // nothing measured is no sample
         {"DCGM_FI_DEV_POWER_USAGE" SLICE("x", "1g.10gb") "7\n", "1 bad"},
+        // Of a GPU that is not known, nobody knows into how many slices it can be cut.
+        {"DCGM_FI_DEV_POWER_USAGE{gpu=\"0\",modelName=\"NVIDIA R100\",GPU_I_PROFILE=\"1g.36gb\","
+         "GPU_I_ID=\"1\"} 7\nDCGM_FI_DEV_FB_USED{gpu=\"0\",GPU_I_ID=\"1\"} 5\n",
+         "me/0/1 used 5\n0 bad"},
     };
     const struct dcgm_config config = {.host = STR("me"), .price_nusd = 7 * INT64_C(1000000000)};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -1,3 +1,4 @@
+#include "input/gpu_source.h"
 #include "input/smi_csv.h"
 
 #include <errno.h>
@@ -228,6 +229,29 @@ static void test_a_slice(void **state)
     arena_done(&a);
 }
 
+// price= is a whole GPU's; a slice costs its share of it, and nothing known where that is not told.
+static void test_prices(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int64_t want; // -1: none
+    } rows[] = {
+        {"NVIDIA H100 80GB HBM3", 2800000000},
+        {"MIG 1g.10gb of NVIDIA H100 80GB HBM3", 400000000},
+        {"MIG 3g.40gb of NVIDIA H100 80GB HBM3", 1200000000},
+        {"MIG 1g.6gb of NVIDIA A30", 700000000},
+        {"MIG 1g.36gb of NVIDIA R100", -1},
+        {"MIG of NVIDIA H100 80GB HBM3", -1},
+    };
+    const struct gpu_options options = {.has_price = true, .price_nusd_hour = 2800000000};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct gpu_sample s = {.name = str_of(rows[i].name)};
+        gpu_options_price_named(&options, &s);
+        assert_i64(s.has & SAMPLE_PRICE ? s.price_nusd_hour : -1, rows[i].want);
+    }
+}
+
 static void test_which_power(void **state)
 {
     (void)state;
@@ -256,5 +280,5 @@ static void test_which_power(void **state)
 int main(void)
 {
     return TEST_RUN(TEST(test_captures), TEST(test_headers), TEST(test_absent_tokens),
-                    TEST(test_rows), TEST(test_a_slice), TEST(test_which_power));
+                    TEST(test_rows), TEST(test_a_slice), TEST(test_prices), TEST(test_which_power));
 }
