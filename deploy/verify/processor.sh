@@ -17,7 +17,7 @@ said=$(ask /health) ||
     fail "the processor does not answer" "make logs-vm3" "make ssh-vm3, then: sudo /opt/gtap/bin/gtap-status"
 [[ $said == *'"status":"ok"'* ]] || fail "the processor is not well: $said" "make logs-vm3"
 ready=$(ask /ready) || fail "the processor does not say whether it is ready" "make logs-vm3"
-[[ $ready == *'"status":"ready"'* ]] ||
+[[ $ready == *'"ready":true'* ]] ||
     fail "the processor is not ready: $ready" "make verify-kafka and make verify-mongo: it waits for both" \
         "make logs-vm3"
 echo "$said"
