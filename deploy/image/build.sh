@@ -53,6 +53,7 @@ read -r -a more <<<"${ENGINE_ARGS:-}"
 "$engine" build "${args[@]}" "${more[@]}" .
 
 if [[ -n $archive ]]; then
+    mkdir -p "$(dirname "$archive")"
     rm -f "$archive"
     if [[ $engine == buildah ]]; then
         buildah push "$image" "docker-archive:$archive:$image"

@@ -7,7 +7,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/stack.sh"
 
 load_outputs
-heading "VM2/Mongo: ping mongod"
+echo ">> VM2/Mongo: ping mongod" # the mission's, without dots
 said=$(on vm2_mongo /opt/gtap/bin/gtap-mongo --ping) ||
     fail "mongod does not answer" "make logs-vm2" "make ssh-vm2, then: sudo /opt/gtap/bin/gtap-status" \
         "the user gtap: sudo docker compose --project-directory /opt/gtap exec -T mongodb bash /gtap/mongodb/apply.sh makes it again"
