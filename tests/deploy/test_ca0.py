@@ -1,6 +1,6 @@
 """CA0, the four machines by hand, without machines: the firewall by the real ufw equals the ports matrix
-of the page, sshd takes the drop-in and keys alone, the make targets say over SSH what they should,
-diagrams are what their sources say, commands of the guide parse, links lead somewhere.
+of the page, sshd takes the drop-in and keys alone, the make targets say over SSH what they should.
+Of CA0 and CA1: diagrams are what their sources say, commands of the guides parse, links lead somewhere.
 
     test_ca0.py --gtap BUILD/gtap [--only TEXT]
 """
@@ -24,6 +24,8 @@ from daemon import DEADLINE  # noqa: E402
 import tools  # noqa: E402
 
 CA0 = os.path.join(ROOT, "CA0")
+STAGES = os.path.join(ROOT, "CA[01]")
+GUIDES = (["aws-vm-setup-instructions.md"], ["..", "CA1", "CA1-step-by-step-guide.md"])
 UFW = os.path.join(ROOT, "deploy", "host", "ufw", "gtap-ufw")
 ADMIN = "203.0.113.7"
 ADDRESSES = {"kafka": "10.0.1.101", "mongo": "10.0.1.102", "processor": "10.0.1.103",
@@ -246,26 +248,30 @@ class Targets(support.Case):
 class Pages(support.Case):
     def test_diagrams(self):
         program = tools.tool("plantuml", "plantuml, graphviz, fonts-dejavu-core")
-        sources = glob.glob(os.path.join(CA0, "diagrams", "*.puml"))
-        self.assertEqual(len(sources), 2)
+        sources = glob.glob(os.path.join(STAGES, "diagrams", "*.puml"))
+        self.assertEqual(len(sources), 3)
         subprocess.run([program, "-tsvg", "-nometadata", "-failfast2", "-o", self.gtap.folder, *sources],
                        check=True, timeout=DEADLINE)
         for source in sources:
-            name = os.path.basename(source).replace(".puml", ".svg")
-            self.assertEqual(texts(os.path.join(CA0, "diagrams", name)),
-                             texts(self.gtap.file(name)), f"{name}: make -C CA0 diagrams")
+            rendered = source.replace(".puml", ".svg")
+            self.assertEqual(texts(rendered), texts(self.gtap.file(os.path.basename(rendered))),
+                             f"{rendered}: make diagrams, in CA0 or CA1")
 
     def test_commands_parse(self):
-        blocks = re.findall(r"^```sh\n(.*?)^```", read("aws-vm-setup-instructions.md"), re.M | re.S)
-        self.assertGreater(len(blocks), 10)
+        for guide in GUIDES:
+            blocks = re.findall(r"^```sh\n(.*?)^```", read(*guide), re.M | re.S)
+            self.assertGreater(len(blocks), 10, guide)
+            self.parse(blocks)
+
+    def parse(self, blocks):
         for block in blocks:
             done = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True,
                                   check=False)
             self.assertEqual((done.returncode, done.stderr), (0, ""), block)
 
     def test_links(self):
-        pages = glob.glob(os.path.join(CA0, "**", "*.md"), recursive=True)
-        self.assertGreater(len(pages), 5)
+        pages = glob.glob(os.path.join(STAGES, "**", "*.md"), recursive=True)
+        self.assertGreater(len(pages), 9)
         for page in pages:
             with open(page, encoding="utf-8") as f:
                 text = re.sub(r"^```.*?^```", "", f.read(), flags=re.M | re.S)
@@ -285,6 +291,12 @@ class Pages(support.Case):
                      "vm3-processor/app/utils", "vm4-producers/docker-compose.yml",
                      "vm4-producers/producer.c"):
             self.assertTrue(os.path.exists(os.path.join(CA0, path)), path)
+        for path in ("README.md", "CA1-step-by-step-guide.md", "diagrams/architecture-final.puml",
+                     "docs/architecture.md", "screenshots", "Makefile", "terraform/Makefile",
+                     "terraform/providers.tf", "terraform/terraform.tfvars.example",
+                     "terraform/modules/instances/templates", "terraform/modules/network",
+                     "terraform/modules/security_groups", "terraform/modules/vpc"):
+            self.assertTrue(os.path.exists(os.path.join(ROOT, "CA1", path)), path)
 
 
 def texts(path):
