@@ -19,17 +19,17 @@ test=(
 # Packages of tests that would start a service where they are installed: only their files are laid
 # out, in .cache/debian.
 unpacked_test=(prometheus)
-unpacked_deploy=(openssh-server)
 # What only tests/deploy and those who build images and packages need.
 deploy=(
     buildah podman runc netavark aardvark-dns debootstrap
     debhelper dpkg-dev fakeroot lintian
-    shellcheck yamllint nftables systemd jq
+    libwrap0 shellcheck yamllint nftables systemd jq
     ufw openssh-client plantuml graphviz fonts-dejavu-core
     python3-configobj python3-jinja2 python3-jsonpatch python3-jsonschema python3-netifaces
     python3-oauthlib python3-requests python3-yaml
 )
-unpacked_deploy=(cloud-init) # installed, it would run when the machine starts next
+# Installed, these would run here, now or when the machine starts next.
+unpacked_deploy=(openssh-server cloud-init)
 bench=(python3 zstd)
 # What the program alone needs, where it is compiled already: the image.
 runtime=(

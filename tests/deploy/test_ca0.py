@@ -142,10 +142,15 @@ class Machine(support.Case):
             # As Ubuntu's images have it, cloud-init's file among them: the first value counts.
             f.write(f"HostKey {key}\nInclude {drop_in}\nPasswordAuthentication yes\n"
                     "KbdInteractiveAuthentication yes\nPermitRootLogin yes\nUsePAM yes\n")
+        # Its user, for where the package is unpacked alone.
+        users = self.gtap.file("passwd")
+        with open("/etc/passwd", encoding="utf-8") as known, open(users, "w", encoding="utf-8") as f:
+            f.write(known.read() + "sshd:x:64999:65534::/run/sshd:/usr/sbin/nologin\n")
         os.makedirs("/run/sshd", exist_ok=True)
         for test in ("-t", "-T"):
-            done = subprocess.run([program, test, "-f", settings], capture_output=True, text=True,
-                                  check=False)
+            done = subprocess.run(
+                ["unshare", "--mount", "sh", "-c", 'mount --bind "$1" /etc/passwd && shift && exec "$@"',
+                 "sh", users, program, test, "-f", settings], capture_output=True, text=True, check=False)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
         for line in ("passwordauthentication no", "kbdinteractiveauthentication no",
                      "permitrootlogin no", "authenticationmethods publickey",
