@@ -198,7 +198,7 @@ static struct account account_at(const struct window *w, size_t at)
     while (end < w->n_past && window_row_cmp(&w->past[at].row, &w->past[end].row) == 0) {
         end++;
     }
-    return (struct account){w->past + at, end - at};
+    return end > at ? (struct account){w->past + at, end - at} : (struct account){0};
 }
 
 static struct account account_of(const struct window *w, const struct window_row *key)
