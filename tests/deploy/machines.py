@@ -128,9 +128,13 @@ class Host:
         self.process.wait()
         self.process.stdin.close()
         self.process = None
-        wait_for(lambda: not os.path.exists(f"/sys/class/net/{self.device}")
-                 or subprocess.run(["ip", "link", "del", self.device], capture_output=True,
-                                   check=False).returncode == 0, complaint=f"{self.device} stays")
+        wait_for(self._has_left, complaint=f"{self.device} stays")
+
+    def _has_left(self):
+        """Its device goes with its namespace, in a while; at once where it is asked to."""
+        ask = {"capture_output": True, "check": False}
+        subprocess.run(["ip", "link", "del", self.device], **ask)
+        return subprocess.run(["ip", "link", "show", self.device], **ask).returncode != 0
 
     def run(self, *words, env=None, **kwargs):
         """What a command says, run at this host."""
