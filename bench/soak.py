@@ -175,7 +175,7 @@ def add_processes(subject, parts):
         subject.add(f"{name}, by quarters", cpu[3] / cpu[1],
                     f"{listed(cpu, us)} us of processor time a record; {listed(resident, mb)}")
     cores = [(part[-1].busy_s - part[0].busy_s) / (part[-1].at_s - part[0].at_s) for part in parts]
-    subject.add(f"{MACHINE}, by quarters", cores[3], f"{listed(cores, '{:.2f}'.format)} of "
+    subject.add("the machine, by quarters", cores[3], f"{listed(cores, '{:.2f}'.format)} of "
                 f"{os.cpu_count()} cores busy")
 
 

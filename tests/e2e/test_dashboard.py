@@ -4,7 +4,6 @@ failing: every place, zooming, permalinks, the keyboard, phones, colours, and wh
 something is wrong. After each test the browser's log must be clean but for what the test provoked."""
 
 import os
-import re
 import sys
 import urllib.parse
 

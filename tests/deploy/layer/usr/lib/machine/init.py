@@ -70,7 +70,7 @@ def boot(name, place):
         file.write(name)
     units.start(["ssh.service"])
     if os.path.exists(DONE):
-        units.start(units.enabled())
+        units.start(["ufw.service", *units.enabled()])
     else:
         first_boot()
     with open(os.path.join(place, "boot"), "a", encoding="ascii") as file:

@@ -15,8 +15,7 @@ DEADLINE = float(os.environ.get("MACHINE_DEADLINE", "240"))
 BUILT_IN = {
     "ssh.service": ["/usr/sbin/sshd"],
     "docker.service": [],
-    "ufw.service": [],
-    "nftables.service": [],
+    "ufw.service": ["/usr/lib/ufw/ufw-init", "start"],
 }
 PASSED_ON = ("AWS_ENDPOINT_URL", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "MACHINE_DEADLINE", "PYTHONPATH",
              "PYTHONDONTWRITEBYTECODE")
@@ -169,7 +168,7 @@ def start_one(name, unit):
                                        stderr=log, start_new_session=True, **place)
             mark(name, process.pid)
             return
-        pause = compose_seconds((values(unit, "Service", "RestartSec") or ["100ms"])[0])
+        pause = duration((values(unit, "Service", "RestartSec") or ["100ms"])[0])
         again = (values(unit, "Service", "Restart") or ["no"])[0] != "no"
         deadline = time.monotonic() + DEADLINE
         while True:
@@ -183,7 +182,7 @@ def start_one(name, unit):
     mark(name, 0)
 
 
-def compose_seconds(text):
+def duration(text):
     import compose_file
     text = text if not text.isdigit() else f"{text}s"
     return compose_file.seconds(text.replace("min", "m"))
