@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cmd/cli.h"
+#include "cmd/shared_options.h"
 #include "cmd/stop.h"
 #include "input/fetch.h"
 #include "top/api_problem.h"
@@ -36,19 +37,8 @@ static const struct option options[] = {
      .help = "how long the whole answer may take",
      .fallback = "3s",
      .key = "timeout"},
-    {.name = "api-token-file",
-     .type = OPTION_TEXT,
-     .offset = AT(token_file),
-     .value = "FILE",
-     .help = "the bearer token that URL asks for; /health and /ready ask for none",
-     .key = "api-token-file",
-     .env = "GTAP_API_TOKEN_FILE"},
-    {.name = "tls-ca",
-     .type = OPTION_TEXT,
-     .offset = AT(ca_file),
-     .value = "FILE",
-     .help = "trust the certificate authorities in this file (PEM) for an https URL",
-     .key = "tls-ca"},
+    OPTIONS_ASKING(struct options,
+                   "the bearer token that URL asks for; /health and /ready ask for none"),
     {0},
 };
 

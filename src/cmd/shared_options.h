@@ -23,4 +23,12 @@
      .fallback = "UTC", .key = "tz", .shared = true}
 #define OPTION_JSON(T)                                                                          \
     {.name = "json", .type = OPTION_FLAG, .offset = offsetof(T, json), .help = "as JSON"}
+// Of a command that asks a server at URL: in T, `token_file` and `ca_file`.
+#define OPTIONS_ASKING(T, about_token)                                                          \
+    {.name = "api-token-file", .type = OPTION_TEXT, .offset = offsetof(T, token_file),          \
+     .value = "FILE", .help = about_token, .key = "api-token-file",                             \
+     .env = "GTAP_API_TOKEN_FILE"},                                                             \
+    {.name = "tls-ca", .type = OPTION_TEXT, .offset = offsetof(T, ca_file), .value = "FILE",    \
+     .help = "trust the certificate authorities in this file (PEM) for an https URL",           \
+     .key = "tls-ca"}
 // clang-format on

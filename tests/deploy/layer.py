@@ -2,6 +2,7 @@
 file (stand-ins for docker, systemctl, cloud-init and the images' entry points) and real programs: sshd,
 sudo, ufw, MongoDB's shell, Kafka's jars, a server of MongoDB's protocol, gtap."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -50,6 +51,7 @@ def site_packages(python):
     return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
+@functools.cache
 def python_path():
     """Where the machines' Python finds boto3 and yaml."""
     return site_packages(python_with("machines", BOTO))

@@ -7,12 +7,12 @@ import re
 import yaml
 
 VARIABLE = re.compile(r"\$(?:\{(?P<name>\w+)(?:(?P<how>:?[-?+])(?P<what>[^{}]*))?\}|(?P<plain>\w+)|(?P<dollar>\$))")
+# Of these a machine cannot hold services to deploy, ulimits, logging and init; the tests of compose files
+# look at them.
 SERVICE_KEYS = {"image", "pull_policy", "command", "entrypoint", "network_mode", "user", "environment",
                 "secrets", "volumes", "healthcheck", "restart", "stop_grace_period", "read_only", "tmpfs",
                 "cap_drop", "security_opt", "deploy", "ulimits", "logging", "depends_on", "init",
                 "hostname", "working_dir"}
-# What a machine's root file system cannot hold services to; the tests of compose files look at it.
-UNENFORCED = {"deploy", "ulimits", "logging", "pull_policy", "init", "hostname"}
 
 
 class Wrong(Exception):
