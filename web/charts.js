@@ -5,7 +5,7 @@ import {announce, h, svg} from './dom.js';
 let library = null;
 
 function load() {
-    library ??= import(new URL('assets/chart.js', document.baseURI).href).then(() => globalThis.Chart);
+    library ??= import(new URL('chart.js', import.meta.url).href).then(() => globalThis.Chart);
     return library;
 }
 

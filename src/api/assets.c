@@ -1,16 +1,13 @@
 #include "api/assets.h"
 
+#include <ctype.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zlib.h>
 
 #include "base/alloc.h"
 
-#define POLICY                                                                                     \
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "                \
-    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-#define HEADERS                                                                                    \
-    "Content-Security-Policy: " POLICY "\nReferrer-Policy: no-referrer\n"                          \
-    "Cross-Origin-Resource-Policy: same-origin\n"
+#define FOR_EVER "Cache-Control: public, max-age=31536000, immutable\n"
 
 static const struct asset *find_asset(struct str name)
 {
@@ -43,51 +40,75 @@ static char *unpack(const struct asset *a)
     return plain;
 }
 
-static void answer_plain(struct http_exchange *x, const struct asset *a)
+static void answer_plain(struct http_exchange *x, const struct asset *a, const char *headers)
 {
     AUTO_FREE char *plain = unpack(a);
     if (plain) {
-        http_answer(x, 200, a->type, HEADERS, (struct str){plain, a->n_plain});
+        http_answer(x, 200, a->type, headers, (struct str){plain, a->n_plain});
     } else {
         http_refuse(x, 503, "there is no memory for this page: ask again");
     }
 }
 
-// Names stay while contents change with the program, so a browser asks each time, and is mostly
-// told that it has it already.
-static void answer_asset(struct http_exchange *x, const struct asset *a)
+// Unless it is asked for by its version, a name stays while what it has changes with the program: a
+// browser asks each time, and is mostly told that it has it already.
+static void answer_asset(struct http_exchange *x, const struct asset *a, bool versioned)
 {
     if (http_not_modified(x, a->digest)) {
         return;
     }
-    if (http_takes_gzip(x)) {
-        http_answer(x, 200, a->type, HEADERS "Content-Encoding: gzip\n",
-                    (struct str){(const char *)a->packed, a->n_packed});
+    bool packed = http_takes_gzip(x);
+    AUTO_FREE char *headers = x_asprintf("Content-Security-Policy: %s\n"
+                                         "Referrer-Policy: no-referrer\n"
+                                         "Cross-Origin-Resource-Policy: same-origin\n%s%s",
+                                         assets_policy, versioned ? FOR_EVER : "",
+                                         packed ? "Content-Encoding: gzip\n" : "");
+    if (packed) {
+        http_answer(x, 200, a->type, headers, (struct str){(const char *)a->packed, a->n_packed});
     } else {
-        answer_plain(x, a);
+        answer_plain(x, a, headers);
     }
 }
 
-static void serve_named(struct http_exchange *x, struct str name)
+static void serve_named(struct http_exchange *x, struct str name, bool versioned)
 {
     const struct asset *a = find_asset(name);
     if (a) {
-        answer_asset(x, a);
+        answer_asset(x, a, versioned);
     } else {
         http_refuse(x, 404, "there is nothing here: the dashboard is at /");
     }
 }
 
+static bool is_version(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (!isxdigit((unsigned char)s.p[i])) {
+            return false;
+        }
+    }
+    return s.n == strlen(assets_version);
+}
+
 static void serve_index(void *ctx, struct http_exchange *x)
 {
     (void)ctx;
-    serve_named(x, STR("index.html"));
+    serve_named(x, STR("index.html"), false);
 }
 
+// VERSION/NAME, or NAME. A page that a former program served asks for its own version, and gets
+// what there is now.
 static void serve_asset(void *ctx, struct http_exchange *x)
 {
+    struct str version, name = http_rest(x);
     (void)ctx;
-    serve_named(x, http_rest(x));
+    if (str_split(&name, '/', &version) && !str_present(name)) {
+        serve_named(x, version, false);
+    } else if (is_version(version)) {
+        serve_named(x, name, str_eq(version, str_of(assets_version)));
+    } else {
+        serve_named(x, http_rest(x), false);
+    }
 }
 
 static const struct http_route routes[] = {

@@ -1,6 +1,7 @@
 // The dashboard: the files of web/, packed into the program when it is built (web/meson.build,
-// tools/embed.py), and served as /assets/NAME, index.html also as /. Pages get a strict content
-// security policy: they load from here alone, and nothing in them is inline.
+// tools/embed.py), and served as /assets/NAME, index.html also as /. By /assets/VERSION/NAME, as
+// the page asks for them, browsers may keep them for ever. Pages get a strict content security
+// policy: they load from here alone, and what is inline in them is allowed by its hash.
 #pragma once
 
 #include "http/server.h"
@@ -14,6 +15,8 @@ struct asset {
 };
 extern const struct asset assets[]; // by name; made by tools/embed.py
 extern const size_t n_assets;
+extern const char assets_version[]; // hexadecimal; another one when any of them is
+extern const char assets_policy[];  // Content-Security-Policy
 
 // Adds the routes to the main listener.
 int assets_add(struct http_server *server, struct error *err) GTAP_CHECK;

@@ -14,16 +14,27 @@ import json
 import os
 import re
 import socket
+import sys
 import threading
 import time
 import urllib.parse
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+
+import embed  # noqa: E402
+
 CHART = "/usr/share/javascript/chart.js/chart.min.js"
 TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
          ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8"}
-POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-          "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+
+
+def web():
+    """What is served of web/, packed together as the program's build does."""
+    folder = os.path.join(ROOT, "web")
+    names = [name for name in os.listdir(folder) if os.path.splitext(name)[1] in TYPES]
+    return embed.Assets(embed.read([f"chart.js={CHART}", *(os.path.join(folder, name) for name in sorted(names))]))
+
 
 BUCKET = 300  # seconds: all costs are made up for such pieces
 GPUS = [(f"gpu-0{1 + i // 4}", i % 4) for i in range(8)]
@@ -193,6 +204,7 @@ class Fixture:
                         "price_per_hour_usd": "3.100000000", "source": "list price", "added_at": "2026-01-01T08:00:00Z"},
                        {"id": "p2", "effective_from": "2026-06-01T00:00:00Z", "name": "NVIDIA H100*", "site": None,
                         "price_per_hour_usd": "2.800000000", "source": "contract 4711", "added_at": "2026-05-20T08:00:00Z"}]
+        self.web = web()
         self.asked, self.statuses, self.server, self.connections = [], [], None, set()
 
     # --- as a process
@@ -473,14 +485,13 @@ class Answer(http.server.BaseHTTPRequestHandler):
         self.send(status, json.dumps(value).encode(), kind, [("Cache-Control", "no-store")])
 
     def send_file(self, name):
-        path = CHART if name == "chart.js" else os.path.join(ROOT, "web", os.path.basename(name))
-        kind = TYPES.get(os.path.splitext(name)[1])
-        if not kind or not os.path.isfile(path):
+        plain, kind = self.it.web.files.get(os.path.basename(name)), TYPES.get(os.path.splitext(name)[1])
+        if not kind or plain is None:
             self.send_json(404, {"title": "there is nothing here", "status": 404, "detail": "the dashboard is at /"})
             return
-        with open(path, "rb") as f:
-            self.send(200, f.read(), kind, [("Content-Security-Policy", POLICY), ("Cache-Control", "no-cache"),
-                                            ("Referrer-Policy", "no-referrer")])
+        keep = "public, max-age=31536000, immutable" if name.startswith(f"{self.it.web.version}/") else "no-cache"
+        self.send(200, plain, kind, [("Content-Security-Policy", self.it.web.policy), ("Cache-Control", keep),
+                                     ("Referrer-Policy", "no-referrer")])
 
     def stream(self):
         self.send_response(200)

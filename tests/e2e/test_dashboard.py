@@ -292,7 +292,7 @@ class Ways(Page):
         self.wait(lambda: self.focused() == "search", "the search")
         self.keys("2", "b")  # typed, not a shortcut
         self.assertEqual(self.one("#search").get_property("value"), "2b")
-        self.keys("TAB")
+        self.arrives("q=2b")  # what it finds is shown: focus stays where it is now
         self.script("document.activeElement.blur()")
         self.keys("b")
         self.arrives("basis=loaded")
@@ -302,6 +302,8 @@ class Ways(Page):
         self.says("busy or loaded", "#keys-dialog")
         self.keys("ESCAPE")
         self.wait(lambda: not self.script("return document.querySelector('#keys-dialog').open"), "closed")
+        self.settled()
+        self.script("document.activeElement.blur()")
         self.keys("r")
         self.wait(lambda: self.focused() == "range", "the range")
 

@@ -55,10 +55,8 @@ static void test_page(void **state)
     const char *a = get(f, "/", "");
     assert_i64(client_status(a), 200);
     assert_non_null(strstr(a, "\r\nContent-Type: text/html; charset=utf-8\r\n"));
-    assert_non_null(
-        strstr(a, "\r\nContent-Security-Policy: default-src 'none'; script-src 'self'; "
-                  "style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; "
-                  "form-action 'none'; frame-ancestors 'none'\r\n"));
+    AUTO_FREE char *policy = x_asprintf("\r\nContent-Security-Policy: %s\r\n", assets_policy);
+    assert_non_null(strstr(a, policy));
     assert_non_null(strstr(a, "\r\nX-Content-Type-Options: nosniff\r\n"));
     assert_non_null(strstr(a, "\r\nReferrer-Policy: no-referrer\r\n"));
     assert_non_null(strstr(a, "\r\nCache-Control: private, no-cache\r\n"));
@@ -71,16 +69,45 @@ static void test_page(void **state)
     assert_string_equal(client_body(get(f, "/assets/index.html", "")), index);
 }
 
-// Nothing inline: the policy would not let it work.
-static void test_nothing_inline(void **state)
+// From here alone, and inline only what is named by its hash: tests/e2e compares these.
+static void test_policy(void **state)
+{
+    (void)state;
+    struct str rest = str_of(assets_policy), one;
+    static const char *const want[] = {
+        "default-src 'none'", "script-src 'self' 'sha256-*'", "style-src 'sha256-*'",
+        "connect-src 'self'", "img-src 'self' data:",         "base-uri 'none'",
+        "form-action 'none'", "frame-ancestors 'none'",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        assert_true(str_split(&rest, ';', &one));
+        assert_true(str_glob(str_of(want[i]), str_trim(one)));
+    }
+    assert_false(str_present(rest));
+    assert_null(strstr(assets_policy, "unsafe"));
+}
+
+static int count(const char *text, const char *what)
+{
+    int n = 0;
+    for (const char *at = strstr(text, what); at; at = strstr(at + 1, what)) {
+        n++;
+    }
+    return n;
+}
+
+static void test_inline(void **state)
 {
     struct fixture *f = *state;
     const char *page = client_body(get(f, "/", ""));
-    static const char *const inlined[] = {"<style", " style=", " onclick=", " onload="};
-    for (size_t i = 0; i < ARRAY_LEN(inlined); i++) {
-        assert_null(strstr(page, inlined[i]));
+    static const char *const never[] = {" style=", " onclick=", " onload="};
+    for (size_t i = 0; i < ARRAY_LEN(never); i++) {
+        assert_null(strstr(page, never[i]));
     }
-    for (const char *at = strstr(page, "<script"); at; at = strstr(at + 1, "<script")) {
+    assert_int_equal(count(page, "<style"), 1);
+    assert_int_equal(count(page, "<style>") + count(page, "<script>"),
+                     count(assets_policy, "'sha256-"));
+    for (const char *at = strstr(page, "<script "); at; at = strstr(at + 1, "<script ")) {
         const char *end = strchr(at, '>');
         assert_non_null(end);
         assert_non_null(memmem(at, (size_t)(end - at), " src=", 5));
@@ -139,10 +166,33 @@ static void test_names(void **state)
     assert_non_null(strstr(get(f, "/assets/licenses.txt", ""), "Chart.js"));
 }
 
+// By its version a file is kept for ever; by another one, or none, it is asked for each time.
+static void test_versions(void **state)
+{
+    struct fixture *f = *state;
+    static const char keep[] = "\r\nCache-Control: public, max-age=31536000, immutable\r\n";
+    static const char ask[] = "\r\nCache-Control: private, no-cache\r\n";
+    AUTO_FREE char *own = x_asprintf("/assets/%s/app.js", assets_version);
+    AUTO_FREE char *none = x_asprintf("/assets/%s/none.js", assets_version);
+    AUTO_FREE char *deeper = x_asprintf("/assets/%s/%s/app.js", assets_version, assets_version);
+    AUTO_FREE char *named = x_asprintf("\"assets/%s/app.js\"", assets_version);
+    assert_non_null(strstr(get(f, own, ""), keep));
+    AUTO_FREE char *body = x_strdup(client_body(f->answer));
+    assert_non_null(strstr(get(f, "/assets/0123456789abcdef/app.js", ""), ask));
+    assert_string_equal(client_body(f->answer), body);
+    assert_non_null(strstr(get(f, "/assets/app.js", ""), ask));
+    assert_string_equal(client_body(f->answer), body);
+    assert_non_null(strstr(client_body(get(f, "/", "")), named));
+    assert_i64(client_status(get(f, none, "")), 404);
+    assert_i64(client_status(get(f, deeper, "")), 404);
+    assert_i64(client_status(get(f, "/assets/0123456789abcdeg/app.js", "")), 404);
+}
+
 int main(void)
 {
     return TEST_RUN(
-        TEST_WITH(test_page, set_up, tear_down), TEST_WITH(test_nothing_inline, set_up, tear_down),
+        TEST_WITH(test_page, set_up, tear_down), TEST(test_policy),
+        TEST_WITH(test_inline, set_up, tear_down), TEST_WITH(test_versions, set_up, tear_down),
         TEST_WITH(test_packed, set_up, tear_down), TEST_WITH(test_validators, set_up, tear_down),
         TEST_WITH(test_names, set_up, tear_down));
 }
