@@ -37,9 +37,12 @@ struct window_row {
     bool final;
     int32_t revision; // 0 while open, 1 when first final, +1 for each settlement that changed it
     enum cost_method method;
+    // Of a row that was read: numbers of the store for (gpu, site) and (model, tenant). Rows with
+    // the same number say the same. 0: it does not tell.
+    int64_t place, consumer;
 };
 
-// Equal in everything but final and revision; energy to the last bit.
+// Equal in everything but final, revision and numbers; energy to the last bit.
 bool window_row_same(const struct window_row *a, const struct window_row *b);
 // Canonical order of rows: window_start, gpu, kind, model, tenant.
 int window_row_cmp(const struct window_row *a, const struct window_row *b);

@@ -198,6 +198,12 @@ int store_corrections_next(struct store_cursor *c, struct correction *ret, struc
     return r;
 }
 
+int store_check_copies(struct store *s, int64_t from, int64_t to, store_copy_fn *differs, void *ctx,
+                       struct error *err)
+{
+    return s->ops->check_copies ? s->ops->check_copies(s, from, to, differs, ctx, err) : 0;
+}
+
 int store_take_shard(struct store *s, uint32_t shard, enum shard_claim claim,
                      struct shard_hold *ret, struct error *err)
 {

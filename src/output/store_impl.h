@@ -68,6 +68,8 @@ struct store_ops {
                         struct error *err);
     int (*dead_letters_next)(struct store_cursor *c, struct dead_letter *ret, struct error *err);
     // All entries, of all shards (-1) or one.
+    int (*check_copies)(struct store *s, int64_t from, int64_t to, store_copy_fn *differs,
+                        void *ctx, struct error *err); // NULL: it keeps none
     int (*corrections)(struct store *s, int64_t from, int64_t to, int64_t shard,
                        struct store_cursor **ret, struct error *err);
     int (*corrections_next)(struct store_cursor *c, struct correction *ret, struct error *err);

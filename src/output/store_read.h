@@ -113,6 +113,14 @@ int store_windows_of(struct store *s, const struct window_query *q, const struct
 int store_windows_next(struct store_cursor *c, struct window_row *ret, struct error *err)
     GTAP_CHECK;
 
+// A store may keep rows of hours and days once more, so that many are read faster: store_windows()
+// of all shards may read these. Compares them with the others, in [from, to), and tells the first
+// difference of each level; either side NULL: it has no more.
+typedef void store_copy_fn(void *ctx, enum window_level level, const struct window_row *copy,
+                           const struct window_row *row);
+int store_check_copies(struct store *s, int64_t from, int64_t to, store_copy_fn *differs, void *ctx,
+                       struct error *err) GTAP_CHECK;
+
 // In order of arrival; range on `at`.
 int store_dead_letters(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
                        struct error *err) GTAP_CHECK;

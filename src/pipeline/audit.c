@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/map.h"
 #include "base/time.h"
+#include "pipeline/audit_sums.h"
 #include "pipeline/claim.h"
 #include "pipeline/rederive.h"
 #include "pipeline/settle.h"
@@ -158,55 +159,6 @@ static void on_progress(void *ctx, int64_t done)
 
 // ---- hours and days ------------------------------------------------------------------------
 
-struct rollup_sums {
-    struct window_row *rows;
-    size_t n, cap;
-    struct arena texts;
-};
-
-// Where the row of this place is, or belongs: places are in canonical order.
-static size_t find_place(const struct rollup_sums *s, const struct window_row *row, bool *ret_found)
-{
-    struct window_row key = *row;
-    size_t at = 0, end = s->n;
-    *ret_found = false;
-    while (at < end && !*ret_found) {
-        size_t middle = at + (end - at) / 2;
-        key.window_start = s->rows[middle].window_start;
-        int c = window_row_cmp(&key, &s->rows[middle]);
-        *ret_found = c == 0;
-        end = c < 0 ? middle : end;
-        at = c == 0 ? middle : c > 0 ? middle + 1 : at;
-    }
-    return at;
-}
-
-static void sum_row(struct rollup_sums *s, const struct window_row *row)
-{
-    bool found;
-    size_t i = find_place(s, row, &found);
-    if (!found) {
-        ARRAY_RESERVE(s->rows, s->n, s->cap);
-        memmove(&s->rows[i + 1], &s->rows[i], (s->n - i) * sizeof(s->rows[0]));
-        s->n++;
-        s->rows[i] = (struct window_row){.gpu = row->gpu, .kind = row->kind};
-        s->rows[i].gpu.host = arena_copy(&s->texts, row->gpu.host);
-        s->rows[i].model = arena_copy(&s->texts, row->model);
-        s->rows[i].tenant = arena_copy(&s->texts, row->tenant);
-    }
-    struct window_row *sum = &s->rows[i];
-    sum->cost_nusd += row->cost_nusd;
-    sum->cost_in_nusd += row->cost_in_nusd;
-    sum->cost_out_nusd += row->cost_out_nusd;
-    sum->prompt_tokens += row->prompt_tokens;
-    sum->completion_tokens += row->completion_tokens;
-    sum->cached_prompt_tokens += row->cached_prompt_tokens;
-    sum->requests += row->requests;
-    sum->unpriced_requests += row->unpriced_requests;
-    sum->busy_ns += row->busy_ns;
-    sum->unpriced_ns += row->unpriced_ns;
-}
-
 static int each_row(struct audit *a, const struct window_query *q,
                     int (*f)(struct audit *a, const struct window_row *row, void *ctx), void *ctx,
                     struct error *err)
@@ -229,13 +181,13 @@ static int add_to_sums(struct audit *a, const struct window_row *row, void *ctx)
 {
     (void)a;
     if (row->final) {
-        sum_row(ctx, row);
+        audit_sum(ctx, row);
     }
     return 0;
 }
 
 struct rollup_check {
-    struct rollup_sums *sums;
+    struct audit_sums *sums;
     const char *level;
 };
 
@@ -243,7 +195,7 @@ static int check_row(struct audit *a, const struct window_row *row, void *ctx)
 {
     struct rollup_check *check = ctx;
     bool found;
-    size_t i = find_place(check->sums, row, &found);
+    size_t i = audit_find_sum(check->sums, row, &found);
     if (!found) {
         report(a, &(struct difference){.stored = row, .level = check->level});
         return 0;
@@ -274,7 +226,7 @@ static void report_missing(struct audit *a, struct rollup_check *check, int64_t 
 static int audit_rollup(struct audit *a, enum window_level level, uint32_t shard, int64_t start,
                         int64_t length, struct error *err)
 {
-    struct rollup_sums sums = {0};
+    struct audit_sums sums = {0};
     struct rollup_check check = {&sums, level == LEVEL_HOUR ? "hour" : "day"};
     struct window_query windows = {LEVEL_WINDOW, start, start + length, shard};
     struct window_query rolled = {level, start, start + 1, shard};
@@ -288,8 +240,7 @@ static int audit_rollup(struct audit *a, enum window_level level, uint32_t shard
     if (r == 0) {
         report_missing(a, &check, start);
     }
-    arena_done(&sums.texts);
-    free(sums.rows);
+    audit_sums_done(&sums);
     return r;
 }
 
@@ -317,6 +268,13 @@ static int audit_rollups(struct audit *a, uint32_t shard, struct error *err)
         }
     }
     return r;
+}
+
+static void check_copy(void *ctx, enum window_level level, const struct window_row *copy,
+                       const struct window_row *row)
+{
+    const char *name = level == LEVEL_HOUR ? "hour's copy" : "day's copy";
+    report(ctx, &(struct difference){.stored = copy, .derived = row, .level = name});
 }
 
 // ---- the ledger of corrections -------------------------------------------------------------
@@ -558,7 +516,8 @@ static int audit_all(struct audit *a, struct error *err)
     for (uint32_t i = 0; i < a->info.n_shards && r == 0; i++) {
         r = audit_shard(a, i, err);
     }
-    return r;
+    bool copies = r == 0 && !a->outbox;
+    return copies ? store_check_copies(a->store, a->c->from, a->c->to, check_copy, a, err) : r;
 }
 
 static int audit(struct audit *a, enum store_access access, struct error *err)

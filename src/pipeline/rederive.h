@@ -14,7 +14,7 @@
 struct difference {
     const struct window_row *stored, *derived;           // window rows; NULL: missing on that side
     const struct usage_cost *stored_cost, *derived_cost; // or costs of a request
-    const char *level;                                   // "window", "hour", "day", "request"
+    const char *level; // "window", "hour", "hour's copy", "day", "day's copy", "request"
     const struct ledger_row *ledger;
 };
 

@@ -8,6 +8,7 @@ struct sq_writer *sq_writer_new(int lock_fd)
     struct sq_writer *w = x_zalloc(sizeof(*w));
     w->lock_fd = lock_fd;
     w->rollup = rollup_new();
+    sq_pack_init(&w->pack);
     for (size_t i = 0; i < SQ_N_DIMS; i++) {
         sq_dims_init(&w->dims[i]);
     }
@@ -27,6 +28,7 @@ void sq_writer_free(struct sq_writer *w)
         sq_dims_done(&w->dims[i]);
     }
     rollup_free(w->rollup);
+    buf_done(&w->pack);
     free(w->shards);
     free(w->fresh[RECORD_SAMPLE].v);
     free(w->fresh[RECORD_USAGE].v);

@@ -276,6 +276,9 @@ void sq_disconnect(struct sq_conn *c)
     for (size_t i = 0; i < c->n_kept; i++) {
         sqlite3_finalize(c->kept[i].stmt);
     }
+    for (size_t i = 0; i < c->n_spare; i++) {
+        sqlite3_finalize(c->spare[i]);
+    }
     sq_shapes_done(&c->shapes);
     (void)sqlite3_close(c->db);
     free(c);
@@ -299,6 +302,38 @@ int sq_statement(struct sq_conn *c, const char *sql, sqlite3_stmt **ret, struct 
     c->kept[c->n_kept++].stmt = stmt;
     *ret = stmt;
     return 0;
+}
+
+static sqlite3_stmt *take_spare(struct sq_conn *c, size_t at)
+{
+    sqlite3_stmt *stmt = c->spare[at];
+    c->n_spare--;
+    memmove(&c->spare[at], &c->spare[at + 1], (c->n_spare - at) * sizeof(c->spare[0]));
+    return stmt;
+}
+
+int sq_prepare(struct sq_conn *c, const char *sql, sqlite3_stmt **ret, struct error *err)
+{
+    for (size_t i = c->n_spare; i > 0; i--) {
+        if (strcmp(sqlite3_sql(c->spare[i - 1]), sql) == 0) {
+            *ret = take_spare(c, i - 1);
+            return 0;
+        }
+    }
+    int rc = sqlite3_prepare_v2(c->db, sql, -1, ret, NULL);
+    return rc == SQLITE_OK ? 0 : sq_fail(c, rc, err);
+}
+
+void sq_spare(struct sq_conn *c, sqlite3_stmt *stmt)
+{
+    if (stmt == NULL) {
+        return;
+    }
+    sq_reset(stmt);
+    if (c->n_spare == SQ_SPARE_MAX) {
+        sqlite3_finalize(take_spare(c, 0));
+    }
+    c->spare[c->n_spare++] = stmt;
 }
 
 void sq_reset(sqlite3_stmt *stmt)

@@ -15,7 +15,7 @@
 
 // ---- conn.c --------------------------------------------------------------------------------
 
-enum { SQ_STATEMENTS_MAX = 64 };
+enum { SQ_STATEMENTS_MAX = 64, SQ_SPARE_MAX = 8 };
 
 // What a device, a place and a consumer are, once read: by id. Borrowed strings live until the
 // connection's next row.
@@ -45,6 +45,8 @@ struct sq_conn {
         sqlite3_stmt *stmt;
     } kept[SQ_STATEMENTS_MAX];
     size_t n_kept;
+    sqlite3_stmt *spare[SQ_SPARE_MAX]; // of closed cursors, the newest last
+    size_t n_spare;
     struct sq_shapes shapes;
     unsigned cursors; // open on it: what one of them borrows must outlive the others' next rows
     // Of a writer: see after_commit in conn.c.
@@ -70,6 +72,10 @@ int sq_exec(struct sq_conn *c, const char *sql, struct error *err);
 
 // The connection's own statement for this text (by address: a constant), prepared once and kept.
 int sq_statement(struct sq_conn *c, const char *sql, sqlite3_stmt **ret, struct error *err);
+// A statement of the caller's own, to be given back by sq_spare(), which accepts NULL. The last few
+// of these are kept: cursors mostly ask what those before them did, with other parameters.
+int sq_prepare(struct sq_conn *c, const char *sql, sqlite3_stmt **ret, struct error *err);
+void sq_spare(struct sq_conn *c, sqlite3_stmt *stmt);
 // Steps: 1 with a row, else 0 and the statement is reset. A failure resets it too.
 int sq_row(struct sq_conn *c, sqlite3_stmt *stmt, struct error *err);
 // Runs a statement that returns no rows, and resets it.
@@ -109,6 +115,9 @@ int sq_inspect(struct sq_conn *c, enum sq_found *ret, int *ret_version, struct e
 // Brings the schema to the newest of the n migrations, in one transaction.
 int sq_migrate(struct sq_conn *c, const struct sq_migration *migrations, size_t n,
                struct error *err);
+
+// pack.c: packs what is rolled up, of a store that has no packs yet.
+int sq_pack_all(struct sq_conn *c, struct error *err);
 
 // ---- lock.c --------------------------------------------------------------------------------
 

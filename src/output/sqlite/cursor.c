@@ -75,8 +75,7 @@ int sq_cursor_open(struct sq_store *s, struct sq_cursor **ret, struct error *err
 
 int sq_cursor_prepare(struct sq_cursor *c, const char *sql, sqlite3_stmt **ret, struct error *err)
 {
-    int rc = sqlite3_prepare_v2(c->conn->db, sql, -1, ret, NULL);
-    return rc == SQLITE_OK ? 0 : sq_fail(c->conn, rc, err);
+    return sq_prepare(c->conn, sql, ret, err);
 }
 
 void sq_cursor_trim(struct sq_cursor *c)
@@ -90,9 +89,9 @@ void sq_cursor_close(struct store_cursor *base)
 {
     struct sq_cursor *c = (struct sq_cursor *)base;
     for (size_t i = 0; i < c->n_lanes; i++) {
-        sqlite3_finalize(c->lanes[i].stmt);
+        sq_spare(c->conn, c->lanes[i].stmt);
     }
-    sqlite3_finalize(c->rows);
+    sq_spare(c->conn, c->rows);
     c->conn->cursors--;
     give_conn(c->store, c->conn);
     free(c->lanes);

@@ -17,6 +17,12 @@ struct sq_lane {
     struct str event_id;
 };
 
+// What is left of the rows of one hour or day; see pack.c.
+struct sq_pack {
+    const unsigned char *at, *end;
+    int64_t start;
+};
+
 struct sq_cursor {
     struct store_cursor base;
     struct sq_store *store;
@@ -27,6 +33,8 @@ struct sq_cursor {
     size_t n_lanes;
     struct sq_lane *last; // the one the last row came from
     sqlite3_stmt *rows;   // of anything else
+    bool packed;          // its rows are packs
+    struct sq_pack pack;  // the one at hand
     bool ended;
 };
 
@@ -41,12 +49,26 @@ void sq_cursor_close(struct store_cursor *c);
 // match.c: "AND <column> IN (the consumers that m takes)", with parameters from ?first on.
 enum { SQ_SQL_MAX = 16384 };
 void sq_put_match(struct buf *b, const char *column, const struct store_match *m, int first);
+// The consumer that m takes, 0 when it takes none or several: one is looked for faster.
+int sq_only_consumer(struct sq_conn *c, const struct store_match *m, int64_t *ret,
+                     struct error *err);
 void sq_bind_match(sqlite3_stmt *stmt, const struct store_match *m, int first);
 
 // Binds the connection's statement for this query; sq_read_row reads one of its rows.
 int sq_rows_statement(struct sq_conn *c, const struct window_query *q, sqlite3_stmt **ret,
                       struct error *err);
 int sq_read_row(struct sq_conn *c, sqlite3_stmt *stmt, struct window_row *ret, struct error *err);
+enum { SQ_ROW_COLUMNS = 18 }; // of such a row; its shard follows
+void sq_read_numbers(sqlite3_stmt *stmt, struct window_row *row); // all but place and consumer
+// Sets what is said by place and consumer.
+int sq_name_row(struct sq_conn *c, int64_t place, int64_t consumer, struct window_row *row,
+                struct error *err);
+
+// pack.c: hours or days of all shards. While c->pack is not at its end, sq_next_packed reads a row
+// of it; sq_open_pack sets it to that of the statement's row.
+int sq_packs_statement(struct sq_cursor *c, const struct window_query *q, struct error *err);
+int sq_open_pack(struct sq_cursor *c, struct error *err);
+int sq_next_packed(struct sq_cursor *c, struct window_row *ret, struct error *err);
 // utilization ... price_nusd_hour, from column `from` on.
 void sq_read_measures(sqlite3_stmt *stmt, int from, struct gpu_sample *g);
 void sq_set_device(struct gpu_sample *g, const struct sq_device *d);
@@ -75,6 +97,10 @@ int sq_record(struct store *s, enum record_kind kind, struct str event_id, struc
 int sq_windows(struct store *s, const struct window_query *q, const struct store_match *m,
                struct store_cursor **ret, struct error *err);
 int sq_windows_next(struct store_cursor *c, struct window_row *ret, struct error *err);
+int sq_open_rows(struct store *s, const struct window_query *q, struct store_cursor **ret,
+                 struct error *err); // of the tables themselves
+int sq_check_copies(struct store *s, int64_t from, int64_t to, store_copy_fn *differs, void *ctx,
+                    struct error *err);
 int sq_dead_letters(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
                     struct error *err);
 int sq_dead_letters_next(struct store_cursor *c, struct dead_letter *ret, struct error *err);

@@ -34,3 +34,23 @@ void sq_bind_match(sqlite3_stmt *stmt, const struct store_match *m, int first)
         sq_bind_str(stmt, first++, m->tenants.v[i]);
     }
 }
+
+int sq_only_consumer(struct sq_conn *c, const struct store_match *m, int64_t *ret,
+                     struct error *err)
+{
+    struct buf sql;
+    sqlite3_stmt *stmt = NULL;
+    buf_init(&sql, SQ_SQL_MAX);
+    buf_cstr(&sql, "SELECT count(*), max(id) FROM consumer WHERE true");
+    sq_put_match(&sql, "id", m, 1);
+    *ret = 0;
+    int r = sq_prepare(c, buf_view(&sql).p, &stmt, err);
+    if (r == 0) {
+        sq_bind_match(stmt, m, 1);
+        r = sq_row(c, stmt, err);
+        *ret = r > 0 && sq_i64(stmt, 0) == 1 ? sq_i64(stmt, 1) : 0;
+        sq_spare(c, stmt);
+    }
+    buf_done(&sql);
+    return MIN(r, 0);
+}

@@ -222,6 +222,7 @@ const struct store_ops store_sqlite_ops = {
     .windows_next = sq_windows_next,
     .dead_letters = sq_dead_letters,
     .dead_letters_next = sq_dead_letters_next,
+    .check_copies = sq_check_copies,
     .corrections = sq_corrections,
     .corrections_next = sq_corrections_next,
     .cursor_close = sq_cursor_close,

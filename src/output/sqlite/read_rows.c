@@ -9,7 +9,7 @@
     "w.window_start, w.place, w.consumer, w.kind, w.cost_nusd, w.cost_in_nusd, w.cost_out_nusd,"   \
     " w.prompt_tokens, w.completion_tokens, w.cached_prompt_tokens, w.requests,"                   \
     " w.unpriced_requests, w.busy_ns, w.unpriced_ns,"
-#define ROW_COLUMNS SUM_COLUMNS " w.energy_j, w.final, w.revision, w.method"
+#define ROW_COLUMNS SUM_COLUMNS " w.energy_j, w.final, w.revision, w.method, w.shard"
 
 #define ALL_SHARDS_FROM(table) MATCHING_FROM(table " w")
 #define MATCHING_FROM(table)                                                                       \
@@ -63,7 +63,7 @@ int sq_rows_statement(struct sq_conn *c, const struct window_query *q, sqlite3_s
     return r;
 }
 
-static void read_numbers(sqlite3_stmt *stmt, struct window_row *row)
+void sq_read_numbers(sqlite3_stmt *stmt, struct window_row *row)
 {
     row->window_start = sq_i64(stmt, 0);
     row->kind = (enum row_kind)sq_i64(stmt, 3);
@@ -84,22 +84,34 @@ static void read_numbers(sqlite3_stmt *stmt, struct window_row *row)
     row->method = (enum cost_method)sq_i64(stmt, 17);
 }
 
-int sq_read_row(struct sq_conn *c, sqlite3_stmt *stmt, struct window_row *ret, struct error *err)
+int sq_name_row(struct sq_conn *c, int64_t place_id, int64_t consumer_id, struct window_row *row,
+                struct error *err)
 {
     const struct sq_place *place;
     const struct sq_consumer *consumer;
-    int r = sq_place(c, sq_i64(stmt, 1), &place, err);
-    r = r < 0 ? r : sq_consumer(c, sq_i64(stmt, 2), &consumer, err);
+    int r = sq_place(c, place_id, &place, err);
+    r = r < 0 ? r : sq_consumer(c, consumer_id, &consumer, err);
     if (r < 0) {
         return r;
     }
-    *ret = (struct window_row){
-        .gpu = {place->host, place->n_gpus == 1 ? place->gpus[0] : -1, place->instance},
-        .site = place->site,
-        .model = consumer->model,
-        .tenant = consumer->tenant,
-    };
-    read_numbers(stmt, ret);
+    int32_t index = place->n_gpus == 1 ? place->gpus[0] : -1;
+    row->gpu = (struct gpu_key){place->host, index, place->instance};
+    row->site = place->site;
+    row->model = consumer->model;
+    row->tenant = consumer->tenant;
+    row->place = place_id;
+    row->consumer = consumer_id;
+    return 0;
+}
+
+int sq_read_row(struct sq_conn *c, sqlite3_stmt *stmt, struct window_row *ret, struct error *err)
+{
+    *ret = (struct window_row){0};
+    int r = sq_name_row(c, sq_i64(stmt, 1), sq_i64(stmt, 2), ret, err);
+    if (r < 0) {
+        return r;
+    }
+    sq_read_numbers(stmt, ret);
     bool known = (unsigned)ret->kind <= ROW_UNPLACED && (unsigned)ret->method <= METHOD_EQUAL;
     return known ? 0 : sq_fail(c, SQLITE_CORRUPT, err);
 }
@@ -124,26 +136,83 @@ static int open_range(struct store *base, const char *sql, int64_t from, int64_t
     return 0;
 }
 
-// Of all shards or one.
-static int open_matching(struct store *base, const struct window_query *q,
-                         const struct store_match *m, struct sq_cursor **ret, struct error *err)
+static int open_packed(struct store *base, const struct window_query *q, struct sq_cursor **ret,
+                       struct error *err)
+{
+    struct sq_cursor *c = NULL;
+    int r = sq_cursor_open(sq_of(base), &c, err);
+    if (r < 0) {
+        return r;
+    }
+    r = sq_packs_statement(c, q, err);
+    if (r < 0) {
+        sq_cursor_close(&c->base);
+        return r;
+    }
+    *ret = c;
+    return 0;
+}
+
+enum { WHO = 4 }; // the parameters that say whose
+
+// Of all shards or one. only: the consumer, where it is one.
+static void put_matching(struct buf *sql, const struct window_query *q, const struct store_match *m,
+                         int64_t only)
 {
     static const char *const from_sql[] = {
         [LEVEL_WINDOW] = MATCHING_FROM("cost_window w"),
         [LEVEL_HOUR] = MATCHING_FROM("cost_hour w INDEXED BY cost_hour_consumer"),
         [LEVEL_DAY] = MATCHING_FROM("cost_day w INDEXED BY cost_day_consumer"),
     };
-    enum { WHO = 4 };
+    buf_cstr(sql, from_sql[q->level]);
+    buf_cstr(sql, q->shard < 0 ? "" : " AND w.shard = ?3");
+    if (only > 0) {
+        buf_printf(sql, " AND w.consumer = ?%d", WHO);
+    } else {
+        sq_put_match(sql, "w.consumer", m, WHO);
+    }
+    buf_cstr(sql, IN_ORDER);
+}
+
+static int open_matching(struct store *base, const struct window_query *q,
+                         const struct store_match *m, struct sq_cursor **ret, struct error *err)
+{
+    struct sq_cursor *c = NULL;
     struct buf sql;
+    int64_t only = 0;
+    int r = sq_cursor_open(sq_of(base), &c, err);
+    if (r < 0) {
+        return r;
+    }
     buf_init(&sql, SQ_SQL_MAX);
-    buf_cstr(&sql, from_sql[q->level]);
-    buf_cstr(&sql, q->shard < 0 ? "" : " AND w.shard = ?3");
-    sq_put_match(&sql, "w.consumer", m, WHO);
-    buf_cstr(&sql, IN_ORDER);
-    int r = open_range(base, buf_view(&sql).p, q->from, q->to, ret, err);
-    buf_done(&sql);
+    r = sq_only_consumer(c->conn, m, &only, err);
     if (r == 0) {
-        sq_bind_match((*ret)->rows, m, WHO);
+        put_matching(&sql, q, m, only);
+        r = sq_cursor_prepare(c, buf_view(&sql).p, &c->rows, err);
+    }
+    buf_done(&sql);
+    if (r < 0) {
+        sq_cursor_close(&c->base);
+        return r;
+    }
+    bind_query(c->rows, q);
+    if (only > 0) {
+        (void)sqlite3_bind_int64(c->rows, WHO, only);
+    } else {
+        sq_bind_match(c->rows, m, WHO);
+    }
+    *ret = c;
+    return 0;
+}
+
+int sq_open_rows(struct store *base, const struct window_query *q, struct store_cursor **ret,
+                 struct error *err)
+{
+    struct sq_cursor *c = NULL;
+    int r = open_range(base, rows_sql(q), q->from, q->to, &c, err);
+    if (r == 0) {
+        bind_query(c->rows, q);
+        *ret = &c->base;
     }
     return r;
 }
@@ -152,12 +221,13 @@ int sq_windows(struct store *base, const struct window_query *q, const struct st
                struct store_cursor **ret, struct error *err)
 {
     struct sq_cursor *c = NULL;
-    int r = m ? open_matching(base, q, m, &c, err)
-              : open_range(base, rows_sql(q), q->from, q->to, &c, err);
+    if (m == NULL && (q->shard >= 0 || q->level == LEVEL_WINDOW)) {
+        return sq_open_rows(base, q, ret, err);
+    }
+    int r = m ? open_matching(base, q, m, &c, err) : open_packed(base, q, &c, err);
     if (r < 0) {
         return r;
     }
-    bind_query(c->rows, q);
     *ret = &c->base;
     return 0;
 }
@@ -173,12 +243,17 @@ static int next_row(struct sq_cursor *c, struct error *err)
 int sq_windows_next(struct store_cursor *base, struct window_row *ret, struct error *err)
 {
     struct sq_cursor *c = (struct sq_cursor *)base;
-    int r = next_row(c, err);
+    bool within = c->pack.at < c->pack.end;
+    int r = within ? 1 : next_row(c, err);
+    if (r > 0 && c->packed && !within) {
+        r = sq_open_pack(c, err);
+        r = r < 0 ? r : 1;
+    }
     if (r <= 0) {
         return r;
     }
     sq_cursor_trim(c);
-    r = sq_read_row(c->conn, c->rows, ret, err);
+    r = c->packed ? sq_next_packed(c, ret, err) : sq_read_row(c->conn, c->rows, ret, err);
     return r < 0 ? r : 1;
 }
 

@@ -247,9 +247,18 @@ static const char consumer_indexes[] =
     "CREATE INDEX cost_hour_consumer ON cost_hour(consumer, window_start);"
     "CREATE INDEX cost_day_consumer ON cost_day(consumer, window_start);";
 
+// The rows of hours and days once more: see pack.c.
+enum { PACKS_VERSION = 4 };
+static const char packs[] =
+    "CREATE TABLE cost_pack("
+    "  id INTEGER PRIMARY KEY, level INTEGER NOT NULL, window_start INTEGER NOT NULL,"
+    "  shard INTEGER NOT NULL, rows BLOB NOT NULL);"
+    "CREATE UNIQUE INDEX cost_pack_span ON cost_pack(level, window_start, shard);";
+
 const struct sq_migration sq_migrations[] = {
-    {1, raw_tables},     {1, computed_tables}, {1, state_tables}, {1, record_views},
-    {1, computed_views}, {1, state_views},     {2, corrections},  {3, consumer_indexes},
+    {1, raw_tables},   {1, computed_tables},  {1, state_tables},
+    {1, record_views}, {1, computed_views},   {1, state_views},
+    {2, corrections},  {3, consumer_indexes}, {PACKS_VERSION, packs},
 };
 const size_t sq_n_migrations = ARRAY_LEN(sq_migrations);
 
@@ -313,6 +322,9 @@ static int apply(struct sq_conn *c, const struct sq_migration *migrations, size_
         if (migrations[i].version > version) {
             r = sq_exec(c, migrations[i].sql, err);
         }
+    }
+    if (r == 0 && version < PACKS_VERSION && newest >= PACKS_VERSION) {
+        r = sq_pack_all(c, err);
     }
     return r < 0 ? r : set_version(c, newest, err);
 }

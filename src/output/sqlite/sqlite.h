@@ -10,6 +10,7 @@
 //   commit.c   the transaction; records.c, costs.c, windows.c, progress.c, gpus.c write its parts
 //   config.c   settings and prices
 //   cursor.c   snapshots; read_records.c, read_rows.c what they read; match.c whose
+//   pack.c     hours and days once more, packed, for those who read many
 //   expire.c   retention
 #pragma once
 
@@ -71,6 +72,7 @@ struct sq_writer {
     struct sq_new_list fresh[2]; // by enum record_kind
     struct rollup *rollup;
     struct sq_feed samples, usages, costs, rows;
+    struct buf pack; // scratch
 };
 
 struct sq_store {
@@ -125,6 +127,9 @@ int sq_put_corrections(struct sq_store *s, const struct store_write *w, struct e
 int sq_put_windows(struct sq_store *s, const struct store_write *w, struct error *err);
 int sq_put_span(struct sq_store *s, enum window_level level, int64_t start, uint32_t shard,
                 const struct window_row *rows, size_t n, struct error *err);
+int sq_put_pack(struct sq_store *s, enum window_level level, int64_t start, uint32_t shard,
+                const struct sq_new_row *rows, size_t n, struct error *err); // in place of it
+void sq_pack_init(struct buf *b);
 int sq_put_costs(struct sq_store *s, const struct store_write *w, struct error *err);
 int sq_put_progress(struct sq_store *s, const struct store_write *w, struct error *err);
 int sq_roll_up(struct sq_store *s, const struct store_write *w, const int64_t *old_frontiers,

@@ -88,7 +88,8 @@ int sq_put_span(struct sq_store *s, enum window_level level, int64_t start, uint
 {
     int r = delete_span(s, level, start, shard, err);
     if (r < 0 || n == 0) {
-        return r;
+        return r < 0 || level == LEVEL_WINDOW ? r
+                                              : sq_put_pack(s, level, start, shard, NULL, 0, err);
     }
     struct sq_new_row *fresh AUTO_FREE = x_array(n, sizeof(*fresh));
     for (size_t i = 0; r == 0 && i < n; i++) {
@@ -96,7 +97,8 @@ int sq_put_span(struct sq_store *s, enum window_level level, int64_t start, uint
         r = find_dims(s, &fresh[i], err);
     }
     struct sq_feed *feed = &s->writer->rows;
-    return r < 0 ? r : sq_feed_run(s->main, feed, fresh, n, insert_sql[level], err);
+    r = r < 0 ? r : sq_feed_run(s->main, feed, fresh, n, insert_sql[level], err);
+    return r < 0 || level == LEVEL_WINDOW ? r : sq_put_pack(s, level, start, shard, fresh, n, err);
 }
 
 int sq_put_windows(struct sq_store *s, const struct store_write *w, struct error *err)

@@ -169,7 +169,7 @@ static void test_info(void **state)
 {
     struct fixture *f = *state;
     struct store_info i = info_of(f, f->s);
-    assert_i64(i.schema_version, strcmp(f->scheme, "sqlite") == 0 ? 3 : 1);
+    assert_i64(i.schema_version, strcmp(f->scheme, "sqlite") == 0 ? 4 : 1);
     assert_true(i.first == INT64_MAX && i.last == INT64_MIN && i.final_until == INT64_MIN);
     assert_true(i.samples == 0 && i.usages == 0 && i.longest_usage_ns == 0);
 

@@ -110,6 +110,31 @@ static void check_roll_ups(struct fixture *f, uint32_t shard)
     free(days.v);
 }
 
+static void no_difference(void *ctx, enum window_level level, const struct window_row *copy,
+                          const struct window_row *row)
+{
+    (void)ctx, (void)level, (void)copy, (void)row;
+    fail_msg("a copy differs");
+}
+
+// What is read of all shards at once is what each has.
+static void check_copies(struct fixture *f)
+{
+    assert_ok(store_check_copies(f->s, INT64_MIN, INT64_MAX, no_difference, NULL, &f->err),
+              &f->err);
+    for (enum window_level level = LEVEL_HOUR; level <= LEVEL_DAY; level++) {
+        struct rows all = load(f, level, -1);
+        size_t n = 0;
+        for (uint32_t shard = 0; shard < SHARDS; shard++) {
+            struct rows own = load(f, level, shard);
+            n += own.n;
+            free(own.v);
+        }
+        assert_i64((int64_t)all.n, (int64_t)n);
+        free(all.v);
+    }
+}
+
 static void test_roll_ups_are_sums(void **state)
 {
     struct fixture *f = *state;
@@ -124,6 +149,9 @@ static void test_roll_ups_are_sums(void **state)
         }
         for (uint32_t shard = 0; step % 15 == 14 && shard < SHARDS; shard++) {
             check_roll_ups(f, shard);
+        }
+        if (step % 15 == 14) {
+            check_copies(f);
         }
         days_seen += step % 15 == 14 && dump_windows(f, f->s, LEVEL_DAY, -1)[0] != '\0';
         arena_reset(&f->arena);

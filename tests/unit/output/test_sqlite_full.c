@@ -160,7 +160,7 @@ static void test_opening_on_a_full_disk(void **state)
         assert_i64(r, -EFBIG);
         assert_i64(file_size(path_in(f, "new.db-lock")), -1);
     }
-    assert_i64(info_of(f, s).schema_version, 3);
+    assert_i64(info_of(f, s).schema_version, 4);
     store_close(s);
 }
 

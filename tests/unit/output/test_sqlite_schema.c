@@ -7,9 +7,9 @@
 
 // What a later gtap might add.
 static const struct sq_migration next[] = {
-    {4, "ALTER TABLE usage ADD COLUMN priority INTEGER;"},
-    {4, "CREATE TABLE added_in_4(x); INSERT INTO added_in_4 SELECT count(*) FROM sample;"},
-    {5, "CREATE TABLE added_in_5(x); INSERT INTO added_in_5 SELECT x + 1 FROM added_in_4;"},
+    {5, "ALTER TABLE usage ADD COLUMN priority INTEGER;"},
+    {5, "CREATE TABLE added_in_5(x); INSERT INTO added_in_5 SELECT count(*) FROM sample;"},
+    {6, "CREATE TABLE added_in_6(x); INSERT INTO added_in_6 SELECT x + 1 FROM added_in_5;"},
 };
 
 // The product's migrations, then `n` of ours.
@@ -59,13 +59,13 @@ static void test_from_the_first_version_on(void **state)
     store_close(f->s);
     f->s = NULL;
     assert_ok(migrate_with(f, next, ARRAY_LEN(next)), &f->err);
-    assert_i64(ask(f, "PRAGMA user_version"), 5);
-    assert_i64(ask(f, "SELECT x FROM added_in_4"), samples);
-    assert_i64(ask(f, "SELECT x FROM added_in_5"), samples + 1); // in their order
+    assert_i64(ask(f, "PRAGMA user_version"), 6);
+    assert_i64(ask(f, "SELECT x FROM added_in_5"), samples);
+    assert_i64(ask(f, "SELECT x FROM added_in_6"), samples + 1); // in their order
 
     assert_ok(migrate_with(f, next, ARRAY_LEN(next)), &f->err); // nothing is left to do
-    assert_i64(ask(f, "SELECT count(*) FROM added_in_5"), 1);
-    run_sql(path_in(f, "t.db"), "PRAGMA user_version = 3"); // and what was there still is
+    assert_i64(ask(f, "SELECT count(*) FROM added_in_6"), 1);
+    run_sql(path_in(f, "t.db"), "PRAGMA user_version = 4"); // and what was there still is
     assert_ok(store_open(f->uri, STORE_WRITE, &f->s, &f->err), &f->err);
     assert_text(dump_store(f, f->s), before);
 }
@@ -73,11 +73,11 @@ static void test_from_the_first_version_on(void **state)
 static void test_all_or_nothing(void **state)
 {
     struct fixture *f = *state;
-    const struct sq_migration broken[] = {next[0], next[1], {5, "INSERT INTO nowhere VALUES (1)"}};
+    const struct sq_migration broken[] = {next[0], next[1], {6, "INSERT INTO nowhere VALUES (1)"}};
     fill_and_close(f);
     assert_i64(migrate_with(f, broken, ARRAY_LEN(broken)), -EIO);
-    assert_i64(ask(f, "PRAGMA user_version"), 3);
-    assert_i64(ask(f, "SELECT x FROM added_in_4"), -1);
+    assert_i64(ask(f, "PRAGMA user_version"), 4);
+    assert_i64(ask(f, "SELECT x FROM added_in_5"), -1);
     assert_ok(store_open(f->uri, STORE_WRITE, &f->s, &f->err), &f->err);
     assert_true(info_of(f, f->s).samples > 0);
 }
@@ -89,7 +89,7 @@ static void test_never_back(void **state)
     fill_and_close(f);
     assert_ok(migrate_with(f, next, ARRAY_LEN(next)), &f->err);
     assert_i64(migrate_with(f, NULL, 0), -EPROTONOSUPPORT);
-    assert_i64(ask(f, "PRAGMA user_version"), 5);
+    assert_i64(ask(f, "PRAGMA user_version"), 6);
 }
 
 // What is added later to a store that is full must be there as if it had been from the beginning.
@@ -101,7 +101,8 @@ static void test_indexes_of_version_3(void **state)
     store_close(f->s);
     f->s = NULL;
     run_sql(path_in(f, "t.db"), "DROP INDEX consumer_tenant; DROP INDEX cost_hour_consumer;"
-                                "DROP INDEX cost_day_consumer; PRAGMA user_version = 2");
+                                "DROP INDEX cost_day_consumer; DROP TABLE cost_pack;"
+                                "PRAGMA user_version = 2");
     assert_ok(store_open(f->uri, STORE_WRITE, &f->s, &f->err), &f->err);
     assert_i64(info_of(f, f->s).migrated_from, 2);
     assert_text(dump_store(f, f->s), before);
@@ -109,6 +110,33 @@ static void test_indexes_of_version_3(void **state)
     assert_i64(ask(f, "SELECT count(*) FROM cost_hour INDEXED BY cost_hour_consumer"
                       " WHERE consumer > 0"),
                rows);
+}
+
+static void no_difference(void *ctx, enum window_level level, const struct window_row *copy,
+                          const struct window_row *row)
+{
+    (void)ctx, (void)level, (void)copy, (void)row;
+    fail_msg("a copy differs");
+}
+
+// Hours and days are packed, and read from there, as if they had been when they were rolled up.
+static void test_packs_of_version_4(void **state)
+{
+    struct fixture *f = *state;
+    char sum[] = "SELECT sum(level * length(rows)) FROM cost_pack";
+    fill(f, 60);
+    char *before = dump_store(f, f->s);
+    store_close(f->s);
+    f->s = NULL;
+    int64_t packed = ask(f, sum);
+    assert_true(packed > 0);
+    run_sql(path_in(f, "t.db"), "DROP TABLE cost_pack; PRAGMA user_version = 3");
+    assert_ok(store_open(f->uri, STORE_WRITE, &f->s, &f->err), &f->err);
+    assert_i64(info_of(f, f->s).migrated_from, 3);
+    assert_text(dump_store(f, f->s), before);
+    assert_i64(ask(f, sum), packed);
+    assert_ok(store_check_copies(f->s, INT64_MIN, INT64_MAX, no_difference, NULL, &f->err),
+              &f->err);
 }
 
 // The oldest store there can be: ours by name, and no schema yet.
@@ -127,9 +155,9 @@ static void test_opening_an_older_one(void **state)
     make_oldest(f);
     assert_i64(store_open(uri, STORE_READ, &s, &f->err), -EPROTONOSUPPORT);
     assert_non_null(
-        strstr(f->err.msg, "was written by an older gtap (schema 0, this one needs 3)"));
+        strstr(f->err.msg, "was written by an older gtap (schema 0, this one needs 4)"));
     assert_ok(store_open(uri, STORE_WRITE, &s, &f->err), &f->err);
-    assert_i64(info_of(f, s).schema_version, 3);
+    assert_i64(info_of(f, s).schema_version, 4);
     assert_i64(info_of(f, s).migrated_from, 0); // for whoever opened it to say
     store_close(s);
     assert_ok(store_open(uri, STORE_READ, &s, &f->err), &f->err);
@@ -183,6 +211,7 @@ int main(void)
         ON_SQLITE(test_from_the_first_version_on),
         ON_SQLITE(test_from_schema_1),
         ON_SQLITE(test_indexes_of_version_3),
+        ON_SQLITE(test_packs_of_version_4),
         ON_SQLITE(test_all_or_nothing),
         ON_SQLITE(test_never_back),
         ON_SQLITE(test_opening_an_older_one),

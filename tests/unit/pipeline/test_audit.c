@@ -48,7 +48,7 @@ static void write_window(struct rig *r, int64_t at, const struct window_copy *w)
 }
 
 struct found {
-    int windows, rollups, requests;
+    int windows, rollups, copies, requests;
     int missing, extra; // on the stored side
     int64_t stored_nusd, derived_nusd;
     int64_t progressed;
@@ -59,6 +59,7 @@ static void on_difference(void *ctx, const struct difference *d)
     struct found *f = ctx;
     f->windows += strcmp(d->level, "window") == 0;
     f->rollups += strcmp(d->level, "hour") == 0 || strcmp(d->level, "day") == 0;
+    f->copies += strcmp(d->level, "hour's copy") == 0 || strcmp(d->level, "day's copy") == 0;
     f->requests += strcmp(d->level, "request") == 0;
     if (strcmp(d->level, "window") == 0) {
         f->missing += d->stored == NULL;
@@ -91,7 +92,7 @@ static struct found verify(struct rig *r, struct rederive_result *ret)
     struct found f = {0};
     struct rederive_config c = config(r, &f);
     assert_ok(verify_store(&c, ret, &r->err), &r->err);
-    assert_int_equal(ret->rows_different, f.windows + f.rollups + f.requests);
+    assert_int_equal(ret->rows_different, f.windows + f.rollups + f.copies + f.requests);
     return f;
 }
 
@@ -193,15 +194,23 @@ static void test_a_tampered_row(void **state)
     }
 }
 
-// Hours are compared with the windows they are the sums of.
+// Hours are compared with the windows they are the sums of, and with their copies.
 static void test_a_tampered_hour(void **state)
 {
     (void)state;
-    static const char *const lies[] = {
-        "UPDATE cost_hour SET cost_in_nusd = cost_in_nusd + 1 WHERE window_start = "
-        "1767225600000000000"
-        " AND n = 1",
-        "DELETE FROM cost_hour WHERE window_start = 1767229200000000000 AND n = 2",
+    static const struct {
+        const char *sql;
+        int rollups;
+    } lies[] = {
+        {"UPDATE cost_hour SET cost_in_nusd = cost_in_nusd + 1 WHERE window_start = "
+         "1767225600000000000"
+         " AND n = 1",
+         1},
+        {"DELETE FROM cost_hour WHERE window_start = 1767229200000000000 AND n = 2", 1},
+        {"DELETE FROM cost_pack WHERE window_start = 1767229200000000000", 0},
+        {"UPDATE cost_pack SET rows = (SELECT p.rows FROM cost_pack p WHERE p.id <> cost_pack.id)"
+         " WHERE window_start = 1767229200000000000",
+         0},
     };
     for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
         struct rig r;
@@ -209,11 +218,12 @@ static void test_a_tampered_hour(void **state)
         sqlite3 *db = NULL;
         set_up(&r, "sqlite");
         assert_int_equal(sqlite3_open(rig_path(&r, "store.db"), &db), SQLITE_OK);
-        assert_int_equal(sqlite3_exec(db, lies[i], NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, lies[i].sql, NULL, NULL, NULL), SQLITE_OK);
         assert_int_equal(sqlite3_changes(db), 1);
         assert_int_equal(sqlite3_close(db), SQLITE_OK);
         struct found f = verify(&r, &v);
-        assert_int_equal(f.rollups, 1);
+        assert_int_equal(f.rollups, lies[i].rollups);
+        assert_int_equal(f.copies, 1);
         assert_int_equal(f.windows + f.requests, 0);
         rig_done(&r);
     }
