@@ -11,8 +11,9 @@
 // `,"name_suffix":` at once: answers have many names, and few bytes between them.
 static void put_name(struct json *j, const char *name, const char *suffix)
 {
-    size_t n = strlen(name), more = strlen(suffix);
-    char *at = buf_reserve(j->b, n + more + 4);
+    size_t n = strlen(name), more = strlen(suffix), room = n + more + 4;
+    bool fits = !j->b->failed && room < j->b->cap - j->b->n && room <= j->b->limit - j->b->n;
+    char *at = fits ? j->b->p + j->b->n : buf_reserve(j->b, room);
     if (at == NULL) {
         return;
     }
@@ -62,10 +63,19 @@ void json_str(struct json *j, const char *name, struct str s)
     buf_json_str(j->b, s);
 }
 
+static void put_int(struct json *j, i128 v)
+{
+    if (v >= INT64_MIN && v <= INT64_MAX) { // most are
+        buf_i64(j->b, (int64_t)v);
+    } else {
+        decimal_format_i128(j->b, v, 0);
+    }
+}
+
 void json_int(struct json *j, const char *name, i128 v)
 {
     json_name(j, name);
-    decimal_format_i128(j->b, v, 0);
+    put_int(j, v);
 }
 
 void json_double(struct json *j, const char *name, double v)
@@ -141,7 +151,7 @@ void json_money(struct json *j, const char *prefix, bool known, i128 nusd)
     if (!known) {
         buf_cstr(j->b, "null");
     } else if (exact) {
-        decimal_format_i128(j->b, nusd, 0);
+        put_int(j, nusd);
     } else {
         put_decimal(j, nusd, 0);
     }

@@ -62,31 +62,39 @@ static int by_measure(const void *a, const void *b, void *ordering)
     return value_cmp(o, o->rows[x->first], o->rows[y->first]);
 }
 
+// Times, and names where it is asked for, are in their own order.
+static bool is_measured(const struct report *r, size_t depth)
+{
+    bool timed = depth < r->query.n_by && report_dim_timed(r->query.by[depth]);
+    return r->query.sort != SORT_NAME && !(timed && r->query.sort == SORT_AUTO);
+}
+
 static double measure(const struct report *r, size_t depth, const struct sums *s)
 {
     double rate;
-    bool timed =
-        depth < r->query.n_by && r->query.by[depth] >= DIM_HOUR && r->query.by[depth] <= DIM_TIME;
-    switch (r->query.sort) {
-    case SORT_NAME:
+    if (!is_measured(r, depth)) {
         return 0;
+    }
+    switch (r->query.sort) {
     case SORT_TOKENS:
         return (double)sums_tokens(s);
     case SORT_REQUESTS:
         return (double)s->requests;
     case SORT_RATE:
         return digits_per_mtok(s->cost_nusd, sums_tokens(s), &rate) ? rate : -1;
+    case SORT_NAME:
     case SORT_AUTO:
     case SORT_COST:
         break;
     }
-    return timed && r->query.sort == SORT_AUTO ? 0 : (double)s->cost_nusd;
+    return (double)s->cost_nusd;
 }
 
 static size_t find_runs(const struct ordering *o, const struct report_row *const *rows, size_t n,
                         struct run *runs)
 {
     size_t n_runs = 0;
+    bool measured = is_measured(o->report, o->depth);
     for (size_t i = 0; i < n; i++) {
         if (i == 0 || value_cmp(o, rows[i - 1], rows[i]) != 0) {
             int rank = kind_rank(o->report, o->depth, rows[i]);
@@ -94,7 +102,9 @@ static size_t find_runs(const struct ordering *o, const struct report_row *const
         }
         struct run *run = &runs[n_runs - 1];
         run->n++;
-        sums_add(&run->sums, &rows[i]->sums);
+        if (measured) {
+            sums_add(&run->sums, &rows[i]->sums);
+        }
     }
     for (size_t i = 0; i < n_runs; i++) {
         runs[i].measure = measure(o->report, o->depth, &runs[i].sums);

@@ -7,22 +7,39 @@
 #include "base/intern.h"
 #include "report/range.h"
 
-enum { KEY_TEXT_MAX = 16 * 1024, CHUNK_ROWS = 64 };
+enum { KEY_TEXT_MAX = 16 * 1024, CHUNK_ROWS = 64, MEMO_SIZE = 1024 };
+
+// Which group a row was last added to that said the same, as far as the report asks.
+struct memo {
+    int64_t time, place, consumer;
+    enum row_kind kind;
+    bool hidden;
+    struct report_row *group; // NULL: none yet
+};
 
 // Groups under construction: the packed key of a row is interned, its number is the group's. They
-// are large, so they stay where they were made, CHUNK_ROWS side by side, until all are known.
+// are large, so they stay where they were made, chunk_rows side by side, until all are known.
 struct builder {
     struct report *report;
     struct arena *arena;
     struct intern *keys, *gpu_keys;
     struct report_row **chunks; // of the arena
-    size_t n_rows, n_chunks, cap_chunks;
+    size_t n_rows, n_chunks, cap_chunks, chunk_rows;
     struct report_gpu *gpus;
-    size_t n_gpus, cap_gpus;
-    struct buf key, text; // scratch
-    bool too_many;        // groups
-    int64_t settled;      // of the rows that are being added, see report_row.settled
+    size_t n_gpus, cap_gpus, last_gpu;   // rows of one GPU mostly follow each other
+    struct buf key, text;                // scratch
+    bool too_many;                       // groups
+    int64_t settled;                     // of the rows that are being added, see report_row.settled
+    bool by_time, by_place, by_consumer; // what of a row tells its group
+    struct memo *memos;                  // MEMO_SIZE of them
 };
+
+static void note_dim(struct builder *b, enum report_dim d)
+{
+    b->by_time |= report_dim_timed(d);
+    b->by_place |= d == DIM_GPU || d == DIM_HOST || d == DIM_SITE;
+    b->by_consumer |= d == DIM_MODEL || d == DIM_TENANT;
+}
 
 static void builder_init(struct builder *b, struct report *report, struct arena *a)
 {
@@ -31,6 +48,15 @@ static void builder_init(struct builder *b, struct report *report, struct arena 
     b->gpu_keys = intern_new();
     buf_init(&b->key, KEY_TEXT_MAX);
     buf_init(&b->text, KEY_TEXT_MAX);
+    b->memos = x_array(MEMO_SIZE, sizeof(*b->memos));
+    const struct report_query *q = &report->query;
+    b->chunk_rows = q->max > 0 ? q->max + 1 : CHUNK_ROWS; // memory that is not used costs nothing
+    for (size_t i = 0; i < q->n_by; i++) {
+        note_dim(b, q->by[i]);
+    }
+    for (size_t i = 0; i < q->n_filters; i++) {
+        note_dim(b, q->filters[i].dim);
+    }
 }
 
 static void builder_done(struct builder *b)
@@ -39,6 +65,7 @@ static void builder_done(struct builder *b)
     intern_free(b->gpu_keys);
     free(b->chunks);
     free(b->gpus);
+    free(b->memos);
     buf_done(&b->key);
     buf_done(&b->text);
 }
@@ -134,11 +161,17 @@ static void pack(struct buf *key, const void *p, size_t n)
     buf_add(key, p, n);
 }
 
-static void pack_value(struct buf *key, const struct report_value *v)
+// A dimension is a time or a text. No text is as long as what stands for an absent one.
+static void pack_value(struct buf *key, enum report_dim dim, const struct report_value *v)
 {
-    buf_char(key, str_present(v->text));
-    pack(key, v->text.p, v->text.n);
-    buf_add(key, &v->time, sizeof(v->time));
+    size_t absent = SIZE_MAX;
+    if (report_dim_timed(dim)) {
+        buf_add(key, &v->time, sizeof(v->time));
+    } else if (str_present(v->text)) {
+        pack(key, v->text.p, v->text.n);
+    } else {
+        buf_add(key, &absent, sizeof(absent));
+    }
 }
 
 static void pack_settled(struct builder *b, const struct window_row *row, bool hidden)
@@ -151,16 +184,16 @@ static void pack_settled(struct builder *b, const struct window_row *row, bool h
 
 static struct report_row *row_at(const struct builder *b, size_t i)
 {
-    return &b->chunks[i / CHUNK_ROWS][i % CHUNK_ROWS];
+    return &b->chunks[i / b->chunk_rows][i % b->chunk_rows];
 }
 
 static struct report_row *add_group(struct builder *b, const struct window_row *row, bool hidden,
                                     const struct report_value *values)
 {
     const struct report_query *q = &b->report->query;
-    if (b->n_rows == b->n_chunks * CHUNK_ROWS) {
+    if (b->n_rows == b->n_chunks * b->chunk_rows) {
         ARRAY_RESERVE(b->chunks, b->n_chunks, b->cap_chunks);
-        b->chunks[b->n_chunks++] = arena_alloc(b->arena, CHUNK_ROWS * sizeof(**b->chunks));
+        b->chunks[b->n_chunks++] = arena_alloc(b->arena, b->chunk_rows * sizeof(**b->chunks));
     }
     struct report_row *group = row_at(b, b->n_rows++);
     *group = (struct report_row){.kind = row->kind, .hidden = hidden, .settled = b->settled};
@@ -179,7 +212,7 @@ static struct report_row *find_group(struct builder *b, const struct window_row 
     pack_settled(b, row, hidden);
     for (size_t i = 0; i < q->n_by; i++) {
         values[i] = value_of(b, q->by[i], row);
-        pack_value(&b->key, &values[i]);
+        pack_value(&b->key, q->by[i], &values[i]);
     }
     uint32_t id = intern_id(b->keys, buf_view(&b->key));
     return id < b->n_rows ? row_at(b, id) : add_group(b, row, hidden, values);
@@ -187,6 +220,9 @@ static struct report_row *find_group(struct builder *b, const struct window_row 
 
 static struct report_gpu *find_gpu(struct builder *b, const struct gpu_key *key)
 {
+    if (b->n_gpus > 0 && gpu_key_cmp(&b->gpus[b->last_gpu].key, key) == 0) {
+        return &b->gpus[b->last_gpu];
+    }
     buf_clear(&b->key);
     pack(&b->key, key->host.p, key->host.n);
     pack(&b->key, &key->index, sizeof(key->index));
@@ -197,23 +233,47 @@ static struct report_gpu *find_gpu(struct builder *b, const struct gpu_key *key)
         struct gpu_key copy = {arena_copy(b->arena, key->host), key->index, key->instance};
         b->gpus[b->n_gpus++] = (struct report_gpu){.key = copy};
     }
+    b->last_gpu = id;
     return &b->gpus[id];
+}
+
+static void look_up(struct builder *b, const struct window_row *row, struct memo *m)
+{
+    m->hidden = b->report->query.n_filters > 0 && !passes(b, row);
+    m->group = find_group(b, row, m->hidden);
+}
+
+// Most rows say what one before them said, which their numbers tell: texts need not be compared.
+static struct memo group_of(struct builder *b, const struct window_row *row)
+{
+    struct memo m = {.time = b->by_time ? row->window_start : 0,
+                     .place = b->by_place ? row->place : 0,
+                     .consumer = b->by_consumer ? row->consumer : 0,
+                     .kind = row->kind};
+    if (row->place == 0 || row->consumer == 0 || b->settled != INT64_MIN) {
+        look_up(b, row, &m);
+        return m;
+    }
+    uint64_t at = (uint64_t)m.place * 31 + (uint64_t)m.consumer * 4 + (uint64_t)m.kind;
+    struct memo *known = &b->memos[at % MEMO_SIZE];
+    if (known->group == NULL || known->time != m.time || known->place != m.place ||
+        known->consumer != m.consumer || known->kind != m.kind) {
+        look_up(b, row, &m);
+        *known = m;
+    }
+    return *known;
 }
 
 static void add_row(struct builder *b, const struct window_row *row)
 {
     struct report *r = b->report;
-    bool hidden = r->query.n_filters > 0 && !passes(b, row);
-    sums_add_row(&find_group(b, row, hidden)->sums, row);
-    if (row->kind != ROW_UNPLACED) {
-        sums_add_row(&r->whole, row);
-    }
-    if (hidden) {
+    struct memo group = group_of(b, row);
+    sums_add_row(&group.group->sums, row);
+    if (group.hidden) {
         return;
     }
     r->has_open |= !row->final;
     r->corrections += row->revision > 1;
-    sums_add_row(&r->kinds[row->kind], row);
     if (str_present(row->gpu.host)) {
         struct report_gpu *gpu = find_gpu(b, &row->gpu);
         gpu->unattributed_ns += row->kind == ROW_UNATTRIBUTED ? row->busy_ns : 0;
@@ -394,6 +454,33 @@ static void *keep(struct arena *a, const void *p, size_t size)
     return copy;
 }
 
+// Every row is in one group.
+static void add_up(struct report *r)
+{
+    for (size_t i = 0; i < r->n_rows; i++) {
+        const struct report_row *group = &r->rows[i];
+        if (group->kind != ROW_UNPLACED) {
+            sums_add(&r->whole, &group->sums);
+        }
+        if (!group->hidden) {
+            sums_add(&r->kinds[group->kind], &group->sums);
+        }
+    }
+    r->bill = r->kinds[ROW_USAGE];
+    sums_add(&r->bill, &r->kinds[ROW_IDLE]);
+    sums_add(&r->bill, &r->kinds[ROW_UNATTRIBUTED]);
+}
+
+static struct report_row *join_chunks(struct builder *b)
+{
+    struct report_row *rows = arena_alloc(b->arena, b->n_rows * sizeof(*rows));
+    for (size_t i = 0; i < b->n_rows; i += b->chunk_rows) {
+        size_t n = MIN(b->n_rows - i, b->chunk_rows);
+        memcpy(&rows[i], row_at(b, i), n * sizeof(*rows));
+    }
+    return rows;
+}
+
 static void finish(struct builder *b)
 {
     struct report *r = b->report;
@@ -403,15 +490,9 @@ static void finish(struct builder *b)
     r->gpus = keep(b->arena, b->gpus, b->n_gpus * sizeof(*b->gpus));
     r->n_gpus = b->n_gpus;
     r->n_hosts = count_hosts(r);
-    r->rows = arena_alloc(b->arena, b->n_rows * sizeof(*r->rows));
+    r->rows = b->n_chunks == 1 ? b->chunks[0] : join_chunks(b);
     r->n_rows = b->n_rows;
-    for (size_t i = 0; i < b->n_rows; i += CHUNK_ROWS) {
-        size_t n = MIN(b->n_rows - i, (size_t)CHUNK_ROWS);
-        memcpy(&r->rows[i], row_at(b, i), n * sizeof(*r->rows));
-    }
-    r->bill = r->kinds[ROW_USAGE];
-    sums_add(&r->bill, &r->kinds[ROW_IDLE]);
-    sums_add(&r->bill, &r->kinds[ROW_UNATTRIBUTED]);
+    add_up(r);
 }
 
 static int read_rows(struct builder *b, struct store *s, const struct range_part *range,

@@ -31,6 +31,11 @@ static inline bool report_dim_physical(enum report_dim d)
     return d >= DIM_GPU && d <= DIM_TIME;
 }
 
+static inline bool report_dim_timed(enum report_dim d)
+{
+    return d >= DIM_HOUR && d <= DIM_TIME;
+}
+
 // Rows that say this. "" is a request that named none (no tenant), or no GPU.
 struct report_filter {
     enum report_dim dim; // no time
