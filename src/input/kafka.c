@@ -92,6 +92,7 @@ static void wait_for_something(struct kafka_input *k)
     // What is stored wakes nobody.
     bool asks = k->who.phase != GROUP_STEADY;
     int64_t ns = asks ? POLL_LATE_MS * NS_PER_MS : INPUT_WAIT_NS;
+    ns = k->wake_owed ? MIN(ns, WAKE_EVERY) : ns;
     if (input_wait(k->base.env, k->wake, ns) & POLLIN) {
         eventfd_t some;
         if (eventfd_read(k->wake, &some) == 0) {

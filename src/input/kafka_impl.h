@@ -11,6 +11,8 @@
 #include "input/kafka_state.h"
 #include "model/decode.h"
 
+#define WAKE_EVERY (5 * NS_PER_MS) // at most: see kafka_read.c
+
 struct kafka_input {
     struct input base;
     struct arena arena;
@@ -39,6 +41,8 @@ struct kafka_input {
     struct kafka_health health;
     struct kafka_counts counts;
     struct mono next_look, next_commit, next_recommit; // when each is due
+    struct mono next_wake; // when fetchers may be woken again
+    bool wake_owed;        // and whether they are to be
     struct decoder *decoder;
     struct buf shaped;                        // a message with the assumed host
     _Atomic unsigned kinds[KAFKA_TOPICS_MAX]; // seen in each topic

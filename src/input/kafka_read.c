@@ -68,6 +68,50 @@ static size_t read_shard(struct kafka_input *k, struct batch *b, uint32_t shard)
     return 0;
 }
 
+// ---- fetching goes on --------------------------------------------------------------------------
+
+static bool runs_dry(const struct kafka_part *p)
+{
+    int64_t high = atomic_load_explicit(&p->high, memory_order_relaxed);
+    return p->queue && !p->leaving && p->next < high && p->next != p->woken &&
+           rd_kafka_queue_length(p->queue) < CHUNK;
+}
+
+// A thread of librdkafka 2.0.2 that fetches looks at the queues when something comes from its
+// broker. When it finds all of them full it asks for nothing, and does not look again for up to a
+// second, in which we run dry. Of the calls that there are, this one wakes it and does nothing else:
+// what it sets is what is set.
+static void wake_fetchers(struct kafka_input *k)
+{
+    const struct kafka_property *user = kafka_settings_find(&k->settings, "sasl.username");
+    const struct kafka_property *password = kafka_settings_find(&k->settings, "sasl.password");
+    rd_kafka_error_t *e = rd_kafka_sasl_set_credentials(k->rk, user ? user->value : "",
+                                                        password ? password->value : "");
+    if (e) {
+        rd_kafka_error_destroy(e);
+    }
+}
+
+// Once is enough for what a partition has read by then: whoever was awake has seen it.
+static void keep_fetching(struct kafka_input *k)
+{
+    struct mono now = kafka_now(k);
+    bool may = now.ns >= k->next_wake.ns, wake = false;
+    k->wake_owed = false;
+    for (uint32_t i = 0; i < k->n_topics * k->n_shards; i++) {
+        struct kafka_part *p = &k->parts[i];
+        if (runs_dry(p)) {
+            k->wake_owed |= !may;
+            wake |= may;
+            p->woken = may ? p->next : p->woken;
+        }
+    }
+    if (wake) {
+        wake_fetchers(k);
+        k->next_wake.ns = now.ns + WAKE_EVERY;
+    }
+}
+
 void kafka_read(struct kafka_input *k, struct batch *b)
 {
     uint32_t quiet = 0;
@@ -84,6 +128,7 @@ void kafka_read(struct kafka_input *k, struct batch *b)
             atomic_store(&p->high, MAX(atomic_load(&p->high), p->next));
         }
     }
+    keep_fetching(k);
 }
 
 void kafka_look(struct kafka_input *k)

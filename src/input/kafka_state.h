@@ -36,6 +36,7 @@ struct kafka_part {
     int64_t noted;    // `next` of the last checkpoint
     int64_t sent;     // asked to be committed
     int64_t end;      // until=end: read up to here
+    int64_t woken;    // `next` when its fetcher was woken: kafka_read.c
     struct kafka_forwarded *first, **last;
 
     _Atomic bool assigned;
