@@ -14,8 +14,9 @@ struct queue {
     pthread_mutex_t lock;
     pthread_cond_t not_full, not_empty;
     size_t capacity, first;
-    atomic_size_t n;    // written under the lock, read without
-    atomic_bool closed; // the same
+    atomic_bool resting; // what is pushed calmly wakes nobody up; as `n`
+    atomic_size_t n;     // written under the lock, read without
+    atomic_bool closed;  // the same
     void *ring[];
 };
 
@@ -50,31 +51,43 @@ void queue_free(struct queue *q)
     free(q);
 }
 
-static int push(struct queue *q, void *msg, bool wait)
+enum push { PUSH_WAITING, PUSH_TRYING, PUSH_CALMLY };
+
+// Signals follow the unlocking, or who is woken up would sleep again at once.
+static int push(struct queue *q, void *msg, enum push how)
 {
     assert(msg != NULL);
     pthread_mutex_lock(&q->lock);
-    while (wait && q->n == q->capacity && !q->closed) {
+    while (how != PUSH_TRYING && q->n == q->capacity && !q->closed) {
         pthread_cond_wait(&q->not_full, &q->lock);
     }
     int result = q->closed ? -EPIPE : q->n == q->capacity ? -EAGAIN : 0;
+    bool wakes = false;
     if (result == 0) {
         q->ring[(q->first + q->n) % q->capacity] = msg;
         q->n++;
-        pthread_cond_signal(&q->not_empty);
+        wakes = how != PUSH_CALMLY || !q->resting || q->n == q->capacity;
     }
     pthread_mutex_unlock(&q->lock);
+    if (wakes) {
+        pthread_cond_signal(&q->not_empty);
+    }
     return result;
 }
 
 int queue_push(struct queue *q, void *msg)
 {
-    return push(q, msg, true);
+    return push(q, msg, PUSH_WAITING);
 }
 
 int queue_try_push(struct queue *q, void *msg)
 {
-    return push(q, msg, false);
+    return push(q, msg, PUSH_TRYING);
+}
+
+int queue_push_calmly(struct queue *q, void *msg)
+{
+    return push(q, msg, PUSH_CALMLY);
 }
 
 static struct timespec deadline_after(int64_t timeout_ns)
@@ -96,21 +109,54 @@ static void wait_for_message(struct queue *q, int64_t timeout_ns)
     }
 }
 
-void *queue_pop(struct queue *q, int64_t timeout_ns)
+// Under the lock, which it gives up.
+static void *take(struct queue *q)
 {
     void *msg = NULL;
-    pthread_mutex_lock(&q->lock);
-    if (q->n == 0 && timeout_ns != 0) {
-        wait_for_message(q, timeout_ns);
-    }
     if (q->n > 0) {
         msg = q->ring[q->first];
         q->first = (q->first + 1) % q->capacity;
         q->n--;
-        pthread_cond_signal(&q->not_full);
     }
     pthread_mutex_unlock(&q->lock);
+    if (msg) {
+        pthread_cond_signal(&q->not_full);
+    }
     return msg;
+}
+
+void *queue_pop(struct queue *q, int64_t timeout_ns)
+{
+    pthread_mutex_lock(&q->lock);
+    if (q->n == 0 && timeout_ns != 0) {
+        wait_for_message(q, timeout_ns);
+    }
+    return take(q);
+}
+
+// One that is woken up meanwhile has something that has no time; that others are before it does not
+// matter.
+static void rest(struct queue *q, int64_t ns)
+{
+    struct timespec deadline = deadline_after(ns);
+    q->resting = true;
+    if (q->n == 0 && !q->closed) {
+        (void)pthread_cond_timedwait(&q->not_empty, &q->lock, &deadline);
+    }
+    q->resting = false;
+}
+
+void *queue_pop_rested(struct queue *q, int64_t rest_ns, int64_t timeout_ns)
+{
+    int64_t left = timeout_ns - MAX(rest_ns, (int64_t)0);
+    pthread_mutex_lock(&q->lock);
+    if (rest_ns > 0) {
+        rest(q, rest_ns);
+    }
+    if (q->n == 0 && left > 0) {
+        wait_for_message(q, left);
+    }
+    return take(q);
 }
 
 void queue_close(struct queue *q)
@@ -125,6 +171,11 @@ void queue_close(struct queue *q)
 bool queue_closed(const struct queue *q)
 {
     return q->closed;
+}
+
+bool queue_resting(const struct queue *q)
+{
+    return q->resting;
 }
 
 size_t queue_length(const struct queue *q)

@@ -168,11 +168,23 @@ static int64_t next_due(const struct meter *m)
     return wait > 0 ? wait : TICK_NS; // what is due and not done waits for something else
 }
 
+// For how long what has time need not wake it up: until the next commit is due, it would only wait
+// here. Where nothing was sent for longer than that, the next record is stored at once.
+static int64_t rest_of(const struct meter *m, int64_t wait)
+{
+    bool collects = m->config->commit_interval_ns > 0 && m->began && !m->holding;
+    if (m->owner || !collects || m->config->env.clock != &clock_system) {
+        return 0;
+    }
+    int64_t due = m->last_sent.ns + meter_commit_interval(m) - clock_mono(&clock_system).ns;
+    return MAX(MIN(wait, due), (int64_t)0);
+}
+
 // Takes in what has come; waits for something at most so long.
 static int take_some(struct meter *m, int64_t wait)
 {
     gauges_spent(&m->gauges, STAGE_METER, &m->since);
-    struct parcel *p = queue_pop(m->inbox, wait);
+    struct parcel *p = queue_pop_rested(m->inbox, rest_of(m, wait), wait);
     gauges_spent(&m->gauges, STAGE_WAIT, &m->since);
     pass_time(m, MAX(wait, TICK_NS));
     int r = 0;

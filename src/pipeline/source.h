@@ -22,6 +22,7 @@ struct source {
     struct parcel *parcels[SOURCE_PARCELS];
     size_t n_parcels;
     const struct clock *clock;
+    int stop_fd;                         // as the input knows it
     void *thread;                        // pthread_t, once started
     _Atomic int64_t read_ns, starved_ns; // the thread's: time in the input, and without a parcel
 

@@ -146,6 +146,51 @@ static void test_push_wakes_a_pop(void **state)
     queue_free(w.q);
 }
 
+static void *rested_pop(void *arg)
+{
+    struct waiter *w = arg;
+    w->waiting = true;
+    w->popped = queue_pop_rested(w->q, 3600 * NS_PER_S, 7200 * NS_PER_S);
+    return NULL;
+}
+
+// What is pushed calmly waits for the end of the rest, or for what is not.
+static void test_calm_push_wakes_nobody(void **state)
+{
+    (void)state;
+    struct waiter w = {.q = queue_new(4)};
+    pthread_t thread = start(rested_pop, &w);
+    wait_until_started(&w);
+    while (!queue_resting(w.q)) {
+        sched_yield();
+    }
+    assert_i64(queue_push_calmly(w.q, &cells[1]), 0);
+    assert_true(queue_resting(w.q));
+    assert_i64((int64_t)queue_length(w.q), 1);
+    assert_i64(queue_push(w.q, &cells[2]), 0);
+    pthread_join(thread, NULL);
+    assert_ptr_equal(w.popped, &cells[1]);
+    assert_ptr_equal(queue_pop_rested(w.q, NS_PER_S, NS_PER_S), &cells[2]); // it is there already
+    assert_null(queue_pop_rested(w.q, NS_PER_MS, 2 * NS_PER_MS));
+    assert_null(queue_pop_rested(w.q, 0, 0));
+    queue_free(w.q);
+}
+
+static void test_rest_ends_by_itself(void **state)
+{
+    (void)state;
+    struct queue *q = queue_new(2);
+    int64_t before = clock_mono(&clock_system).ns;
+    assert_null(queue_pop_rested(q, 2 * NS_PER_MS, 2 * NS_PER_MS));
+    assert_true(clock_mono(&clock_system).ns - before >= 2 * NS_PER_MS);
+    assert_i64(queue_push_calmly(q, &cells[3]), 0); // nobody rests: like any other
+    assert_ptr_equal(queue_pop(q, -1), &cells[3]);
+    queue_close(q);
+    assert_i64(queue_push_calmly(q, &cells[3]), -EPIPE);
+    assert_null(queue_pop_rested(q, 3600 * NS_PER_S, 3600 * NS_PER_S));
+    queue_free(q);
+}
+
 static void test_close_wakes_everybody(void **state)
 {
     (void)state;
@@ -235,5 +280,6 @@ int main(void)
     return TEST_RUN(TEST(test_first_in_first_out), TEST(test_full), TEST(test_close_drains),
                     TEST(test_full_and_closed_is_closed), TEST(test_timeouts),
                     TEST(test_pop_wakes_a_push), TEST(test_push_wakes_a_pop),
+                    TEST(test_calm_push_wakes_nobody), TEST(test_rest_ends_by_itself),
                     TEST(test_close_wakes_everybody), TEST(test_crowd));
 }
