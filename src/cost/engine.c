@@ -70,6 +70,7 @@ void engine_configure(struct engine *e, const struct settings_history *settings,
 {
     e->settings = settings;
     e->prices = prices;
+    engine_tell_all(e);
 }
 
 struct str engine_text(const struct engine *e, uint32_t id)
@@ -86,14 +87,14 @@ int64_t engine_reach(const struct engine *e)
     return reach;
 }
 
-static int64_t window_floor(const struct engine *e, int64_t t)
+int64_t engine_window_floor(const struct engine *e, int64_t t)
 {
     return time_floor(t, settings_at(e->settings, t)->window_ns);
 }
 
 static int64_t window_ceil(const struct engine *e, int64_t t)
 {
-    int64_t floor = window_floor(e, t);
+    int64_t floor = engine_window_floor(e, t);
     return floor == t ? t : floor + settings_at(e->settings, t)->window_ns;
 }
 
@@ -186,7 +187,8 @@ static bool mark_dirty(struct engine *e, int64_t from, int64_t to)
     if (!e->advanced || from >= e->frontier || from >= to) {
         return false;
     }
-    ranges_add(&e->dirty, window_floor(e, MAX(from, 0)), MIN(e->frontier, window_ceil(e, to)));
+    ranges_add(&e->dirty, engine_window_floor(e, MAX(from, 0)),
+               MIN(e->frontier, window_ceil(e, to)));
     return true;
 }
 
@@ -282,6 +284,7 @@ static bool add_sample(struct engine *e, const struct record *r)
     sample.id = short_id_make(e->prefixes, r->event_id);
     g->has_sites |= sample.site != NO_TEXT;
     note_evidence(e, g, &v);
+    preview_note_sample(e, g, &sample);
     gpu_add_sample(g, &sample);
     return late;
 }
@@ -289,6 +292,7 @@ static bool add_sample(struct engine *e, const struct record *r)
 static bool add_unplaced(struct engine *e, struct request *q)
 {
     note_instants(e, q->end - 1, q->end);
+    preview_note_unplaced(e, q->end);
     if (q->end <= e->frontier) {
         bool late = mark_dirty(e, q->end - 1, q->end);
         request_free(q);
@@ -307,6 +311,7 @@ static bool add_placed(struct engine *e, const struct usage_record *u, struct re
         struct evidence v = {q->start, q->end, NULL};
         late |= reaches_back(e, g, &v);
         note_evidence(e, g, &v);
+        preview_note_use(e, g, q->start);
         if (!done) {
             gpu_add_use(g, (struct use){q->start, q->end, q, i});
         } else if (!too_old(e, q->end)) {
@@ -343,7 +348,7 @@ int engine_add(struct engine *e, const struct record *r)
 
 void engine_start_at(struct engine *e, int64_t t)
 {
-    e->frontier = window_floor(e, t);
+    e->frontier = engine_window_floor(e, t);
 }
 
 int64_t engine_frontier(const struct engine *e)
@@ -412,7 +417,7 @@ static int64_t stretch_end(const struct engine *e, int64_t from, int64_t to)
     return time_floor(stop, s->window_ns);
 }
 
-static void compute_stretches(struct engine *e, int64_t from, int64_t to, bool final,
+void engine_compute_stretches(struct engine *e, int64_t from, int64_t to, bool final,
                               const struct engine_sink *sink)
 {
     while (from < to) {
@@ -434,26 +439,13 @@ void engine_advance(struct engine *e, int64_t until, const struct engine_sink *s
     if (until <= 0 || (e->oldest == INT64_MAX && e->frontier == INT64_MIN)) {
         return;
     }
-    int64_t from = e->frontier != INT64_MIN ? e->frontier : window_floor(e, MAX(e->oldest, 0));
-    int64_t to = window_floor(e, until);
+    int64_t from =
+        e->frontier != INT64_MIN ? e->frontier : engine_window_floor(e, MAX(e->oldest, 0));
+    int64_t to = engine_window_floor(e, until);
     if (to <= from) {
         return;
     }
-    compute_stretches(e, from, to, true, sink);
-}
-
-void engine_preview(struct engine *e, const struct engine_sink *sink)
-{
-    if (e->newest == INT64_MIN) {
-        return;
-    }
-    for (size_t i = 0; i < e->n_gpus; i++) {
-        for (size_t j = e->gpus[i]->head_uses; j < e->gpus[i]->n_uses; j++) {
-            e->gpus[i]->uses[j].request->unpriced_ahead = false;
-        }
-    }
-    int64_t from = e->frontier != INT64_MIN ? e->frontier : window_floor(e, MAX(e->oldest, 0));
-    compute_stretches(e, from, window_ceil(e, e->newest + 1), false, sink);
+    engine_compute_stretches(e, from, to, true, sink);
 }
 
 int64_t engine_settled_until(const struct engine *e, int64_t watermark)
@@ -462,7 +454,7 @@ int64_t engine_settled_until(const struct engine *e, int64_t watermark)
         return INT64_MIN;
     }
     int64_t horizon = settings_at(e->settings, watermark)->horizon_ns;
-    return watermark <= horizon ? INT64_MIN : window_floor(e, watermark - horizon);
+    return watermark <= horizon ? INT64_MIN : engine_window_floor(e, watermark - horizon);
 }
 
 // ---- settlement ----------------------------------------------------------------------------
@@ -514,6 +506,7 @@ bool engine_set_partial(struct engine *e, const struct usage_cost *c)
     if (!r) {
         return false;
     }
+    engine_tell_all(e);
     r->cost_in = c->cost_in_nusd;
     r->cost_out = c->cost_out_nusd;
     r->unpriced_ns = c->unpriced_ns;

@@ -85,6 +85,10 @@ void engine_advance(struct engine *e, int64_t until, const struct engine_sink *s
 // The rows of the windows not yet computed, up to the newest evidence, as they stand; final is
 // false and revision 0. Changes nothing.
 void engine_preview(struct engine *e, const struct engine_sink *sink);
+// The same, but of the windows that may have changed since this was called last; all of them the
+// first time, after engine_tell_all() and after engine_configure().
+void engine_preview_changed(struct engine *e, const struct engine_sink *sink);
+void engine_tell_all(struct engine *e);
 
 // Where the watermark of this shard would allow `engine_advance`: the last window bound at or
 // before watermark - horizon.

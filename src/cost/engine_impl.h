@@ -48,6 +48,8 @@ struct engine {
     struct ranges dirty;
     struct map crossing; // by seq: requests that began before the frontier and end after it
     struct engine_stats stats;
+    int64_t changed_from; // what is open before it is as engine_preview_changed() told; INT64_MIN
+    bool unpriced_ahead;  // some request has time without a price in the windows of a preview
 
     // Scratch of window.c.
     struct sweep sweep;
@@ -64,6 +66,17 @@ struct str engine_text(const struct engine *e, uint32_t id); // NO_TEXT: absent
 
 // The longest gpu_timeout of any epoch: how far back neighbours matter.
 int64_t engine_reach(const struct engine *e);
+
+int64_t engine_window_floor(const struct engine *e, int64_t t);
+
+// preview.c: that evidence is about to be taken in.
+void preview_note_sample(struct engine *e, const struct gpu *g, const struct sample *s);
+void preview_note_use(struct engine *e, const struct gpu *g, int64_t start);
+void preview_note_unplaced(struct engine *e, int64_t end);
+
+// Whole windows of [from, to), whatever the epochs; with `final` the frontier follows.
+void engine_compute_stretches(struct engine *e, int64_t from, int64_t to, bool final,
+                              const struct engine_sink *sink);
 
 // Computes the windows of [from, to), all of one epoch and both on its bounds. With `final` the
 // requests are charged and their costs handed out, else nothing changes.

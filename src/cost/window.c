@@ -182,10 +182,11 @@ static int64_t add_cost(int64_t sum, int64_t part)
     return sum > USAGE_COST_MAX - part ? USAGE_COST_MAX : sum + part;
 }
 
-static void charge(struct request *r, const struct slot *slot, bool final)
+static void charge(struct engine *e, struct request *r, const struct slot *slot, bool final)
 {
     if (!final) {
         r->unpriced_ahead |= slot->unpriced;
+        e->unpriced_ahead |= slot->unpriced;
         return;
     }
     r->cost_in = add_cost(r->cost_in, slot->cost_in);
@@ -207,7 +208,7 @@ static void charge_requests(struct engine *e, const struct window *w, size_t fir
             request_prefetch(e->sweep.slots[i + PREFETCH].use->request);
         }
         struct request *r = slot->use->request;
-        charge(r, slot, w->final);
+        charge(e, r, slot, w->final);
         e->any_unpriced |= r->unpriced_ns + r->unpriced_ahead > 0;
         if (slot->use->part != 0 || slot->use->end > w->to) {
             continue;

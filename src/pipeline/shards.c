@@ -175,6 +175,8 @@ static int took(struct meter *m, struct shard *s, const struct shard_hold *hold)
     if (!goes_on) { // else what this process stored before is its own, too
         bury(m, known);
         r = make_engine(m, s, hold);
+    } else {
+        engine_tell_all(known); // others may have written rows of open windows meanwhile
     }
     feeds_begin(m, s);
     m->taken++;
@@ -339,6 +341,7 @@ void shards_audit(struct meter *m, bool all)
     for (uint32_t i = 0; i < m->n_shards; i++) {
         struct shard *s = &m->shards[i];
         if (s->engine && s->audit.n > 0 && (all || m->now.ns >= s->audit_at.ns)) {
+            engine_tell_all(s->engine);
             audit_shard(s);
         }
     }

@@ -176,7 +176,7 @@ static void preview_shard(struct meter *m, uint32_t shard)
     size_t before = m->outbox.n_rows;
     m->outbox.shard = shard;
     if (m->shards[shard].engine) {
-        engine_preview(m->shards[shard].engine, &sink);
+        engine_preview_changed(m->shards[shard].engine, &sink);
     }
     m->outbox.preview_rows += m->outbox.n_rows - before;
 }
