@@ -28,7 +28,14 @@ static const char writer_settings[] = "PRAGMA page_size=16384;"
                                       "PRAGMA secure_delete=OFF;"
                                       "PRAGMA journal_size_limit=134217728;";
 
-enum { BUSY_TIMEOUT_MS = 20000, LOG_WAIT_MS = 100, LOG_PAGES = 4000, LOG_PAGES_MAX = 16000 };
+enum {
+    BUSY_TIMEOUT_MS = 20000,
+    LOG_WAIT_MS = 100,
+    LOG_PAGES_FEW = 256,
+    LOG_PAGES = 4000,
+    LOG_PAGES_MAX = 16000
+};
+#define LOG_EVERY_NS (10 * NS_PER_S)
 
 // There is no room for what must be written. SQLite calls a full disk by its name, and other
 // reasons an input/output error.
@@ -210,7 +217,18 @@ int sq_connect(const char *path, const char *name, enum sq_mode mode, struct sq_
     return 0;
 }
 
-// Called after every commit with the length of the log (WAL). From LOG_PAGES on what is in it is
+// Whether it is time to copy the log to the file: it is long, or a trickle has been written to it
+// for a while. That touches the same few pages each second, so that to copy them costs little, and
+// a log that is begun anew early stays short and is written over, which costs half of what a file
+// costs that grows.
+static bool log_is_due(const struct sq_conn *c, int pages)
+{
+    return pages >= c->log_pages ||
+           (pages >= LOG_PAGES_FEW &&
+            clock_mono(&clock_system).ns - c->log_copied.ns >= c->log_every_ns);
+}
+
+// Called after every commit with the length of the log (WAL). Once it is due, what is in it is
 // copied to the file, as far as no reader needs the old pages, and once all of it is, the next
 // commit begins the log anew, unless some reader is in it. Where readers come and go without a
 // pause that never happens by itself: from LOG_PAGES_MAX on the writer waits a moment for those who
@@ -224,9 +242,10 @@ static int after_commit(void *ctx, sqlite3 *db, const char *schema, int pages)
         c->log_reset_at = c->log_pages_max;
     }
     c->log_last = pages;
-    if (pages < c->log_pages) {
+    if (!log_is_due(c, pages)) {
         return SQLITE_OK;
     }
+    c->log_copied = clock_mono(&clock_system);
     if (pages < c->log_reset_at) {
         (void)sqlite3_wal_checkpoint_v2(db, schema, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     } else {
@@ -263,6 +282,8 @@ int sq_prepare_writing(struct sq_conn *c, struct error *err)
     c->log_wait_ms = LOG_WAIT_MS;
     c->log_pages = LOG_PAGES;
     c->log_pages_max = c->log_reset_at = LOG_PAGES_MAX;
+    c->log_every_ns = LOG_EVERY_NS;
+    c->log_copied = clock_mono(&clock_system);
     (void)sqlite3_wal_hook(c->db, after_commit, c);
     (void)sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     return r;

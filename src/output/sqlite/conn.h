@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/intern.h"
 #include "base/map.h"
+#include "base/time.h"
 #include "output/rollup.h"
 #include "output/store_impl.h"
 
@@ -51,6 +52,8 @@ struct sq_conn {
     unsigned cursors; // open on it: what one of them borrows must outlive the others' next rows
     // Of a writer: see after_commit in conn.c.
     int log_pages, log_pages_max, log_wait_ms, log_reset_at, log_last;
+    int64_t log_every_ns;
+    struct mono log_copied;
     struct sq_conn *next; // in the store's pool
 };
 

@@ -123,6 +123,26 @@ static void test_log_stays_short(void **state)
     assert_true(longest < 8LL * LOG_PAGES_MAX * PAGE); // each commit has some ten pages
 }
 
+// A trickle is copied to the file long before the log is as long as a load may make it, but not
+// sooner than some time after the last time.
+static void test_log_of_a_trickle(void **state)
+{
+    struct fixture *f = *state;
+    struct sq_conn *c = ((struct sq_store *)f->s)->main;
+    int last = 0, restarts[2] = {0, 0}; // while it has to wait, while it need not
+    assert_true(c->log_every_ns > 0);
+    for (int i = 0; i < 160; i++) {
+        bool now = i >= 80;
+        c->log_every_ns = now ? 0 : INT64_MAX;
+        put_numbered(f, i);
+        restarts[now] += c->log_last <= last;
+        last = c->log_last;
+        arena_reset(&f->arena);
+    }
+    assert_i64(restarts[0], 0);
+    assert_true(restarts[1] >= 2); // the first time it was long already
+}
+
 // A snapshot that is held keeps what it needs in the log, and its end lets go of it.
 static void test_long_reader(void **state)
 {
@@ -218,8 +238,11 @@ static void test_rest_that_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_SQLITE(test_log_stays_short), ON_SQLITE(test_long_reader),
-        ON_SQLITE(test_log_of_the_dead), ON_SQLITE(test_closed_store_is_one_file),
+        ON_SQLITE(test_log_stays_short),
+        ON_SQLITE(test_log_of_a_trickle),
+        ON_SQLITE(test_long_reader),
+        ON_SQLITE(test_log_of_the_dead),
+        ON_SQLITE(test_closed_store_is_one_file),
         ON_SQLITE(test_rest_that_ends),
     };
     return cmocka_run_group_tests_name("sqlite_log", tests, NULL, NULL);
