@@ -7,7 +7,10 @@
 #include "base/alloc.h"
 #include "input/curl_lib.h"
 
-enum { PAGE_KEPT = 1 << 20 }; // a buffer larger than this is not kept for the next page
+enum {
+    PAGE_KEPT = 1 << 20, // a buffer larger than this is not kept for the next page
+    READ_SIZE = 1 << 16, // bytes at a time: most pages come in one piece
+};
 
 struct curl_fetch {
     const struct fetch_config *config;
@@ -181,6 +184,7 @@ static void set_up(struct curl_fetch *f)
     curl_easy_setopt(f->easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(f->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(f->easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(f->easy, CURLOPT_BUFFERSIZE, (long)READ_SIZE);
     curl_easy_setopt(f->easy, CURLOPT_QUICK_EXIT, 1L); // a name server may be slower than a stop
     curl_easy_setopt(f->easy, CURLOPT_PROXY, "");      // a proxy's word is not the server's
     curl_easy_setopt(f->easy, CURLOPT_USERAGENT, "gtap");
