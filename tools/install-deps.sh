@@ -23,7 +23,7 @@ unpacked_test=(prometheus)
 deploy=(
     buildah podman runc netavark aardvark-dns debootstrap
     debhelper dpkg-dev fakeroot lintian
-    libwrap0 shellcheck yamllint nftables systemd jq
+    libwrap0 shellcheck yamllint nftables systemd jq curl
     ufw openssh-client plantuml graphviz fonts-dejavu-core
     python3-configobj python3-jinja2 python3-jsonpatch python3-jsonschema python3-netifaces
     python3-oauthlib python3-requests python3-yaml

@@ -10,10 +10,10 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 
 import clean_root
 import gtap as support
+import tools
 from clean_root import done_by
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
@@ -27,9 +27,7 @@ class Package(support.Case):
     def setUpClass(cls):
         super().setUpClass()
         clean_root.need("dh", "dpkg-buildpackage", "lintian", "debootstrap", "unshare")
-        holder = tempfile.TemporaryDirectory(prefix="gtap-deb-", dir="/var/tmp")
-        cls.addClassCleanup(holder.cleanup)
-        cls.folder = holder.name
+        cls.folder = tools.scratch("deb", cls.addClassCleanup)
         os.chmod(cls.folder, 0o755)  # apt reads as another user
         said = done_by(os.path.join(ROOT, "deploy/deb/build.sh"), os.path.join(cls.folder, "made"),
                        env={**os.environ, "BINARY": os.path.abspath(support.ARGS.gtap),

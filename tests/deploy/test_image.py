@@ -13,11 +13,11 @@ import re
 import shutil
 import signal
 import tarfile
-import tempfile
 import uuid
 
 import containers
 import gtap as support
+import tools
 from clean_root import done_by
 from containers import tool
 from python_venv import python_with
@@ -54,9 +54,7 @@ class Image(support.Case):
         super().setUpClass()
         base = containers.base()
         cls.name = f"localhost/gtap:test-{uuid.uuid4().hex[:8]}"
-        cls.holder = tempfile.TemporaryDirectory(prefix="gtap-image-", dir="/var/tmp")
-        cls.addClassCleanup(cls.holder.cleanup)
-        archive = os.path.join(cls.holder.name, "gtap-image.tar")
+        archive = os.path.join(tools.scratch("image", cls.addClassCleanup), "gtap-image.tar")
         cls.addClassCleanup(lambda: tool("podman", "rmi", "--force", cls.name, check=False))
         said = done_by(os.path.join(ROOT, "deploy/image/build.sh"), env={
             **containers.ENVIRONMENT, "ENGINE": "buildah", "ENGINE_ARGS": "--pull-never --network none",

@@ -13,13 +13,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.abspath(os.path.join(HERE, "..", ".."))
 sys.path.append(os.path.join(HERE, "..", "integration"))
 
+import containers  # noqa: E402
 import gtap as support  # noqa: E402
 import kafka  # noqa: E402
 import mongo  # noqa: E402
@@ -31,18 +31,7 @@ import tools  # noqa: E402
 PARTS = ("kafka", "mongodb", "processor", "producers")
 USERS = {"kafka": 1000, "mongodb": 999, "processor": 10001, "producers": 10001}
 IMAGE = "localhost/gtap-of-this-machine:1"
-CONTAINERS = """
-[containers]
-default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
-cgroupns = "host"
-[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-[network]
-network_backend = "netavark"
-network_config_dir = "{folder}/networks"
-"""
+CONTAINERS = containers.SETTINGS["containers.conf"] + 'network_config_dir = "{folder}/networks"\n'
 STORAGE = '[storage]\ndriver = "{driver}"\nrunroot = "{folder}/run"\ngraphroot = "{folder}/graph"\n'
 # As in the images: folders, and who they belong to.
 FOLDERS = {"var/lib/kafka/data": 1000, "opt/kafka/config": 1000, "data/db": 999,
@@ -104,9 +93,7 @@ class OneMachine(support.Case):
             self.skipTest("starts a database of its own")
         self.compose, self.shell = tools.compose(), tools.mongosh()
         self.jars, self.python = kafka.jars(), python_with("mongo", mongo.PACKAGES)
-        # Not in /tmp: where that is in memory, an overlay cannot lie on it.
-        self.folder = tempfile.mkdtemp(prefix="gtap-up-", dir="/var/tmp")
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.folder = tools.scratch("up", self.addCleanup)
         self.engine = self.engine_or_skip()
         self.addCleanup(self.engine.end)
         self.make_image()

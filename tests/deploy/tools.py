@@ -1,12 +1,15 @@
 """Tools that tests of what is deployed run, fetched or built once, into a folder that clones of the
-repository share: ~/.cache/gtap-tools, or GTAP_TOOLS."""
+repository share: ~/.cache/gtap-tools, or GTAP_TOOLS. And folders on a disk, which outlive no test for long."""
 
+import fcntl
+import glob
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -17,6 +20,8 @@ from daemon import Lock  # noqa: E402
 
 FOLDER = os.environ.get("GTAP_TOOLS") or os.path.expanduser("~/.cache/gtap-tools")
 COMPOSE, MONGOSH = "2.40.3", "2.12.0"
+ROLES = {"kafka": "vm1_kafka", "mongo": "vm2_mongo", "processor": "vm3_processor",
+         "producers": "vm4_producers"}
 NODE_MAJOR = 20  # what mongosh wants at least
 AWAY = re.compile(r"dial tcp|no such host|i/o timeout|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNREFUSED|"
                   r"ECONNRESET|connection refused|403 Forbidden|410 Gone|TLS handshake")
@@ -90,6 +95,59 @@ def mongosh():
                   f"mongosh@{MONGOSH}"], 300, what, cwd=folder + ".part")
             os.rename(folder + ".part", folder)
     return os.path.join(folder, "node_modules", ".bin", "mongosh")
+
+
+def ports_matrix(page):
+    """{(from, to, port)} of a page's table | From | To | Port | Why |: roles, or "admin"."""
+    with open(page, encoding="utf-8") as f:
+        rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in f
+                if line.startswith("|")]
+    edges = set()
+    for row in rows[rows.index(["From", "To", "Port", "Why"]) + 2:]:
+        if len(row) != 4 or not row[2].isdigit():
+            break
+        sender, receiver = row[0].split()[0], row[1].split()[0]
+        edges |= {(sender, to, int(row[2])) for to in (ROLES if receiver == "all" else [receiver])}
+    known = {"admin", *ROLES}
+    assert edges and all({sender, to} <= known for sender, to, _ in edges), f"{page}: {edges}"
+    return edges
+
+
+def scratch(name, add_cleanup):
+    """A folder on a disk, where an overlay may lie as it may not in memory; add_cleanup (addCleanup or
+    addClassCleanup) takes it away. What tests of the same name left that were killed goes first."""
+    with Lock(os.path.join(FOLDER, "scratch.lock")):
+        for left in glob.glob(f"/var/tmp/gtap-{name}-*"):
+            held = _held(left)
+            if held is not None:
+                _remove(left)
+                os.close(held)
+        folder = tempfile.mkdtemp(prefix=f"gtap-{name}-", dir="/var/tmp")
+        add_cleanup(os.close, _held(folder))
+    add_cleanup(_remove, folder)
+    return folder
+
+
+def _held(folder):
+    """The folder's lock, which goes with the process that holds it; None where another does."""
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:  # somebody else's, or just gone
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def _remove(folder):
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        places = [line.split()[4] for line in file]
+    for place in sorted((p for p in places if p.startswith(f"{folder}/")), reverse=True):
+        subprocess.run(["umount", "--lazy", place], capture_output=True, check=False)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def tool(name, package):
