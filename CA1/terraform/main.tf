@@ -40,13 +40,13 @@ module "security_groups" {
 module "secrets" {
   source = "./modules/secrets"
 
-  name            = var.project_name
-  secrets_version = var.secrets_version
+  name = var.project_name
   secrets = var.secret_arns != null ? {} : {
-    kafka_processor = "gtap: password of Kafka's user processor"
-    kafka_producers = "gtap: password of Kafka's user producers"
-    mongo_root      = "gtap: password of MongoDB's user root"
-    mongo_gtap      = "gtap: password of MongoDB's user gtap"
+    kafka_processor = { purpose = "gtap: password of Kafka's user processor", version = var.secrets_version }
+    kafka_producers = { purpose = "gtap: password of Kafka's user producers", version = var.secrets_version }
+    mongo_gtap      = { purpose = "gtap: password of MongoDB's user gtap", version = var.secrets_version }
+    # MongoDB knows root by the first one alone, and root is who tells it all others.
+    mongo_root = { purpose = "gtap: password of MongoDB's user root", version = 1 }
   }
 }
 

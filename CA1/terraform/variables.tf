@@ -238,7 +238,7 @@ variable "producer_rate" {
 }
 
 variable "secrets_version" {
-  description = "Raise it to have new passwords made; then restart the machines, Kafka and MongoDB first"
+  description = "Raise it to have new passwords made (not that of MongoDB's root); then `make new-passwords` in CA1"
   type        = number
   default     = 1
 

@@ -30,6 +30,7 @@ FREE = {
     "aws_s3_bucket_server_side_encryption_configuration", "aws_s3_bucket_versioning",
     "aws_s3_object", "aws_secretsmanager_secret_version", "aws_security_group", "aws_subnet",
     "aws_vpc", "aws_vpc_security_group_egress_rule", "aws_vpc_security_group_ingress_rule",
+    "terraform_data",
 }
 # What of a resource decides its price.
 DECIDES = ("instance_type", "root_block_device", "vpc_endpoint_type")

@@ -43,7 +43,7 @@ outputs_json()
         cat "$OUTPUTS"
     else
         need terraform
-        terraform -chdir="${TERRAFORM:?the folder of the stage}" output -json 2>&1 ||
+        terraform -chdir="${TERRAFORM:?the folder of the stage}" output -json ||
             fail "terraform has no outputs" "make deploy, in ${TERRAFORM}"
     fi
 }

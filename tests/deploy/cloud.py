@@ -6,7 +6,8 @@ name is refused, and written down.
 
 CONFIG is JSON: {"metadata": ["169.254.169.254", 80], "api": ["10.0.0.2", 443], "log": FILE,
 "machines": {address: {"role": name, "secrets": [arn], "objects": ["bucket/key"]}},
-"secrets": {arn: value}, "objects": {"bucket/key": file}}
+"objects": {"bucket/key": file}, "changing": FILE}; that file is read at each request:
+{"tags": {address: {tag: value}}, "secrets": {arn: value}}
 """
 
 import http.server
@@ -15,6 +16,7 @@ import sys
 import threading
 import urllib.parse
 
+TAGS = "/latest/meta-data/tags/instance/"
 TOKEN = "session-token-of-the-metadata-service"
 KEYS = {"Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": "ASIATEST", "SecretAccessKey": "test",
         "Token": "test", "LastUpdated": "2026-01-01T00:00:00Z", "Expiration": "2099-01-01T00:00:00Z"}
@@ -42,6 +44,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+    def now(self, key):
+        """What the file "changing" says at this moment."""
+        with open(self.config["changing"], encoding="utf-8") as file:
+            return json.load(file)[key]
+
+
 class Metadata(Handler):
     """Version 2 alone: nothing without a token."""
 
@@ -59,6 +67,10 @@ class Metadata(Handler):
             return self.answer(200, role.encode())
         if role and self.path == place + role:
             return self.answer(200, json.dumps(KEYS).encode())
+        if self.path.startswith(TAGS):
+            tags = self.now("tags").get(self.client_address[0], {})
+            if self.path.removeprefix(TAGS) in tags:
+                return self.answer(200, tags[self.path.removeprefix(TAGS)].encode())
         return self.answer(404)
 
 
@@ -71,7 +83,7 @@ class Api(Handler):
         if target != "secretsmanager.GetSecretValue" or arn not in self.machine.get("secrets", []):
             text = json.dumps({"__type": "AccessDeniedException", "Message": f"not authorized: {arn}"})
             return self.answer(400, text.encode(), Content_Type="application/x-amz-json-1.1")
-        text = json.dumps({"ARN": arn, "Name": arn, "SecretString": self.config["secrets"][arn]})
+        text = json.dumps({"ARN": arn, "Name": arn, "SecretString": self.now("secrets")[arn]})
         return self.answer(200, text.encode(), Content_Type="application/x-amz-json-1.1")
 
     def do_GET(self):

@@ -6,8 +6,8 @@ through what security groups allow and no more. The test itself runs in the rout
     cloud = machines.Cloud(folder, gtap, machines.stack_of(terraform.applied(), archive, admin))
     cloud.start() ... cloud.machines["vm1_kafka"].kill() ... cloud.close()
 
-A machine's kill() is a power cut; start() after it is a boot over the same disk. Everything is torn
-down with the test's process."""
+A machine's kill() is a power cut; start() after it is a boot over the same disk. Everything ends with
+the test's process, however that ends: it is the first of a process namespace of its own."""
 
 import contextlib
 import ipaddress
@@ -15,6 +15,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import unittest
@@ -71,21 +72,29 @@ def command(*words, text=None, under=()):
     return done.stdout
 
 
-def enter():
-    """Starts this program again in a network namespace of its own, in which it is the router. What has
-    to be downloaded is there by then."""
-    if INSIDE in os.environ:
-        command("ip", "link", "set", "lo", "up")
-        return
+UNDER = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
+
+
+def need_rights():
+    """A skip where no machine can be made."""
     if os.geteuid() != 0:
         raise unittest.SkipTest("needs root, to make machines")
-    probe = subprocess.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"],
-                           capture_output=True, text=True, check=False)
+    probe = subprocess.run([*UNDER, "true"], capture_output=True, text=True, check=False)
     if probe.returncode != 0:
         raise unittest.SkipTest(f"namespaces are not permitted here: {probe.stderr.strip()}")
+
+
+def enter():
+    """Starts this program again in namespaces of its own, in which it is the router and the first process.
+    What has to be downloaded is there by then."""
+    if INSIDE in os.environ:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # which a first process would not hear
+        command("ip", "link", "set", "lo", "up")
+        return
+    need_rights()
     layer.fetch()
     os.environ[INSIDE] = "1"
-    os.execvp("unshare", ["unshare", "--net", "--mount", sys.executable, *sys.argv])
+    os.execvp(UNDER[0], [*UNDER, sys.executable, *sys.argv])
 
 
 class Host:
@@ -258,8 +267,10 @@ def stack_of(facts, archive, admin):
             "rules": aws["rules"],
             "groups_of": {name: [group["GroupId"] for interface in instance["NetworkInterfaces"]
                                  for group in interface["Groups"]] for name, instance in about.items()},
-            "api": {"machines": machines, "objects": objects,
-                    "secrets": {s["arn"]: s["value"] for s in aws["secrets"].values()}}}
+            "api": {"machines": machines, "objects": objects},
+            "changing": {"secrets": {s["arn"]: s["value"] for s in aws["secrets"].values()},
+                         "tags": {instance["PrivateIpAddress"]: {t["Key"]: t["Value"] for t in instance["Tags"]}
+                                  for instance in about.values()}}}
 
 
 def resources(policies):
@@ -303,8 +314,26 @@ class Cloud:
         for machine in self.machines.values():
             machine.wait_up()
 
+    def tag(self, name, value):
+        """Every machine's tag, from now on."""
+        for tags in self.stack["changing"]["tags"].values():
+            tags[name] = value
+        self.say_what_changes()
+
+    def change_secrets(self, values):
+        """{arn: value} from now on, for who asks again."""
+        self.stack["changing"]["secrets"] |= values
+        self.say_what_changes()
+
+    def say_what_changes(self):
+        path = os.path.join(self.folder, "changing.json")
+        with open(path + ".part", "w", encoding="utf-8") as file:
+            json.dump(self.stack["changing"], file)
+        os.rename(path + ".part", path)
+        return path
+
     def serve_api(self):
-        config = {"metadata": [METADATA, 80], "api": [API, 443],
+        config = {"metadata": [METADATA, 80], "api": [API, 443], "changing": self.say_what_changes(),
                   "log": os.path.join(self.folder, "api.log"), **self.stack["api"]}
         path = os.path.join(self.folder, "api.json")
         with open(path, "w", encoding="utf-8") as file:

@@ -27,8 +27,10 @@ MACHINES = ("vm1_kafka", "vm2_mongo", "vm3_processor", "vm4_producers")
 MOTO = ["moto[server]==5.2.1"]
 REGION = "us-east-1"
 ADMIN = "203.0.113.7/32"  # an address that documentation is written with
+ELSEWHERE = "198.51.100.9/32"
 KEY_PAIR = "operators"
 ARCHIVE = b"not an image: docker is a stand-in here\n" * 100
+OTHER_ARCHIVE = b"a later one\n"
 CACHE = os.path.join(ROOT, ".cache", "deploy")
 
 # Where a plugin mirror may be, beside TF_PLUGIN_MIRROR.
@@ -339,6 +341,12 @@ def looked_at(terraform, python, folder):
     terraform.run("apply", "-input=false", "-no-color", "-parallelism=30", plan)
     facts["second_plan"] = terraform.run("plan", "-detailed-exitcode", "-input=false", "-no-color",
                                          "-parallelism=30", expect=(0, 2)).stdout
+    facts["other_address"] = changed(terraform, os.path.join(folder, "address"),
+                                     {"my_ip_cidr": f'"{ELSEWHERE}"'})
+    with open(os.path.join(terraform.folder, "other.tar"), "wb") as file:
+        file.write(OTHER_ARCHIVE)
+    facts["other_image"] = changed(terraform, os.path.join(folder, "image"),
+                                   {"gtap_image_archive": '"other.tar"'})
     outputs = json.loads(terraform.run("output", "-json").stdout)
     facts["terraform_output"] = outputs
     facts["outputs"] = {name: about["value"] for name, about in outputs.items()}
@@ -363,16 +371,26 @@ EDGES = {"public_subnet": "false", "ssh_key_name": "null", "gtap_image_archive":
                                                  "mongo_gtap")})}
 
 
-def edge_user_data(terraform, plan):
-    """The user data of a stack that is planned alone, with other variables."""
-    path = os.path.join(terraform.folder, "edge.hcl")
+def planned(terraform, plan, variables):
+    """What an apply with other variables would change."""
+    path = f"{plan}.hcl"
     with open(path, "w", encoding="ascii") as file:
-        file.writelines(f"{name} = {value}\n" for name, value in EDGES.items())
+        file.writelines(f"{name} = {value}\n" for name, value in variables.items())
     terraform.run("plan", "-input=false", "-no-color", f"-var-file={path}", f"-out={plan}",
                   "-parallelism=30")
-    changes = json.loads(terraform.run("show", "-json", plan).stdout)["resource_changes"]
+    return json.loads(terraform.run("show", "-json", plan).stdout)["resource_changes"]
+
+
+def edge_user_data(terraform, plan):
+    """The user data of a stack that is planned alone, with other variables."""
     return {change["index"]: unpacked(change["change"]["after"]["user_data_base64"])
-            for change in changes if change["type"] == "aws_instance"}
+            for change in planned(terraform, plan, EDGES) if change["type"] == "aws_instance"}
+
+
+def changed(terraform, plan, variables):
+    """What becomes of what stands, with other variables: address -> (actions, values after)."""
+    return {change["address"]: (change["change"]["actions"], change["change"]["after"])
+            for change in planned(terraform, plan, variables) if change["mode"] == "managed"}
 
 
 def digest():
@@ -393,7 +411,10 @@ def digest():
 def applied():
     """The facts of one stack: terraform_output (as `terraform output -json` says it), outputs,
     user_data by machine, scripts by machine (what gtap-secrets and gtap-image of that user data
-    made), aws (what moto holds: instances, rules, ...), second_plan, state, plan, left."""
+    made), aws (what moto holds: instances, rules, ...), second_plan, other_address and other_image (what
+    later plans would change), state, plan, left."""
+    if os.geteuid() != 0:  # the machines' scripts give files to root and to containers
+        raise unittest.SkipTest("needs root, to run what the machines run")
     path = os.path.join(CACHE, f"applied-{digest()}.json")
     with Lock(os.path.join(CACHE, "applied.lock")):
         if not os.path.exists(path):

@@ -209,13 +209,13 @@ class Indexes(stack.Case):
         tools.mongosh()
         if os.environ.get("GTAP_TEST_MONGODB_URI"):
             self.skipTest("makes users in a database server of its own")
-        for user in ("root", "gtap"):
-            with open(self.gtap.file(f"mongodb_{user}_password"), "w", encoding="ascii") as f:
-                f.write(f"{user}-secret\n")
+        self.keep("gtap", "gtap-secret")
         admin = self.db.client.admin
         admin.command("createUser", "root", pwd="root-secret", roles=["root"])
         self.addCleanup(admin.command, "dropUser", "root")
-        self.assertNotEqual(self.mongosh("health.sh").returncode, 0)  # nobody made the user yet
+        self.keep("root", "wrong")
+        self.assertNotEqual(self.mongosh("health.sh").returncode, 0)  # nobody made the user, nobody can
+        self.keep("root", "root-secret")
         for _ in range(2):
             done = self.mongosh("apply.sh")
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
@@ -236,11 +236,24 @@ class Indexes(stack.Case):
         self.gtap.run("run", "--in", self.write("one.ndjson", support.records(1)), "--out",
                       self.store_uri, "--until-end")
         self.assertEqual(by_script, self.indexes(self.db))
-        with open(self.gtap.file("mongodb_gtap_password"), "w", encoding="ascii") as f:
-            f.write("another\n")
-        self.assertNotEqual(self.mongosh("health.sh").returncode, 0)
+        # A password that has changed: apply.sh takes it over, and so does the health check.
+        self.keep("gtap", "another")
         self.assertEqual(self.mongosh("apply.sh").returncode, 0)
-        self.assertEqual(self.mongosh("health.sh").returncode, 0)
+        self.assert_logs_in("another")
+        self.keep("gtap", "a-third")
+        done = self.mongosh("health.sh")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        self.assert_logs_in("a-third")
+
+    def keep(self, user, password):
+        with open(self.gtap.file(f"mongodb_{user}_password"), "w", encoding="ascii") as f:
+            f.write(password + "\n")
+
+    def assert_logs_in(self, password):
+        client = type(self.db.client)("127.0.0.1", self.mongo.port, username="gtap", password=password,
+                                      authSource=self.database)
+        self.addCleanup(client.close)
+        self.assertEqual(client[self.database].command("ping")["ok"], 1)
 
 
 if __name__ == "__main__":

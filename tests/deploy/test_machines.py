@@ -10,7 +10,6 @@ import json
 import os
 import random
 import sys
-import tempfile
 import time
 import unittest
 
@@ -21,13 +20,12 @@ sys.path += [HERE, os.path.join(ROOT, "tests", "integration"), os.path.join(ROOT
 import gtap as support  # noqa: E402
 import machines  # noqa: E402
 import terraform  # noqa: E402
+import tools  # noqa: E402
 from daemon import DEADLINE, wait_for  # noqa: E402
 
 ARCHITECTURE = os.path.join(ROOT, "CA1", "docs", "architecture.md")
 # Ports that something listens on, or might: those of the matrix, and what must stay inside.
 PORTS = (22, 80, 8080, 9092, 9093, 9094, 9400, 27017)
-ROLES = {"kafka": "vm1_kafka", "mongo": "vm2_mongo", "processor": "vm3_processor",
-         "producers": "vm4_producers"}
 
 
 def golden(name):
@@ -35,15 +33,9 @@ def golden(name):
 
 
 def matrix():
-    """{(from, to, port)} of the table in CA1/docs/architecture.md."""
-    allowed = set()
-    for line in machines.read(ARCHITECTURE).splitlines():
-        cells = [cell.strip(" `") for cell in line.strip("|").split("|")]
-        if len(cells) == 4 and cells[2].isdigit():
-            sender, receiver, port, _ = cells
-            for to in ROLES.values() if receiver.startswith("all") else [ROLES[receiver]]:
-                allowed.add((ROLES.get(sender, "admin"), to, int(port)))
-    return allowed
+    """{(from, to, port)} of CA1's page, by machines."""
+    return {(tools.ROLES.get(sender, sender), tools.ROLES[to], port)
+            for sender, to, port in tools.ports_matrix(ARCHITECTURE)}
 
 
 class Machines(unittest.TestCase):
@@ -52,16 +44,15 @@ class Machines(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         facts = terraform.applied()
-        holder = tempfile.TemporaryDirectory(prefix="gtap-machines-", dir="/var/tmp")
-        cls.addClassCleanup(holder.cleanup)
-        archive = os.path.join(holder.name, "image.tar")
+        folder = tools.scratch("machines", cls.addClassCleanup)
+        archive = os.path.join(folder, "image.tar")
         with open(archive, "wb") as file:
             file.write(terraform.ARCHIVE)
         admin = terraform.ADMIN.partition("/")[0]
-        cls.cloud = machines.Cloud(holder.name, support.ARGS.gtap,
+        cls.cloud = machines.Cloud(folder, support.ARGS.gtap,
                                    machines.stack_of(facts, archive, admin))
         cls.addClassCleanup(cls.cloud.close)
-        cls.outputs = os.path.join(holder.name, "outputs.json")
+        cls.outputs = os.path.join(folder, "outputs.json")
         with open(cls.outputs, "w", encoding="utf-8") as file:
             json.dump({name: {"value": value} for name, value in cls.cloud.stack["outputs"].items()}, file)
         cls.cloud.start()
@@ -141,6 +132,25 @@ class Machines(unittest.TestCase):
                     wrong.append(f"{host.name} -> {name} {port}: {'refused' if may else 'open'}")
         return wrong
 
+    def test_another_address_to_come_from(self):
+        """The stranger's, who is then the admin for the machines' own filters: one turn of gtap-admin.timer
+        each, which nobody does here by the clock."""
+        self.addCleanup(self.follow, self.cloud.admin.address + "/32")
+        self.follow(self.cloud.stranger.address + "/32")
+        moved = {(("stranger" if sender == "admin" else sender), to, port) for sender, to, port in matrix()}
+        with self.cloud.open_to_all():
+            self.assertEqual(self.wrong_connections(moved), [])
+        self.cloud.tag("AdminCidr", "0.0.0.0/0")
+        said = self.cloud.machines["vm1_kafka"].inside("/opt/gtap/sbin/gtap-admin")
+        self.assertEqual((said.returncode, said.stdout), (1, ""), said.stderr)
+        self.assertIn("gtap-ufw does not take 0.0.0.0/0; the packet filter stays as it is", said.stderr)
+
+    def follow(self, cidr):
+        self.cloud.tag("AdminCidr", cidr)
+        for name in self.cloud.machines:
+            self.on(name, "systemctl", "start", "gtap-admin.service")
+            self.assertEqual(self.on(name, "/opt/gtap/sbin/gtap-admin"), "")  # it is told once
+
     def test_password_login_is_refused(self):
         said = self.cloud.admin.run(
             "ssh", "-v", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o",
@@ -166,7 +176,7 @@ class Machines(unittest.TestCase):
                 expect=7)
 
     def test_no_secret_on_a_disk_or_in_a_command_line(self):
-        values = list(self.cloud.stack["api"]["secrets"].values())
+        values = list(self.cloud.stack["changing"]["secrets"].values())
         self.assertEqual(len(values), 4)
         for machine in self.cloud.machines.values():
             for folder, _, names in os.walk(machine.places["upper"]):
@@ -180,6 +190,17 @@ class Machines(unittest.TestCase):
                         self.assertFalse([v for v in values if v.encode() in text], path)
             lines = machine.inside("sh", "-c", "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n'")
             self.assertFalse([v for v in values if v in lines.stdout], machine.name)
+
+    def test_passwords_are_changed(self):
+        """As `make deploy` with another secrets_version does, and then `make new-passwords`."""
+        new = {arn: f"{i}{value}"[:32] for i, (arn, value) in
+               enumerate(sorted(self.cloud.stack["changing"]["secrets"].items())) if "mongo-root" not in arn}
+        self.assertEqual(len(new), 3)
+        self.cloud.change_secrets(new)
+        self.make("new-passwords")
+        self.make("verify", "verify-workflow")
+        uri = self.on("vm3_processor", "cat", "/run/gtap/secrets/mongodb_uri")
+        self.assertTrue([value for value in new.values() if f":{value}@" in uri])
 
     # Power cuts
 
@@ -258,6 +279,32 @@ class Machines(unittest.TestCase):
                      complaint="a processor without its database is ready")
         wait_for(lambda: "FAILED" not in self.make("verify-processor", expect=None))
 
+    def test_verify_mongo_fails_for_a_user_that_is_gone(self):
+        forget = ("db.getSiblingDB('admin').auth('root', require('fs').readFileSync("
+                  "'/run/secrets/mongodb_root_password', 'utf8').trimEnd());"
+                  "db.getSiblingDB('ca0').dropUser('gtap')")
+        in_mongo = ["docker", "compose", "--project-directory", "/opt/gtap", "exec", "-T", "mongodb"]
+        self.on("vm2_mongo", *in_mongo, "mongosh", "--quiet", "--norc", "--eval", forget)
+        self.assert_fails("verify-mongo", "mongodb/apply.sh makes it again")
+        self.on("vm2_mongo", *in_mongo, "bash", "/gtap/mongodb/apply.sh")
+        self.make("verify-mongo")
+
+    def test_verify_workflow_fails_for_a_request_without_its_cost(self):
+        self.mongo("db.token_usage.insertOne({_id: 'no-cost', seq: Long('9000000000000000000'), final: true,"
+                   " prompt_tokens: 1, completion_tokens: 1})")
+        try:
+            self.assert_fails("verify-workflow", "no-cost: final, and without cost_per_token")
+        finally:
+            self.mongo("db.token_usage.deleteOne({_id: 'no-cost'})")
+
+    def test_verify_workflow_fails_where_producers_stand_still(self):
+        self.on("vm4_producers", "pkill", "-STOP", "-x", "gtap")
+        try:  # what was on its way may still arrive at first
+            wait_for(lambda: "the producers' own records do not come" in
+                     self.make("verify-workflow", expect=None, WAIT_SEC=20), 3 * DEADLINE)
+        finally:
+            self.on("vm4_producers", "pkill", "-CONT", "-x", "gtap")
+
     def test_verify_processor_fails(self):
         with self.stopped("vm3_processor"):
             self.assert_fails("verify-processor", "the processor does not answer")
@@ -295,6 +342,7 @@ def without_a_network():
     """Goes on in the router's namespace; says why not where that is impossible."""
     try:
         if machines.INSIDE not in os.environ:
+            machines.need_rights()
             terraform.applied()  # once, while packages can be fetched; inside it is at hand
         machines.enter()
     except unittest.SkipTest as why:

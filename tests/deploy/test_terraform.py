@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import terraform
+import tools
 from terraform import ADMIN, MACHINES, ROOT, Terraform, applied, copied, terraform_environment
 
 sys.path.append(os.path.join(ROOT, "tests", "integration"))
@@ -29,34 +30,12 @@ FILES = {"kafka_processor_password": "kafka-processor", "kafka_producers_passwor
 OUTWARD = {("udp", 53, "10.0.0.0/16"), ("tcp", 53, "10.0.0.0/16"), ("tcp", 80, "0.0.0.0/0"),
            ("tcp", 443, "0.0.0.0/0")}
 MATRICES = [os.path.join(ROOT, stage, "docs", "architecture.md") for stage in ("CA0", "CA1")]
-ROLE = re.compile(r"kafka|mongo|processor|producers")
-
-
-def machines_named(cell):
-    """Of a cell of the ports matrix."""
-    if re.search(r"\ball\b", cell.lower()):
-        return set(MACHINES)
-    words = ROLE.findall(cell.lower())
-    return {machine for machine in MACHINES if machine.split("_")[1] in words}
-
-
-def sources(cell):
-    return {ADMIN} if "admin" in cell.lower() else machines_named(cell)
 
 
 def matrix(path):
-    """The table | From | To | Port | Why | of a document, as (from, to, port)."""
-    with open(path, encoding="utf-8") as file:
-        rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in file
-                if line.startswith("|")]
-    start = rows.index(["From", "To", "Port", "Why"])
-    edges = set()
-    for row in rows[start + 2:]:
-        if len(row) != 4:
-            break
-        for port in re.findall(r"\d+", row[2]):
-            edges |= {(one, to, int(port)) for one in sources(row[0]) for to in machines_named(row[1])}
-    return edges
+    """The ports matrix of a page, as (from, to, port) of machines, and the administrators' network."""
+    names = {**tools.ROLES, "admin": ADMIN}
+    return {(names[sender], names[to], port) for sender, to, port in tools.ports_matrix(path)}
 
 
 class Stack(gtap.Case):
@@ -85,6 +64,46 @@ class Stack(gtap.Case):
 
     def test_a_second_plan_changes_nothing(self):
         self.assertIn("No changes.", self.facts["second_plan"])
+
+    def test_another_address_replaces_no_machine(self):
+        """The groups follow, and the tags that the machines read; what they were told at first has none."""
+        actions = self.changes("other_address")
+        self.assertEqual({tuple(what) for what in actions.values()}, {("no-op",), ("update",)})
+        self.assertEqual(self.instances_in(actions), dict.fromkeys(MACHINES, ["update"]))
+        for machine in MACHINES:
+            _, after = self.facts["other_address"][f'module.instances.aws_instance.machine["{machine}"]']
+            self.assertEqual(after["tags"]["AdminCidr"], terraform.ELSEWHERE)
+        self.assertEqual(sum(after.get("cidr_ipv4") == terraform.ELSEWHERE
+                             for _, after in self.facts["other_address"].values()), 5)
+        for text in self.facts["user_data"].values():
+            self.assertNotIn("MY_IP_CIDR", terraform.written(text)["/etc/gtap/machine.env"][1])
+
+    def test_another_image_replaces_those_that_keep_nothing(self):
+        actions = self.changes("other_image")
+        again = ["delete", "create"]
+        self.assertEqual(self.instances_in(actions), {
+            "vm1_kafka": ["no-op"], "vm2_mongo": ["no-op"], "vm3_processor": again, "vm4_producers": again})
+        kinds = {address.split(".")[2].split("[")[0] for address, what in actions.items() if "delete" in what}
+        self.assertEqual(kinds, {"aws_instance", "aws_s3_object"})
+        digest = hashlib.sha256(terraform.OTHER_ARCHIVE).hexdigest()
+        for machine in ("vm3_processor", "vm4_producers"):
+            _, after = self.facts["other_image"][f'module.instances.aws_instance.machine["{machine}"]']
+            self.assertIn(digest, terraform.unpacked(after["user_data_base64"]))
+
+    def test_the_guide_counts_what_is_made(self):
+        made = [change for change in self.facts["plan"]["resource_changes"]
+                if change["change"]["actions"] == ["create"] and change["mode"] == "managed"]
+        with open(os.path.join(ROOT, "CA1", "CA1-step-by-step-guide.md"), encoding="utf-8") as file:
+            said = re.findall(r"Plan: (\d+) to add|Resources: (\d+) (?:added|destroyed)", file.read())
+        self.assertEqual([int(a or b) for a, b in said], [len(made)] * 3)
+
+    def changes(self, name):
+        return {address: actions for address, (actions, _) in self.facts[name].items()}
+
+    @staticmethod
+    def instances_in(actions):
+        return {machine: actions[f'module.instances.aws_instance.machine["{machine}"]']
+                for machine in MACHINES}
 
     def test_outputs_are_named_as_the_mission_says(self):
         self.assertEqual(set(self.outputs), OUTPUTS)
@@ -148,8 +167,9 @@ class Stack(gtap.Case):
         self.assertEqual(set(planned), set(MACHINES))
         for machine, instance in self.instances.items():
             metadata = instance["MetadataOptions"]
-            self.assertEqual((metadata["HttpTokens"], metadata["HttpPutResponseHopLimit"]),
-                             ("required", 1))
+            self.assertEqual((metadata["HttpTokens"], metadata["HttpPutResponseHopLimit"],
+                              metadata["InstanceMetadataTags"]), ("required", 1, "enabled"))
+            self.assertIn({"Key": "AdminCidr", "Value": ADMIN}, instance["Tags"])
             disk, = planned[machine]["root_block_device"]
             self.assertEqual((disk["encrypted"], disk["volume_type"]), (True, "gp3"), machine)
         self.assertEqual([disk["Encrypted"] for disk in self.aws["volumes"]], [True] * 4)

@@ -51,10 +51,18 @@ resource "aws_eip" "machine" {
   tags = { Name = "${var.name}-${replace(each.key, "_", "-")}" }
 }
 
-# Kafka's log and MongoDB's files are on these. They are replaced only when asked for by name
-# (`terraform apply -replace`), never because Ubuntu published an image or a template changed.
-resource "aws_instance" "keeper" {
-  for_each = { for machine, about in local.machines : machine => about if about.keeps_data }
+# What a machine is replaced for. Kafka's log and MongoDB's files are on the two that keep data: those are
+# replaced only when asked for by name (`terraform apply -replace`), never because Ubuntu published an
+# image or a template changed. The others keep nothing that is not in Kafka or MongoDB: a changed
+# template or image of gtap replaces them.
+resource "terraform_data" "replaced_for" {
+  for_each = local.machines
+
+  input = each.value.keeps_data ? "its name" : sha256(local.user_data[each.key])
+}
+
+resource "aws_instance" "machine" {
+  for_each = local.machines
 
   ami                  = local.ami_id
   instance_type        = var.instance_types[each.key]
@@ -71,6 +79,7 @@ resource "aws_instance" "keeper" {
     http_endpoint               = "enabled"
     http_tokens                 = "required"
     http_put_response_hop_limit = 1
+    instance_metadata_tags      = "enabled"
   }
 
   root_block_device {
@@ -80,55 +89,16 @@ resource "aws_instance" "keeper" {
     delete_on_termination = true
   }
 
-  tags        = { Name = "${var.name}-${replace(each.key, "_", "-")}" }
+  # AdminCidr is read by the machine itself (deploy/host/sbin/gtap-admin): a tag changes while it runs.
+  tags = {
+    Name      = "${var.name}-${replace(each.key, "_", "-")}"
+    AdminCidr = var.admin_cidr
+  }
   volume_tags = { Name = "${var.name}-${replace(each.key, "_", "-")}" }
 
   lifecycle {
-    ignore_changes = [ami, user_data_base64]
-
-    precondition {
-      condition     = length(base64gzip(local.user_data[each.key])) * 3 / 4 <= 16384
-      error_message = "The user data of ${each.key} is longer than the 16 KB that EC2 takes, even packed."
-    }
-  }
-
-  depends_on = [aws_eip.machine]
-}
-
-# These keep nothing that is not in Kafka or MongoDB: a changed template or image replaces them.
-resource "aws_instance" "worker" {
-  for_each = { for machine, about in local.machines : machine => about if !about.keeps_data }
-
-  ami                         = local.ami_id
-  instance_type               = var.instance_types[each.key]
-  key_name                    = var.ssh_key_name
-  iam_instance_profile        = aws_iam_instance_profile.machine[each.key].name
-  user_data_base64            = base64gzip(local.user_data[each.key])
-  user_data_replace_on_change = true
-
-  network_interface {
-    device_index         = 0
-    network_interface_id = aws_network_interface.machine[each.key].id
-  }
-
-  metadata_options {
-    http_endpoint               = "enabled"
-    http_tokens                 = "required"
-    http_put_response_hop_limit = 1
-  }
-
-  root_block_device {
-    volume_type           = "gp3"
-    volume_size           = var.disk_gb[each.key]
-    encrypted             = true
-    delete_on_termination = true
-  }
-
-  tags        = { Name = "${var.name}-${replace(each.key, "_", "-")}" }
-  volume_tags = { Name = "${var.name}-${replace(each.key, "_", "-")}" }
-
-  lifecycle {
-    ignore_changes = [ami]
+    ignore_changes       = [ami, user_data_base64]
+    replace_triggered_by = [terraform_data.replaced_for[each.key]]
 
     precondition {
       condition     = length(base64gzip(local.user_data[each.key])) * 3 / 4 <= 16384

@@ -10,7 +10,7 @@ output "public_ips" {
 
 output "instance_ids" {
   description = "Of each machine, for Session Manager"
-  value       = { for machine, instance in merge(aws_instance.keeper, aws_instance.worker) : machine => instance.id }
+  value       = { for machine, instance in aws_instance.machine : machine => instance.id }
 }
 
 output "user_data" {

@@ -68,7 +68,6 @@ locals {
       mode = "0644"
       content = join("\n", [
         "ROLE=${split("_", machine)[1]}",
-        "MY_IP_CIDR=${var.admin_cidr}",
         "KAFKA_IP=${local.private_ips["vm1_kafka"]}",
         "MONGO_IP=${local.private_ips["vm2_mongo"]}",
         "PROCESSOR_IP=${local.private_ips["vm3_processor"]}",

@@ -29,7 +29,7 @@ variable "security_group_ids" {
 }
 
 variable "admin_cidr" {
-  description = "Where people come from, for the packet filter on each machine"
+  description = "Where people come from, for the packet filter on each machine: a tag, which it reads"
   type        = string
 }
 

@@ -13,7 +13,7 @@ resource "aws_secretsmanager_secret" "this" {
   for_each = var.secrets
 
   name                    = "${var.name}/${replace(each.key, "_", "-")}"
-  description             = each.value
+  description             = each.value.purpose
   recovery_window_in_days = 0 # `make down` and `make deploy` again must find the name free
 }
 
@@ -22,5 +22,5 @@ resource "aws_secretsmanager_secret_version" "this" {
 
   secret_id                = aws_secretsmanager_secret.this[each.key].id
   secret_string_wo         = ephemeral.aws_secretsmanager_random_password.this[each.key].random_password
-  secret_string_wo_version = var.secrets_version
+  secret_string_wo_version = each.value.version
 }

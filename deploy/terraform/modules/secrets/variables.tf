@@ -4,11 +4,6 @@ variable "name" {
 }
 
 variable "secrets" {
-  description = "Secrets to make, with what each is for"
-  type        = map(string)
-}
-
-variable "secrets_version" {
-  description = "Raise it to have new passwords made"
-  type        = number
+  description = "Secrets to make: what each is for, and a version, which is raised to have a new one made"
+  type        = map(object({ purpose = string, version = number }))
 }

@@ -79,6 +79,7 @@ def boot(name, place):
 
 def main():
     name, place = sys.argv[1:]
+    units.keep_environment()
     child = os.fork()
     if child == 0:
         try:

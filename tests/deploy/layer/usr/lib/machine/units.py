@@ -2,6 +2,7 @@
 that are tried again, services that go on. Enabled ones are started at each boot."""
 
 import configparser
+import json
 import os
 import shlex
 import subprocess
@@ -10,6 +11,7 @@ import time
 FOLDERS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 WANTS = "/etc/systemd/system/multi-user.target.wants"
 ACTIVE = "/run/units"
+GIVEN = "/run/given.json"
 DEADLINE = float(os.environ.get("MACHINE_DEADLINE", "240"))
 # What the distribution brings: started by these words, or here already.
 BUILT_IN = {
@@ -141,9 +143,16 @@ def holds_conditions(unit):
     return all(os.path.exists(p) if p[0] != "!" else not os.path.exists(p[1:]) for p in paths)
 
 
+def keep_environment():
+    """What this machine's services get of the test, whoever starts them: said by the first process."""
+    with open(GIVEN, "w", encoding="utf-8") as file:
+        json.dump({name: os.environ[name] for name in PASSED_ON if name in os.environ}, file)
+
+
 def environment(unit):
     variables = {"PATH": PATH, "HOME": "/root"}
-    variables |= {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    with open(GIVEN, encoding="utf-8") as file:
+        variables |= json.load(file)
     for line in values(unit, "Service", "Environment"):
         variables |= dict(word.partition("=")[::2] for word in shlex.split(line))
     return variables
@@ -179,7 +188,8 @@ def start_one(name, unit):
             if not again or time.monotonic() + pause > deadline:
                 raise Failed(f"Job for {name} failed because the control process exited with error code.")
             time.sleep(min(pause, 1))
-    mark(name, 0)
+    if values(unit, "Service", "RemainAfterExit") == ["yes"]:
+        mark(name, 0)
 
 
 def duration(text):
