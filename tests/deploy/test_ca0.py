@@ -6,12 +6,13 @@ Of CA0 and CA1: diagrams are what their sources say, commands of the guides pars
 """
 
 import glob
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
+import tarfile
 import xml.etree.ElementTree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -19,7 +20,7 @@ ROOT = os.path.abspath(os.path.join(HERE, "..", ".."))
 sys.path.append(os.path.join(HERE, "..", "integration"))
 
 import gtap as support  # noqa: E402
-from daemon import DEADLINE  # noqa: E402
+from daemon import DEADLINE, HOST, Daemon, free_ports, listens, wait_for  # noqa: E402
 
 import tools  # noqa: E402
 
@@ -43,9 +44,7 @@ def read(*path):
 
 
 def matrix():
-    """{(from, to, port)} of docs/architecture.md."""
-    rows = re.findall(r"^\| (\w+) \| (\w+) \| (\d+) \|", read("docs", "architecture.md"), re.M)
-    return {(source, to, int(port)) for source, to, port in rows}
+    return tools.ports_matrix(os.path.join(CA0, "docs", "architecture.md"))
 
 
 def rules(text):
@@ -105,8 +104,7 @@ class Firewall(support.Case):
         program = tools.tool("ufw", "ufw")
         if os.geteuid() != 0:
             self.skipTest("needs root")
-        folder = tempfile.mkdtemp(prefix="gtap-ufw-", dir="/var/tmp")
-        self.addCleanup(shutil.rmtree, folder)
+        folder = tools.scratch("ufw", self.addCleanup)
         for path in ("etc/ufw", "lib/ufw", "usr/share/ufw"):
             if os.path.isdir(f"/{path}"):
                 shutil.copytree(f"/{path}", os.path.join(folder, path))
@@ -134,6 +132,8 @@ class Firewall(support.Case):
 class Machine(support.Case):
     def test_sshd(self):
         program = tools.tool("sshd", "openssh-server")
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
         drop_in = os.path.join(ROOT, "deploy", "host", "ssh", "10-gtap.conf")
         key = self.gtap.file("host_key")
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
@@ -165,6 +165,164 @@ class Machine(support.Case):
         self.assertEqual(done.returncode, 0, done.stdout)
 
 
+def stub(folder, name, text):
+    """A program that does what a few lines of bash do."""
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, name)
+    put(path, f"#!/bin/bash\n{text}\n")
+    os.chmod(path, 0o755)
+
+
+def put(path, text):
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+
+
+class Folders(support.Case):
+    """Of the tests themselves: what a killed one leaves goes with the next, what a living one has does not."""
+
+    def test_what_was_killed_is_swept(self):
+        name = f"probe{os.getpid()}"
+        script = (f"import sys; sys.path.append({HERE!r}); import tools\n"
+                  f"print(tools.scratch({name!r}, lambda *_: None), flush=True); sys.stdin.read()")
+        processes = [subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE,
+                                      stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        folders = [process.stdout.readline().strip() for process in processes]
+        for process in processes:
+            self.addCleanup(process.communicate)
+        processes[0].kill()
+        processes[0].wait()
+        self.assertEqual([os.path.isdir(folder) for folder in folders], [True, True])
+        own = tools.scratch(name, self.addCleanup)
+        self.assertEqual([os.path.isdir(folder) for folder in (*folders, own)], [False, True, True])
+        processes[1].communicate()
+        own = tools.scratch(name, self.addCleanup)
+        self.assertFalse(os.path.exists(folders[1]))
+
+
+class Bootstrap(support.Case):
+    """bootstrap.sh over this machine's own /etc and /opt, which stay as they are; programs that would
+    change more write down what they were asked."""
+
+    OVER = """
+        set -e
+        for place in etc opt; do
+            mkdir -p "$1/$place" "$1/$place.work"
+            mount -t overlay overlay -o "lowerdir=/$place,upperdir=$1/$place,workdir=$1/$place.work" "/$place"
+        done
+        shift
+        exec "$@"
+    """
+
+    def test_a_new_machine(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode != 0:
+            self.skipTest("namespaces are not permitted here")
+        folder = tools.scratch("bootstrap", self.addCleanup)
+        programs, log = os.path.join(folder, "bin"), os.path.join(folder, "log")
+        for place in ("etc/ssh/sshd_config.d", "etc/systemd/system"):  # as Ubuntu has them
+            os.makedirs(os.path.join(folder, place))
+        for name in ("apt-get", "systemctl", "sshd", "ufw", "cloud-init"):
+            stub(programs, name, f'echo "{name} $*" >>{log}')
+        for _ in range(2):
+            done = subprocess.run(
+                ["unshare", "--mount", "sh", "-c", self.OVER, "sh", folder,
+                 os.path.join(CA0, "bootstrap.sh"), "mongo"], capture_output=True, text=True, check=False,
+                env={"PATH": f"{programs}:/usr/sbin:/usr/bin:/sbin:/bin", "MY_IP_CIDR": f"{ADMIN}/32",
+                     "MONGO_IP": "10.0.1.202"})
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assert_steps(read(log).splitlines())
+        self.assertEqual(read(folder, "etc/ssh/sshd_config.d/10-gtap.conf"),
+                         read(ROOT, "deploy/host/ssh/10-gtap.conf"))
+        settings = dict(line.split("=") for line in read(folder, "etc/gtap/machine.env").splitlines())
+        self.assertEqual(settings, {"ROLE": "mongo", "MY_IP_CIDR": f"{ADMIN}/32", "KAFKA_IP": "10.0.1.101",
+                                    "MONGO_IP": "10.0.1.202", "PROCESSOR_IP": "10.0.1.103",
+                                    "PRODUCERS_IP": "10.0.1.104"})
+        for name in ("gtap-ufw", "gtap-admin"):
+            self.assertTrue(os.access(os.path.join(folder, "opt/gtap/sbin", name), os.X_OK), name)
+        secrets = os.stat(os.path.join(folder, "etc/gtap/secrets"))
+        self.assertEqual((secrets.st_mode & 0o777, secrets.st_gid), (0o750, 10001))
+
+    def assert_steps(self, said):
+        """Twice the same; whoever prepares a machine is let in before the rest is shut out."""
+        half = len(said) // 2
+        self.assertEqual([line for line in said[:half] if "show added" not in line],
+                         [line for line in said[half:] if "show added" not in line])
+        order = ["cloud-init status --wait", "apt-get -q update", "systemctl enable --now docker", "sshd -t",
+                 "systemctl reload ssh", f"ufw allow from {ADMIN} to any port 22 proto tcp comment gtap",
+                 "ufw --force enable", "systemctl daemon-reload", "systemctl enable --now gtap-admin.timer"]
+        self.assertEqual([line for line in said[:half] if line in order], order)
+
+
+class Admin(support.Case):
+    """gtap-admin, with a metadata service of the tests and a ufw that writes down what it was asked."""
+
+    def setUp(self):
+        super().setUp()
+        tools.tool("curl", "curl")
+        self.port, other = free_ports(2)
+        self.tags({})
+        put(self.gtap.file("config"), json.dumps({
+            "metadata": [HOST, self.port], "api": [HOST, other], "machines": {},
+            "log": self.gtap.file("requests"), "changing": self.gtap.file("changing")}))
+        self.service = Daemon(self.gtap.file("service"))
+        self.service.start([sys.executable, os.path.join(HERE, "cloud.py"), self.gtap.file("config")])
+        self.addCleanup(self.service.stop)
+        wait_for(lambda: listens(self.port), complaint="no metadata service")
+        stub(self.gtap.file("bin"), "ufw", f'echo "$*" >>{self.gtap.file("asked")}')
+        put(self.gtap.file("machine.env"), f"ROLE=processor\nMY_IP_CIDR={ADMIN}/32\n")
+        os.makedirs(self.gtap.file("sbin"))
+        for path in (UFW, os.path.join(ROOT, "deploy", "host", "sbin", "gtap-admin")):
+            shutil.copy(path, self.gtap.file("sbin"))
+
+    def tags(self, tags):
+        put(self.gtap.file("changing"), json.dumps({"tags": {HOST: tags}}))
+
+    def turn(self, expect=0):
+        """A turn of the timer: who ufw was told to let in, and what was said."""
+        put(self.gtap.file("asked"), "")
+        done = subprocess.run(
+            [self.gtap.file("sbin/gtap-admin")], capture_output=True, text=True, check=False,
+            timeout=DEADLINE, stdin=subprocess.DEVNULL,
+            env={"PATH": f"{self.gtap.file('bin')}:/usr/sbin:/usr/bin:/sbin:/bin",
+                 "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://{HOST}:{self.port}",
+                 "GTAP_MACHINE_ENV": self.gtap.file("machine.env"),
+                 "GTAP_ADMIN_STATE": self.gtap.file("state")})
+        self.assertEqual(done.returncode, expect, done.stdout + done.stderr)
+        told = [line for line in read(self.gtap.file("asked")).splitlines() if line.startswith("allow from")]
+        return told, done.stdout + done.stderr
+
+    def assert_follows(self, address):
+        told, said = self.turn()
+        self.assertEqual(told, [f"allow from {address} to any port {port} proto tcp comment gtap"
+                                for port in (22, 8080)])
+        self.assertIn(f"gtap-admin: people come from {address}/32\n", said)
+        self.assertEqual(self.turn(), ([], ""))  # it is told once
+
+    def test_follows_the_tag(self):
+        self.assert_follows(ADMIN)  # no tag: what the machine was told at first
+        self.tags({"AdminCidr": "198.51.100.9/32"})
+        self.assert_follows("198.51.100.9")
+        for wrong in ("0.0.0.0/0", "anywhere", "198.51.100.9/24"):
+            self.tags({"AdminCidr": wrong})
+            told, said = self.turn(expect=1)
+            self.assertEqual(told, [])
+            self.assertIn(f"gtap-ufw does not take {wrong}; the packet filter stays as it is", said)
+        self.tags({"AdminCidr": "203.0.113.8/32"})
+        self.assert_follows("203.0.113.8")
+        self.service.stop()
+        told, said = self.turn(expect=1)
+        self.assertEqual(told, [])
+        self.assertIn("the metadata service does not answer", said)
+
+    def test_without_any_address(self):
+        put(self.gtap.file("machine.env"), "ROLE=processor\n")
+        told, said = self.turn(expect=1)
+        self.assertEqual(told, [])
+        self.assertIn("has no tag AdminCidr", said)
+
+
 class Targets(support.Case):
     """make, with an ssh that writes down what it was asked."""
 
@@ -175,10 +333,9 @@ class Targets(support.Case):
         os.symlink(os.path.join(ROOT, "deploy"), self.gtap.file("deploy"))
         os.symlink(os.path.join(ROOT, "schemas"), self.gtap.file("schemas"))
         self.said = self.gtap.file("said")
-        os.makedirs(self.gtap.file("bin"))
-        with open(self.gtap.file("bin/ssh"), "w", encoding="utf-8") as f:
-            f.write(f'#!/bin/bash\necho "${{@: -2}}" >>{self.said}\ncat >/dev/null\nexit "${{SSH_STATUS:-0}}"\n')
-        os.chmod(self.gtap.file("bin/ssh"), 0o755)
+        stub(self.gtap.file("bin"), "ssh",
+             f'said="${{@: -2}}"\necho "${{said//$\'\\n\'/ }}" >>{self.said}\ncat >"{self.said}.stdin.$(wc -l <{self.said})"\n'
+             f'echo "$*" >{self.said}.options\nexit "${{SSH_STATUS:-0}}"')
         with open(self.gtap.file("image.tar"), "w", encoding="ascii") as f:
             f.write("an image")
 
@@ -220,6 +377,45 @@ class Targets(support.Case):
             with open(os.path.join(self.folder, "secrets", name), encoding="ascii") as f:
                 self.assertNotIn(f.read().strip(), done.stdout + "".join(said))
 
+    def test_the_guide_prepares_machines_as_setup_does(self):
+        """Steps 5 and 6 of the page, but for the image itself."""
+        page = read("aws-vm-setup-instructions.md")
+        steps = re.search(r"^## 5\. .*?(?=^## 7\. )", page, re.M | re.S)[0]
+        script = "".join(re.findall(r"^```sh\n(.*?)^```", steps, re.M | re.S))
+        script = script.replace("make -C .. image ARCHIVE=build/gtap-image.tar\n", "")
+        by_make = self.received(self.make("setup")[1])
+        os.makedirs(self.gtap.file("build"))
+        shutil.copy(self.gtap.file("image.tar"), self.gtap.file("build/gtap-image.tar"))
+        os.unlink(self.said)
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script], cwd=self.folder, capture_output=True, text=True,
+            check=False, timeout=DEADLINE, stdin=subprocess.DEVNULL,
+            env={**os.environ, "PATH": f"{self.gtap.file('bin')}:{os.environ['PATH']}"})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.received(read(self.said).splitlines()), by_make)
+
+    def received(self, said):
+        """What each machine was told and given: {address: {role, secrets, whether files, whether an image}}."""
+        machines = {}
+        for number, line in enumerate(said, 1):
+            about = machines.setdefault(line.split()[0], {})
+            given = f"{self.said}.stdin.{number}"
+            if role := re.search(r"sudo MY_IP_CIDR=203\.0\.113\.7/32 .*/opt/gtap/CA0/bootstrap\.sh (\w+)$", line):
+                about["role"] = role[1]
+            elif "docker load" in line:
+                about["image"] = read(given)
+            elif os.path.getsize(given) > 0:
+                with tarfile.open(given) as tar:
+                    names = tar.getnames()
+                if "/etc/gtap/secrets" in line:
+                    about["secrets"] = sorted(names)
+                    continue
+                self.assertFalse([name for name in names if "secret" in os.path.basename(name) and
+                                  not name.endswith(("secrets.sh", "gtap-secrets", "gtap-secrets.service"))])
+                about["files"] = {"CA0/bootstrap.sh", "CA0/ca0.env", "CA0/vm1-kafka/docker-compose.yml",
+                                  "deploy/compose/services/kafka.yaml", "deploy/host/sbin/gtap-admin"} <= set(names)
+        return machines
+
     def test_each_target(self):
         targets = re.findall(r"\bvm\d-[\w-]+|\bssh-\w+", self.make("help")[0].stdout)
         self.assertGreater(len(targets), 12)
@@ -238,6 +434,19 @@ class Targets(support.Case):
             self.assertEqual(said, [])
             self.assertIn(f"SURE=yes make {target}", done.stderr)
             self.assertIn("down --volumes", self.make(target, "SURE=yes")[1][0])
+
+    def test_a_new_machine_is_known_from_then_on(self):
+        """Nobody is asked anything, and a machine that is another one is refused."""
+        self.make("vm1-up")
+        options = read(f"{self.said}.options")
+        for option in ("BatchMode=yes", "StrictHostKeyChecking=accept-new", "IdentitiesOnly=yes",
+                       f"UserKnownHostsFile={self.folder}/.known_hosts"):
+            self.assertIn(f"-o {option} ", options)
+
+    def test_without_an_image(self):
+        done, said = self.make("vm3-build", f"IMAGE_ARCHIVE={self.gtap.file('none.tar')}", expect=2)
+        self.assertEqual(said, [])
+        self.assertIn("make image ARCHIVE=build/gtap-image.tar", done.stderr)
 
     def test_without_settings(self):
         done = self.make("vm1-up", configured=False, expect=2)[0]
