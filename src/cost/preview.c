@@ -7,8 +7,7 @@
 
 enum { TAIL_LOOK = 64 }; // samples that are not sorted yet: so many are looked at
 
-// ---- from when on something may have changed
-// -----------------------------------------------------
+// ---- from when on something may have changed ---------------------------------------------------
 
 static void changed_from(struct engine *e, int64_t t)
 {
@@ -80,8 +79,7 @@ void preview_note_unplaced(struct engine *e, int64_t end)
     changed_from(e, end - 1);
 }
 
-// ---- telling
-// -------------------------------------------------------------------------------------
+// ---- telling -----------------------------------------------------------------------------------
 
 static int64_t first_open(const struct engine *e)
 {
