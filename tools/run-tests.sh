@@ -8,7 +8,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 phases=(lint gcc clang asan tsan fuzz)
-fuzz_seconds=${GTAP_FUZZ_SECONDS:-10}
+fuzz_seconds=${GTAP_FUZZ_SECONDS:-5} # a fuzzer's, beyond its corpus: a short look
 cores=$(nproc)
 passed=0 failed=0 skipped=0
 failures=()
@@ -71,13 +71,14 @@ built_for()
         read -r -a targets <<<"$targets" && built "$1" "${targets[@]}"
 }
 
-# tested DIR [meson test options]: one more at a time than there are cores, since many wait.
+# tested DIR [meson test options]: more at a time than there are cores, since most wait, for brokers
+# and browsers to start and for what they kill to be missed: two thirds of their time.
 tested()
 {
     local dir=$1 log=$1/meson-logs/testlog.json counts
     shift
     rm -f "$log"
-    "${fixed_addresses[@]}" meson test -C "$dir" --num-processes $((cores + 1)) --no-rebuild \
+    "${fixed_addresses[@]}" meson test -C "$dir" --num-processes $((cores * 3)) --no-rebuild \
         --print-errorlogs "$@"
     local status=$?
     if [[ ! -s $log ]]; then
@@ -124,16 +125,25 @@ phase_clang()
         step "what clang built runs" build-clang/gtap version
 }
 
+# Traces name file and line; more for a debugger would double what is compiled and linked.
+lines_only=(-Ddebug=false -Dc_args=-g1 -Dcpp_args=-g1)
+
+# For two phases: its libraries are watched for coverage too, so that fuzzers are linked from them.
+configured_asan()
+{
+    CC=clang CXX=clang++ step "configure" configured build-asan -Doptimization=1 "${lines_only[@]}" \
+        -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
+}
+
 phase_asan()
 {
-    CC=clang CXX=clang++ step "configure" configured build-asan --buildtype=debugoptimized \
-        -Db_sanitize=address,undefined -Db_lundef=false &&
-        step "build with ASan and UBSan" built build-asan && tested build-asan -t 4 --no-suite property-full
+    configured_asan && step "build with ASan and UBSan" built build-asan &&
+        tested build-asan -t 4 --no-suite property-full
 }
 
 phase_tsan()
 {
-    step "configure" configured build-tsan --buildtype=debugoptimized -Db_sanitize=thread &&
+    step "configure" configured build-tsan "${lines_only[@]}" -Db_sanitize=thread &&
         step "build with TSan" built_for build-tsan threads &&
         tested build-tsan -t 4 --suite threads
 }
@@ -144,15 +154,15 @@ fuzz_one()
     local program=$1 name corpus found log dict=()
     name=$(basename "$program")
     corpus=tests/fuzz/corpus/${name#fuzz_}
-    found=build-fuzz/found/$name
-    log=build-fuzz/$name.log
+    found=build-asan/found/$name
+    log=build-asan/$name.log
     if [[ -f tests/fuzz/dict/${name#fuzz_} ]]; then
         dict=("-dict=tests/fuzz/dict/${name#fuzz_}")
     fi
-    mkdir -p "$found" "$corpus" build-fuzz/crashes
+    mkdir -p "$found" "$corpus" build-asan/crashes
     if ! "${fixed_addresses[@]}" "$program" -runs=0 "$corpus" >"$log" 2>&1 ||
         ! "${fixed_addresses[@]}" "$program" -max_total_time="$fuzz_seconds" -timeout=10 \
-            -rss_limit_mb=1024 -artifact_prefix="build-fuzz/crashes/$name-" \
+            -rss_limit_mb=1024 -artifact_prefix="build-asan/crashes/$name-" \
             "${dict[@]}" "$found" "$corpus" >>"$log" 2>&1; then
         tail -n 60 "$log"
         return 1
@@ -163,25 +173,23 @@ fuzz_one()
 # What came of a fuzzer that ran in the background.
 fuzz_ended()
 {
-    cat "build-fuzz/$1.said"
-    return "$(<"build-fuzz/$1.status")"
+    cat "build-asan/$1.said"
+    return "$(<"build-asan/$1.status")"
 }
 
 phase_fuzz()
 {
-    CC=clang CXX=clang++ step "configure" configured build-fuzz --buildtype=debugoptimized \
-        -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false &&
-        step "build with libFuzzer" built build-fuzz fuzzers || return
+    configured_asan && step "build with libFuzzer" built build-asan fuzzers || return
     local program name names=()
-    for program in build-fuzz/tests/fuzz/fuzz_*; do
+    for program in build-asan/tests/fuzz/fuzz_*; do
         if [[ -f $program && -x $program ]]; then
             name=$(basename "$program")
             names+=("$name")
-            echo 1 >"build-fuzz/$name.status"
+            echo 1 >"build-asan/$name.status"
             while (($(jobs -rp | wc -l) >= cores)); do
                 wait -n
             done
-            { fuzz_one "$program" >"build-fuzz/$name.said" 2>&1 && echo 0 >"build-fuzz/$name.status"; } &
+            { fuzz_one "$program" >"build-asan/$name.said" 2>&1 && echo 0 >"build-asan/$name.status"; } &
         fi
     done
     wait

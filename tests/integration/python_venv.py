@@ -1,10 +1,12 @@
 """Virtual environments with pinned packages for the tests, under the build folders."""
 
+import contextlib
 import fcntl
 import glob
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import unittest
@@ -36,10 +38,18 @@ def _run(command, seconds):
 
 def python_with(name, packages):
     """The interpreter of an environment with these packages, made when it is not there yet."""
+    folder = os.path.abspath(os.path.join(ROOT, name))
+    with _locked(folder):
+        return _made(folder, packages)
+
+
+@contextlib.contextmanager
+def _locked(folder):
+    """One at a time makes it: tests run beside each other."""
     os.makedirs(ROOT, exist_ok=True)
-    with open(os.path.join(ROOT, f"{name}.lock"), "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run beside each other
-        return _made(os.path.abspath(os.path.join(ROOT, name)), packages)
+    with open(f"{folder}.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def import_from(name, packages, module):
@@ -58,10 +68,22 @@ def _made(folder, packages):
         with open(stamp, encoding="utf-8") as f:
             if f.read() == wanted:
                 return python
-    _run([sys.executable, "-m", "venv", "--clear", folder], 120)
-    _run([python, "-m", "pip", "install", "--quiet", "--retries", "1", UV], 180)
-    _run([python, "-m", "uv", "pip", "install", "--quiet", "--no-cache", "--python", python,
-          *packages], 400)
+    uv = _uv()
+    shutil.rmtree(folder, ignore_errors=True)
+    _run([uv, "venv", "--quiet", "--python", sys.executable, folder], 120)
+    _run([uv, "pip", "install", "--quiet", "--no-cache", "--python", python, *packages], 400)
     with open(stamp, "w", encoding="utf-8") as f:
         f.write(wanted)
     return python
+
+
+def _uv():
+    """What makes them, in an environment of its own: pip would take ten seconds for each of them."""
+    folder = os.path.abspath(os.path.join(ROOT, UV.replace("==", "-")))
+    with _locked(folder):
+        uv = os.path.join(folder, "bin", "uv")
+        if not os.path.exists(uv):
+            _run([sys.executable, "-m", "venv", "--clear", folder], 120)
+            _run([os.path.join(folder, "bin", "python"), "-m", "pip", "install", "--quiet", "--retries", "1",
+                  UV], 180)
+    return uv
