@@ -81,6 +81,9 @@ void outcome_error(struct outcome *out, size_t i, int code, const char *why);
 
 write_fn write_insert, write_update, write_delete;
 command_fn run_find, run_get_more, run_kill_cursors, run_count, run_aggregate, run_find_and_modify;
+command_fn run_hello, run_nothing, run_build_info, run_drop, run_drop_database, run_create,
+    run_create_indexes, run_list_indexes, run_list_collections, run_list_databases,
+    run_connection_status; // admin.c
 
 // Documents of a collection (NULL: none), in the order they came.
 struct list {
