@@ -1,6 +1,8 @@
 #!/bin/bash
 # Installs the Debian packages that are missing: install-deps.sh [build] [test] [deploy] [bench] [runtime]
 # Quick when nothing is. Uses sudo when not root; needs no terminal.
+#
+#   install-deps.sh unpack FOLDER PACKAGE...   lays out the files of packages in a folder; installs nothing
 set -euo pipefail
 
 build=(
@@ -39,19 +41,23 @@ runtime=(
 )
 
 wanted=() unpacked=()
-for group in "${@:-build}"; do
-    case $group in
-        build) wanted+=("${build[@]}") ;;
-        test) wanted+=("${test[@]}") unpacked+=("${unpacked_test[@]}") ;;
-        deploy) wanted+=("${deploy[@]}") unpacked+=("${unpacked_deploy[@]}") ;;
-        runtime) wanted+=("${runtime[@]}") ;;
-        bench) wanted+=("${bench[@]}") ;;
-        *)
-            echo "usage: $0 [build] [test] [deploy] [bench] [runtime]" >&2
-            exit 2
-            ;;
-    esac
-done
+wanted_groups()
+{
+    local group
+    for group in "$@"; do
+        case $group in
+            build) wanted+=("${build[@]}") ;;
+            test) wanted+=("${test[@]}") unpacked+=("${unpacked_test[@]}") ;;
+            deploy) wanted+=("${deploy[@]}") unpacked+=("${unpacked_deploy[@]}") ;;
+            runtime) wanted+=("${runtime[@]}") ;;
+            bench) wanted+=("${bench[@]}") ;;
+            *)
+                echo "usage: $0 [build] [test] [deploy] [bench] [runtime]" >&2
+                exit 2
+                ;;
+        esac
+    done
+}
 
 is_installed()
 {
@@ -79,25 +85,37 @@ install_missing()
     fi
 }
 
-# Into a folder of its own that is moved into place when it is whole.
+# A package's files alone, in a folder.
 unpack()
 {
-    local package=$1 cache=.cache part
+    local folder=$1 package=$2 part
     local fetch=(apt-get -qq -o "APT::Sandbox::User=$(id -un)" download "$package")
-    if is_installed "$package" || [[ -e $cache/debian/.$package ]]; then
-        return
-    fi
-    echo "unpacking: $package"
     part=$(mktemp -d)
     (cd "$part" && { "${fetch[@]}" || { "${apt[@]}" update && "${fetch[@]}"; }; })
-    mkdir -p "$cache/debian"
-    dpkg-deb -x "$part"/*.deb "$cache/debian"
-    touch "$cache/debian/.$package"
+    mkdir -p "$folder"
+    dpkg-deb -x "$part"/*.deb "$folder"
     rm -rf "$part"
 }
 
+unpack_missing()
+{
+    local package cache=.cache/debian
+    for package in "${unpacked[@]}"; do
+        if ! is_installed "$package" && [[ ! -e $cache/.$package ]]; then
+            echo "unpacking: $package"
+            unpack "$cache" "$package"
+            touch "$cache/.$package"
+        fi
+    done
+}
+
+if [[ ${1:-} == unpack ]]; then
+    for package in "${@:3}"; do
+        unpack "$2" "$package"
+    done
+    exit
+fi
+wanted_groups "${@:-build}"
 cd "$(dirname "$0")/.."
 install_missing
-for package in "${unpacked[@]}"; do
-    unpack "$package"
-done
+unpack_missing

@@ -114,7 +114,8 @@ phase_gcc()
 phase_deploy()
 {
     step "configure" make --no-print-directory build/.tests &&
-        step "build" built build && tested build --suite deploy-long
+        step "build" built build &&
+        tested build --suite deploy-long --num-processes $((cores + 1)) # each starts many servers
 }
 
 # Tests are compiled and run by clang in the next phase, with more to notice.

@@ -31,19 +31,17 @@ USERS = {
 
 
 def unpacked(package):
-    folder = os.path.join(CACHE, "debian-machines", package)
+    """The folder of a package's files."""
+    folder = os.path.join(CACHE, "debian-machines", package, "root")
     with Lock(folder + ".lock"):
         if not os.path.isdir(folder):
             part = folder + ".part"
-            os.makedirs(part, exist_ok=True)
-            download = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", package]
-            done = subprocess.run(download, cwd=part, capture_output=True, text=True, check=False)
+            command = [os.path.join(ROOT, "tools", "install-deps.sh"), "unpack", part, package]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise unittest.SkipTest(f"apt-get cannot fetch {package}: {done.stderr.strip()}")
-            archive = next(name for name in os.listdir(part) if name.endswith(".deb"))
-            subprocess.run(["dpkg-deb", "-x", archive, "root"], cwd=part, check=True)
             os.rename(part, folder)
-    return os.path.join(folder, "root")
+    return folder
 
 
 def site_packages(python):
