@@ -1,6 +1,7 @@
 """A clean Debian 12 for the tests of what is deployed: debootstrapped once, kept in a cache outside the
 clone, lent out as a root that a test may do with as it likes. Needs root; skips, saying so, without."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from daemon import Lock  # noqa: E402
 
 CACHE = os.environ.get("GTAP_TEST_CACHE") or os.path.expanduser("~/.cache/gtap-tests")
 ARCHIVES = os.path.join(CACHE, "archives")  # packages that a root has installed
+APT = ("apt-get", "install-deps.sh")
 RELEASE = "bookworm"
 # How this machine reaches its archive holds for the clean one, too: see tests/integration/clean-root.sh.
 REACH = ("/etc/apt/auth.conf", "/etc/apt/auth.conf.d", "/usr/local/share/ca-certificates")
@@ -115,7 +117,10 @@ class Root:
                 self.SCRIPT, "sh", self.path, self.lower, self.upper, ARCHIVES, *words]
 
     def run(self, *words, isolated=False):
-        return done_by(*self.command(*words, isolated=isolated), env=ENVIRONMENT)
+        command = self.command(*words, isolated=isolated)
+        # The archives are one folder for all roots, and apt fails where another uses it.
+        with Lock(f"{ARCHIVES}.lock") if os.path.basename(words[0]) in APT else contextlib.nullcontext():
+            return done_by(*command, env=ENVIRONMENT)
 
     def written(self, path):
         """Where a file that was made or changed there is, from outside."""
