@@ -15,16 +15,14 @@ import json
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import unittest
 
 from daemon import DEADLINE, wait_for
 import layer
+import tools
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-INSIDE = "GTAP_TEST_IN_NAMESPACE"
 GATEWAY, API, METADATA = "10.0.1.1", "10.0.0.2", "169.254.169.254"
 STRANGER = "198.51.100.5"
 MACHINE_DEADLINE = str(2 * DEADLINE)
@@ -72,29 +70,13 @@ def command(*words, text=None, under=()):
     return done.stdout
 
 
-UNDER = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
-
-
-def need_rights():
-    """A skip where no machine can be made."""
-    if os.geteuid() != 0:
-        raise unittest.SkipTest("needs root, to make machines")
-    probe = subprocess.run([*UNDER, "true"], capture_output=True, text=True, check=False)
-    if probe.returncode != 0:
-        raise unittest.SkipTest(f"namespaces are not permitted here: {probe.stderr.strip()}")
-
-
 def enter():
-    """Starts this program again in namespaces of its own, in which it is the router and the first process.
-    What has to be downloaded is there by then."""
-    if INSIDE in os.environ:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # which a first process would not hear
-        command("ip", "link", "set", "lo", "up")
-        return
-    need_rights()
-    layer.fetch()
-    os.environ[INSIDE] = "1"
-    os.execvp(UNDER[0], [*UNDER, sys.executable, *sys.argv])
+    """Starts this program again in namespaces of its own, in which it is the router. What has to be
+    downloaded is there by then."""
+    if not tools.confined():
+        layer.fetch()
+    tools.confine("--net")
+    command("ip", "link", "set", "lo", "up")
 
 
 class Host:

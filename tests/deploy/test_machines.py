@@ -341,8 +341,8 @@ class Stopped:
 def without_a_network():
     """Goes on in the router's namespace; says why not where that is impossible."""
     try:
-        if machines.INSIDE not in os.environ:
-            machines.need_rights()
+        if not tools.confined():
+            tools.apart("--net")
             terraform.applied()  # once, while packages can be fetched; inside it is at hand
         machines.enter()
     except unittest.SkipTest as why:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ FOLDER = os.environ.get("GTAP_TOOLS") or os.path.expanduser("~/.cache/gtap-tools
 COMPOSE, MONGOSH = "2.40.3", "2.12.0"
 ROLES = {"kafka": "vm1_kafka", "mongo": "vm2_mongo", "processor": "vm3_processor",
          "producers": "vm4_producers"}
+CONFINED = "GTAP_TEST_CONFINED"
 NODE_MAJOR = 20  # what mongosh wants at least
 AWAY = re.compile(r"dial tcp|no such host|i/o timeout|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNREFUSED|"
                   r"ECONNRESET|connection refused|403 Forbidden|410 Gone|TLS handshake")
@@ -111,6 +113,32 @@ def ports_matrix(page):
     known = {"admin", *ROLES}
     assert edges and all({sender, to} <= known for sender, to, _ in edges), f"{page}: {edges}"
     return edges
+
+
+def confined():
+    return CONFINED in os.environ
+
+
+def apart(*namespaces):
+    """The words before a command that is then the first process of a namespace, in whatever further ones
+    are named. A skip where that is not permitted."""
+    if os.geteuid() != 0:
+        raise unittest.SkipTest("needs root")
+    words = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", *namespaces]
+    probe = subprocess.run([*words, "true"], capture_output=True, text=True, check=False)
+    if probe.returncode != 0:
+        raise unittest.SkipTest(f"namespaces are not permitted here: {probe.stderr.strip()}")
+    return words
+
+
+def confine(*namespaces):
+    """Starts this program again like that, once: all that it starts ends with it, however it ends."""
+    if confined():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # which a first process would not hear
+        return
+    words = apart(*namespaces)
+    os.environ[CONFINED] = "1"
+    os.execvp(words[0], [*words, sys.executable, *sys.argv])
 
 
 def scratch(name, add_cleanup):
