@@ -13,6 +13,16 @@ const char *report_dim_name(enum report_dim d)
     return names[d];
 }
 
+bool report_dim_physical(enum report_dim d)
+{
+    return d >= DIM_GPU && d <= DIM_TIME;
+}
+
+bool report_dim_timed(enum report_dim d)
+{
+    return d >= DIM_HOUR && d <= DIM_TIME;
+}
+
 bool report_groups_have_bills(const struct report_query *q)
 {
     for (size_t i = 0; i < q->n_by; i++) {

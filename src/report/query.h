@@ -26,15 +26,8 @@ int report_dims_parse(struct str text, enum report_dim dims[DIM_COUNT], size_t *
                       struct error *err) GTAP_CHECK;
 
 // GPU time without requests belongs to a GPU, host, site and time, but to no model or tenant.
-static inline bool report_dim_physical(enum report_dim d)
-{
-    return d >= DIM_GPU && d <= DIM_TIME;
-}
-
-static inline bool report_dim_timed(enum report_dim d)
-{
-    return d >= DIM_HOUR && d <= DIM_TIME;
-}
+bool report_dim_physical(enum report_dim d) GTAP_PURE;
+bool report_dim_timed(enum report_dim d) GTAP_PURE; // hour, day and time
 
 // Rows that say this. "" is a request that named none (no tenant), or no GPU.
 struct report_filter {

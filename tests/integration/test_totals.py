@@ -7,6 +7,8 @@ Two more views need a browser and a Prometheus: tests/e2e/test_binary.py compare
 shows with the report, test_grafana.py what Grafana's panels show with /metrics.
 """
 
+import collections
+import contextlib
 import csv
 import datetime
 import io
@@ -15,6 +17,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import sys
 import time
 import unittest.mock
@@ -66,7 +69,7 @@ class Totals(support.Case):
         self.want = self.report()["totals"]
         for part in PARTS[:-2]:
             self.assertGreater(self.want[part]["cost_nusd"], 0, part)
-        for check in (self.costs, self.requests, self.gpus, self.events, self.top, self.table,
+        for check in (self.costs, self.tables, self.requests, self.gpus, self.events, self.top, self.table,
                       self.files, self.metrics):
             with self.subTest(check.__name__):
                 check()
@@ -92,6 +95,22 @@ class Totals(support.Case):
                 self.assertEqual(sum(row[name] or 0 for row in view["rows"]
                                      if row["kind"] != "unplaced"),
                                  self.want["bill"]["cost_nusd"], (by, step, limit, name))
+
+    def tables(self):
+        """Hour by hour, what SQL reads from the tables; views read the same from packs."""
+        if not self.store.startswith("sqlite:"):
+            return
+        found = collections.Counter()
+        for row in self.served.json("/api/v1/costs", by="gpu,model,tenant", step="1h", **ALL)["rows"]:
+            for name in SUMS:
+                found[instant(row["time"]), row["kind"], name] += row[name] or 0
+        path = self.store.removeprefix("sqlite:")
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            hours = db.execute("SELECT window_start / 1000000000, kind, coalesce(sum(cost_nusd), 0), sum(prompt_tokens), "
+                               "sum(completion_tokens), sum(requests) FROM cost_hours GROUP BY 1, 2").fetchall()
+        self.assertGreater(len(hours), 2)
+        for start, kind, *sums in hours:
+            self.assertEqual([found[start, kind, name] for name in SUMS], sums, (start, kind))
 
     def requests(self):
         """Page by page, every request once; an explanation adds up to its cost."""
