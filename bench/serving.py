@@ -22,16 +22,21 @@ SCRAPE_S = 10  # /metrics is read this often
 class Run:
     """A `gtap run` that serves, from its first answer until the end of a with statement."""
 
-    def __init__(self, gtap, store, *inputs):
+    def __init__(self, gtap, store, *inputs, env=None):
         ins = [word for uri in inputs for word in ("--in", uri)]
         self.process = subprocess.Popen(
             [gtap, "run", *ins, "--out", f"sqlite:{store}", "--listen", "127.0.0.1:0"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        said = self.process.stderr.readline()
-        port = re.search(r"serving at \S+:(\d+)", said)
-        if port is None:
-            self.process.kill()
-            raise Failed(f"gtap run does not serve: {said}{self.process.communicate()[1]}")
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env=env)
+        said, port = "", None
+        while port is None:  # inputs may say before what they are
+            line = self.process.stderr.readline()
+            said += line
+            if not line:
+                self.process.kill()
+                self.process.wait()
+                raise Failed(f"gtap run does not serve: {said}")
+            port = re.search(r"serving at \S+:(\d+)", line)
         self.port = int(port[1])
 
     def __enter__(self):

@@ -17,7 +17,7 @@ struct engine *engine_new(const struct settings_history *settings, const struct 
     e->names = intern_new();
     e->prefixes = intern_new();
     e->frontier = e->newest = INT64_MIN;
-    e->oldest = e->oldest_pending = INT64_MAX;
+    e->oldest = e->oldest_pending = e->telling_from = INT64_MAX;
     engine_configure(e, settings, prices);
     return e;
 }
@@ -417,35 +417,38 @@ static int64_t stretch_end(const struct engine *e, int64_t from, int64_t to)
     return time_floor(stop, s->window_ns);
 }
 
-void engine_compute_stretches(struct engine *e, int64_t from, int64_t to, bool final,
-                              const struct engine_sink *sink)
+int64_t engine_compute_stretches(struct engine *e, int64_t from, int64_t to, bool final,
+                                 const struct engine_sink *sink)
 {
-    while (from < to) {
-        int64_t stop = stretch_end(e, from, to);
-        if (stop <= from) {
-            return;
-        }
-        engine_compute(e, from, stop, settings_at(e->settings, from), final, sink);
+    int64_t stop = from;
+    while (from < to && e->rows_left > 0 && (stop = stretch_end(e, from, to)) > from) {
+        stop = engine_compute(e, from, stop, settings_at(e->settings, from), final, sink);
         if (final) {
             move_frontier(e, stop);
         }
         from = stop;
     }
+    return from;
 }
 
 void engine_advance(struct engine *e, int64_t until, const struct engine_sink *sink)
 {
+    (void)engine_advance_some(e, until, SIZE_MAX, sink);
+}
+
+bool engine_advance_some(struct engine *e, int64_t until, size_t rows,
+                         const struct engine_sink *sink)
+{
     e->advanced = true;
     if (until <= 0 || (e->oldest == INT64_MAX && e->frontier == INT64_MIN)) {
-        return;
+        return false;
     }
     int64_t from =
         e->frontier != INT64_MIN ? e->frontier : engine_window_floor(e, MAX(e->oldest, 0));
     int64_t to = engine_window_floor(e, until);
-    if (to <= from) {
-        return;
-    }
-    engine_compute_stretches(e, from, to, true, sink);
+    e->rows_left = rows;
+    bool more = to > from && engine_compute_stretches(e, from, to, true, sink) < to;
+    return more && e->rows_left == 0;
 }
 
 int64_t engine_settled_until(const struct engine *e, int64_t watermark)

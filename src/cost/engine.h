@@ -82,12 +82,18 @@ int engine_add(struct engine *e, const struct record *r);
 // Computes every window that ends at or before `until` (which only moves forward; INT64_MIN: none).
 void engine_advance(struct engine *e, int64_t until, const struct engine_sink *sink);
 
+// The same, but it stops at the end of the window in which so many rows have been handed out. True:
+// it did, and there is more to compute.
+bool engine_advance_some(struct engine *e, int64_t until, size_t rows,
+                         const struct engine_sink *sink);
+
 // The rows of the windows not yet computed, up to the newest evidence, as they stand; final is
 // false and revision 0. Changes nothing.
 void engine_preview(struct engine *e, const struct engine_sink *sink);
 // The same, but of the windows that may have changed since this was called last; all of them the
-// first time, after engine_tell_all() and after engine_configure().
-void engine_preview_changed(struct engine *e, const struct engine_sink *sink);
+// first time, after engine_tell_all() and after engine_configure(). It stops like
+// engine_advance_some(), and the next call goes on there.
+bool engine_preview_changed(struct engine *e, size_t rows, const struct engine_sink *sink);
 void engine_tell_all(struct engine *e);
 
 // Where the watermark of this shard would allow `engine_advance`: the last window bound at or

@@ -49,6 +49,9 @@ struct engine {
     struct map crossing; // by seq: requests that began before the frontier and end after it
     struct engine_stats stats;
     int64_t changed_from; // what is open before it is as engine_preview_changed() told; INT64_MIN
+    int64_t telling_from; // where the last telling stopped for having told enough; INT64_MAX: it
+                          // did not
+    size_t rows_left;     // so many may be handed out before a computation stops at a window's end
     bool unpriced_ahead;  // some request has time without a price in the windows of a preview
 
     // Scratch of window.c.
@@ -74,11 +77,13 @@ void preview_note_sample(struct engine *e, const struct gpu *g, const struct sam
 void preview_note_use(struct engine *e, const struct gpu *g, int64_t start);
 void preview_note_unplaced(struct engine *e, int64_t end);
 
-// Whole windows of [from, to), whatever the epochs; with `final` the frontier follows.
-void engine_compute_stretches(struct engine *e, int64_t from, int64_t to, bool final,
-                              const struct engine_sink *sink);
+// Whole windows of [from, to), whatever the epochs; with `final` the frontier follows. Returns
+// where it stopped: before the end once rows_left is 0.
+int64_t engine_compute_stretches(struct engine *e, int64_t from, int64_t to, bool final,
+                                 const struct engine_sink *sink);
 
 // Computes the windows of [from, to), all of one epoch and both on its bounds. With `final` the
 // requests are charged and their costs handed out, else nothing changes.
-void engine_compute(struct engine *e, int64_t from, int64_t to, const struct settings *settings,
-                    bool final, const struct engine_sink *sink);
+// Returns where it stopped.
+int64_t engine_compute(struct engine *e, int64_t from, int64_t to, const struct settings *settings,
+                       bool final, const struct engine_sink *sink);

@@ -17,6 +17,7 @@ static void changed_from(struct engine *e, int64_t t)
 void engine_tell_all(struct engine *e)
 {
     e->changed_from = INT64_MIN;
+    e->telling_from = INT64_MAX;
 }
 
 static bool all_changed(const struct engine *e)
@@ -86,15 +87,14 @@ static int64_t first_open(const struct engine *e)
     return e->frontier != INT64_MIN ? e->frontier : engine_window_floor(e, MAX(e->oldest, 0));
 }
 
-static void tell_from(struct engine *e, int64_t from, const struct engine_sink *sink)
+// What no whole window ends after.
+static int64_t end_of(const struct engine *e)
 {
     int64_t newest = e->newest + 1, floor = engine_window_floor(e, newest);
-    bool whole = floor == newest;
-    int64_t to = whole ? newest : floor + settings_at(e->settings, newest)->window_ns;
-    engine_compute_stretches(e, from, to, false, sink);
+    return floor == newest ? newest : floor + settings_at(e->settings, newest)->window_ns;
 }
 
-static void tell_whole(struct engine *e, const struct engine_sink *sink)
+static void forget_unpriced(struct engine *e)
 {
     for (size_t i = 0; i < e->n_gpus; i++) {
         for (size_t j = e->gpus[i]->head_uses; j < e->gpus[i]->n_uses; j++) {
@@ -102,28 +102,41 @@ static void tell_whole(struct engine *e, const struct engine_sink *sink)
         }
     }
     e->unpriced_ahead = false;
-    tell_from(e, first_open(e), sink);
 }
 
 void engine_preview(struct engine *e, const struct engine_sink *sink)
 {
     if (e->newest != INT64_MIN) {
-        tell_whole(e, sink);
+        forget_unpriced(e);
+        e->rows_left = SIZE_MAX;
+        (void)engine_compute_stretches(e, first_open(e), end_of(e), false, sink);
     }
 }
 
-// A request that has time without a price counts as unpriced in the window where it ends, which may
-// be another one: then all are computed.
-void engine_preview_changed(struct engine *e, const struct engine_sink *sink)
+// Where to begin. A request that has time without a price counts as unpriced in the window where it
+// ends, which may be another one: then all are computed, unless that is what is going on.
+static int64_t begin_telling(struct engine *e)
 {
-    int64_t since = e->changed_from;
-    if (e->newest == INT64_MIN || since == INT64_MAX) {
-        return;
+    int64_t open = first_open(e), since = MIN(e->changed_from, e->telling_from);
+    bool going_on = e->telling_from != INT64_MAX && e->changed_from >= e->telling_from;
+    if (since > open && (going_on || !e->unpriced_ahead)) {
+        return engine_window_floor(e, since);
     }
-    e->changed_from = INT64_MAX;
-    if (e->unpriced_ahead || since <= first_open(e)) {
-        tell_whole(e, sink);
-    } else {
-        tell_from(e, engine_window_floor(e, since), sink);
+    forget_unpriced(e);
+    return open;
+}
+
+bool engine_preview_changed(struct engine *e, size_t rows, const struct engine_sink *sink)
+{
+    if (e->newest == INT64_MIN || MIN(e->changed_from, e->telling_from) == INT64_MAX) {
+        return false;
     }
+    int64_t from = begin_telling(e), end = end_of(e);
+    e->changed_from = e->telling_from = INT64_MAX;
+    e->rows_left = rows;
+    int64_t stopped = engine_compute_stretches(e, from, end, false, sink);
+    if (stopped < end && e->rows_left == 0) {
+        e->telling_from = stopped;
+    }
+    return e->telling_from != INT64_MAX;
 }

@@ -399,6 +399,7 @@ static void compute_window(struct engine *e, const struct window *w, const struc
     }
     count_unpriced(e, w->final);
     hand_out_rows(e, w, sink);
+    e->rows_left -= MIN(e->rows_left, e->n_rows);
     if (w->final) {
         hand_out_costs(e, w, sink);
     }
@@ -474,8 +475,8 @@ static void prepare(struct engine *e, int64_t from, int64_t to, const struct set
     }
 }
 
-void engine_compute(struct engine *e, int64_t from, int64_t to, const struct settings *settings,
-                    bool final, const struct engine_sink *sink)
+int64_t engine_compute(struct engine *e, int64_t from, int64_t to, const struct settings *settings,
+                       bool final, const struct engine_sink *sink)
 {
     prepare(e, from, to, settings);
     int64_t length = settings->window_ns;
@@ -489,9 +490,13 @@ void engine_compute(struct engine *e, int64_t from, int64_t to, const struct set
         for (size_t i = 0; i < e->n_gpus; i++) {
             leave_window(e->gpus[i], at + length);
         }
+        if (e->rows_left == 0) {
+            to = at + length;
+        }
     }
     for (size_t i = 0; i < e->n_gpus; i++) {
         leave_window(e->gpus[i], to);
         gpu_drop_pieces(e->gpus[i]);
     }
+    return to;
 }

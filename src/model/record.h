@@ -18,7 +18,8 @@ enum {
 };
 #define RECORD_TOKENS_MAX INT64_C(1000000000)                  // of one kind in one record: 10^9
 #define RECORD_PRICE_MAX INT64_C(1000000000000000)             // nano-USD per hour: 10^6 USD/h
-#define RECORD_LATENCY_MAX (INT64_C(366) * 86400 * 1000000000) // ns
+// ns. Each window that a request runs in has rows for it: 10,080 of a minute in seven days.
+#define RECORD_LATENCY_MAX (INT64_C(7) * 86400 * 1000000000)
 
 enum { GPU_INSTANCE_NONE = -1 };
 

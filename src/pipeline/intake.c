@@ -49,13 +49,19 @@ static void take_in(struct meter *m, const struct store_record *entry)
     p->unplaced += !usage_placed(&r->usage);
 }
 
-// Whether that computed anything.
-static bool advance_engine(struct meter *m, struct shard *s, int64_t watermark)
+// As much as the outbox has room for: one long request has rows in thousands of windows. Whether
+// that was not all is in *ret_more; returns whether it computed anything.
+static bool advance_engine(struct meter *m, struct shard *s, int64_t watermark, bool *ret_more)
 {
     struct engine_sink sink = outbox_sink(&m->outbox);
     int64_t before = engine_frontier(s->engine);
+    if (m->outbox.n_rows >= OUTBOX_ROWS_MAX) {
+        *ret_more = true;
+        return false;
+    }
     m->outbox.shard = s->state.shard;
-    engine_advance(s->engine, engine_settled_until(s->engine, watermark), &sink);
+    *ret_more = engine_advance_some(s->engine, engine_settled_until(s->engine, watermark),
+                                    OUTBOX_ROWS_MAX - m->outbox.n_rows, &sink);
     bool moved = engine_frontier(s->engine) != before;
     s->state_due |= moved;
     return moved;
@@ -74,8 +80,9 @@ static void advance_owned(struct meter *m, bool all)
         struct shard *s = &m->shards[m->advance_next];
         m->advance_next = (m->advance_next + 1) % m->n_shards;
         if (s->engine && s->watermark > s->advanced_to) {
-            s->advanced_to = s->watermark;
-            m->advance_due = advance_engine(m, s, s->watermark) && !all;
+            bool more;
+            m->advance_due = advance_engine(m, s, s->watermark, &more) && !all;
+            s->advanced_to = more ? s->advanced_to : s->watermark;
         }
     }
 }
@@ -87,12 +94,15 @@ void intake_advance(struct meter *m, bool all)
         return;
     }
     int64_t watermark = feeds_watermark(m);
-    if (m->holding || watermark <= m->advanced_to) {
+    if (m->holding || (watermark <= m->advanced_to && !m->advance_more)) {
         return;
     }
-    m->advanced_to = watermark;
+    m->advanced_to = MAX(watermark, m->advanced_to);
+    m->advance_more = false;
     for (uint32_t i = 0; i < m->n_shards; i++) {
-        (void)advance_engine(m, &m->shards[i], watermark);
+        bool more;
+        (void)advance_engine(m, &m->shards[i], m->advanced_to, &more);
+        m->advance_more |= more;
     }
 }
 

@@ -86,6 +86,11 @@ static bool worth_a_commit(const struct meter *m)
     return records >= TRICKLE_RECORDS;
 }
 
+static bool is_full(const struct outbox *o)
+{
+    return o->n_costs > OUTBOX_COSTS_MAX || o->n_rows >= OUTBOX_ROWS_MAX;
+}
+
 // A parcel of its own for computed rows, when no records come that could carry them.
 static int send_outbox(struct meter *m)
 {
@@ -324,8 +329,11 @@ static int keep_up(struct meter *m)
     if (upkeep_settle_due(m)) {
         return settle(m, SETTLE_NS);
     }
-    bool due = m->now.ns - m->last_sent.ns >= meter_commit_interval(m) ||
-               m->outbox.n_costs > OUTBOX_COSTS_MAX;
+    if (m->advance_more && m->in_flight == 0) {
+        intake_advance(m, false);
+        shards_add_states(m, false);
+    }
+    bool due = m->now.ns - m->last_sent.ns >= meter_commit_interval(m) || is_full(&m->outbox);
     return due && m->in_flight == 0 && !outbox_empty(&m->outbox) ? send_outbox(m) : 0;
 }
 
@@ -388,14 +396,19 @@ static int expire_at_end(struct meter *m, int64_t newest)
 static int finish_shard(struct meter *m, struct shard *s, int64_t end)
 {
     struct engine_sink sink = outbox_sink(&m->outbox);
-    m->outbox.shard = s->state.shard;
-    engine_advance(s->engine, end, &sink);
-    s->state_due = true;
-    if (m->outbox.n_costs <= OUTBOX_COSTS_MAX) {
-        return 0;
+    bool more = true;
+    int r = 0;
+    while (more && r == 0) {
+        m->outbox.shard = s->state.shard;
+        more = engine_advance_some(s->engine, end, OUTBOX_ROWS_MAX, &sink);
+        s->state_due = true;
+        if (is_full(&m->outbox)) {
+            shards_add_states(m, false);
+            r = m->in_flight > 1 ? wait_for_writer(m) : 0;
+            r = r < 0 ? r : send_outbox(m); // is written while more is computed
+        }
     }
-    shards_add_states(m, false);
-    return send_outbox(m); // is written while the next one is computed
+    return r;
 }
 
 // After the last record: windows up to the newest evidence become final, late ones are settled.

@@ -56,6 +56,7 @@ struct meter {
     bool preview_due;      // something has changed since
     bool preview_out;      // the last one is not stored yet
     int64_t advanced_to;   // watermark of the last advance; without an owner
+    bool advance_more;     // which found more than the outbox has room for
     uint64_t taken, kept, lost, adopted; // shards, shards, shards, records: so often
     struct run_progress progress;
     struct error err; // of the first failure

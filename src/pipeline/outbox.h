@@ -13,6 +13,9 @@ struct outbox_window {
     bool settled;             // see struct window_rows
 };
 
+// So many rows are sent before more are found.
+enum { OUTBOX_ROWS_MAX = 65536 };
+
 // Texts in rows are the engines' own, which keep them for their lifetime.
 struct outbox {
     struct outbox_window *windows;

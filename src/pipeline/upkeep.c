@@ -175,8 +175,9 @@ static void preview_shard(struct meter *m, uint32_t shard)
     struct engine_sink sink = outbox_sink(&m->outbox);
     size_t before = m->outbox.n_rows;
     m->outbox.shard = shard;
-    if (m->shards[shard].engine) {
-        engine_preview_changed(m->shards[shard].engine, &sink);
+    if (m->shards[shard].engine && before < OUTBOX_ROWS_MAX) {
+        m->preview_due |=
+            engine_preview_changed(m->shards[shard].engine, OUTBOX_ROWS_MAX - before, &sink);
     }
     m->outbox.preview_rows += m->outbox.n_rows - before;
 }

@@ -40,12 +40,23 @@ static void on_row(void *ctx, const struct window_row *r)
     buf_printf(&s->windows[s->at], " %d %a\n", r->has_energy, r->energy_j);
 }
 
-static void show(struct bench *b, struct shown *s,
-                 void (*preview)(struct engine *e, const struct engine_sink *sink))
+static void show(struct bench *b, struct shown *s)
 {
     struct engine_sink sink = {.window_begin = on_window, .row = on_row, .ctx = s};
     s->told = 0;
-    preview(b->engine, &sink);
+    engine_preview(b->engine, &sink);
+}
+
+// What has changed, so many rows at a time.
+static void show_changed(struct bench *b, struct shown *s, size_t rows)
+{
+    struct engine_sink sink = {.window_begin = on_window, .row = on_row, .ctx = s};
+    bool more = true;
+    for (s->told = 0; more;) {
+        size_t before = s->told;
+        more = engine_preview_changed(b->engine, rows, &sink);
+        assert_true(!more || s->told > before);
+    }
 }
 
 static struct shown *shown_new(void)
@@ -156,9 +167,9 @@ static void random_round(struct bench *b, struct weather *w, bool default_price)
             engine_advance(b->engine, engine_settled_until(b->engine, w->now),
                            &(struct engine_sink){.ctx = NULL});
         }
-        show(b, told, engine_preview_changed);
+        show_changed(b, told, one_in(w, 2) ? 3 : SIZE_MAX);
         struct shown *whole = shown_new();
-        show(b, whole, engine_preview);
+        show(b, whole);
         compare(b, told, whole);
         shown_free(whole);
     }
@@ -199,25 +210,97 @@ static void test_only_the_end_is_told(void **state)
         snprintf(id, sizeof(id), "%d", i);
         (void)bench_add(&b, make_sample(id, BEGIN + i * S, USD));
         (void)bench_add(&b, make_usage(id, BEGIN + (i - 2) * S, -1, BEGIN + i * S, 5, 5));
-        show(&b, s, engine_preview_changed);
+        show_changed(&b, s, SIZE_MAX);
         most = s->told > most ? s->told : most;
     }
     assert_true(most <= 2);
-    show(&b, s, engine_preview);
+    show(&b, s);
     assert_true(s->told > 15);
-    show(&b, s, engine_preview_changed);
+    show_changed(&b, s, SIZE_MAX);
     assert_i64((int64_t)s->told, 0);
     engine_tell_all(b.engine);
-    show(&b, s, engine_preview_changed);
+    show_changed(&b, s, SIZE_MAX);
     assert_true(s->told > 15);
     bench_price(&b, "x", USD, 0);
-    show(&b, s, engine_preview_changed);
+    show_changed(&b, s, SIZE_MAX);
     assert_true(s->told > 15);
     bench_done(&b);
     shown_free(s);
 }
 
+// ---- much to compute ---------------------------------------------------------------------------
+
+struct sums {
+    size_t windows, rows, costs;
+    int64_t cost_nusd, billed_ns, paid_nusd, last;
+};
+
+static void sum_window(void *ctx, int64_t start, int64_t end)
+{
+    struct sums *s = ctx;
+    assert_true(start >= s->last); // each once, in order
+    s->last = end;
+    s->windows++;
+}
+
+static void sum_row(void *ctx, const struct window_row *r)
+{
+    struct sums *s = ctx;
+    s->rows++;
+    s->cost_nusd += r->cost_nusd;
+    s->billed_ns += r->busy_ns;
+}
+
+static void sum_cost(void *ctx, const struct usage_cost *c)
+{
+    struct sums *s = ctx;
+    s->costs++;
+    s->paid_nusd += c->cost_nusd;
+}
+
+static struct engine_sink sums_sink(struct sums *s)
+{
+    return (struct engine_sink){
+        .window_begin = sum_window, .row = sum_row, .cost = sum_cost, .ctx = s};
+}
+
+// A request of seven days, another one thirty years later: so many windows are looked at, and what
+// is found does not depend on how many rows are taken at a time.
+static void add_far_apart(struct bench *b)
+{
+    (void)bench_add(b, make_usage("a", BEGIN - RECORD_LATENCY_MAX, -1, BEGIN, 1000, 500));
+    (void)bench_add(b, make_usage("b", BEGIN - S, -1, BEGIN, 10, 5));
+    (void)bench_add(b, make_usage("c", BEGIN + 262980 * HOUR, -1, BEGIN + 262980 * HOUR + S, 1, 1));
+}
+
+static void test_rows_are_found_in_parts(void **state)
+{
+    (void)state;
+    struct bench whole, parts;
+    struct sums all = {.windows = 0}, some = {.windows = 0};
+    struct engine_sink sink = sums_sink(&all);
+    int64_t end = BEGIN + 262980 * HOUR + 2 * WINDOW;
+    size_t calls = 1;
+    bench_init(&whole);
+    bench_init(&parts);
+    add_far_apart(&whole);
+    add_far_apart(&parts);
+    engine_advance(whole.engine, end, &sink);
+    sink = sums_sink(&some);
+    while (engine_advance_some(parts.engine, end, 100, &sink)) {
+        calls++;
+    }
+    assert_true(all.windows >= 10081 && all.windows <= 10084); // of 16 million
+    assert_i64((int64_t)all.costs, 3);
+    assert_true(calls > 90 && calls < 110);
+    assert_memory_equal(&all, &some, sizeof(all));
+    assert_i64(engine_frontier(whole.engine), engine_frontier(parts.engine));
+    bench_done(&whole);
+    bench_done(&parts);
+}
+
 int main(void)
 {
-    return TEST_RUN(TEST(test_told_is_whole), TEST(test_only_the_end_is_told));
+    return TEST_RUN(TEST(test_told_is_whole), TEST(test_only_the_end_is_told),
+                    TEST(test_rows_are_found_in_parts));
 }
