@@ -90,9 +90,11 @@ bool engine_advance_some(struct engine *e, int64_t until, size_t rows,
 // The rows of the windows not yet computed, up to the newest evidence, as they stand; final is
 // false and revision 0. Changes nothing.
 void engine_preview(struct engine *e, const struct engine_sink *sink);
-// The same, but of the windows that may have changed since this was called last; all of them the
+// The same, but of the windows that may have changed since they were told this way; all of them the
 // first time, after engine_tell_all() and after engine_configure(). It stops like
-// engine_advance_some(), and the next call goes on there.
+// engine_advance_some(), and the next call goes on there. In between records may be added and
+// windows computed: what that changes behind it is told by the call after the one that ends with
+// false.
 bool engine_preview_changed(struct engine *e, size_t rows, const struct engine_sink *sink);
 void engine_tell_all(struct engine *e);
 

@@ -114,12 +114,16 @@ void engine_preview(struct engine *e, const struct engine_sink *sink)
 }
 
 // Where to begin. A request that has time without a price counts as unpriced in the window where it
-// ends, which may be another one: then all are computed, unless that is what is going on.
+// ends, which may be another one: then all are computed. What changes while windows are told is for
+// the next time, or where much comes late there would be no end of it.
 static int64_t begin_telling(struct engine *e)
 {
-    int64_t open = first_open(e), since = MIN(e->changed_from, e->telling_from);
-    bool going_on = e->telling_from != INT64_MAX && e->changed_from >= e->telling_from;
-    if (since > open && (going_on || !e->unpriced_ahead)) {
+    int64_t open = first_open(e), since = e->changed_from;
+    if (e->telling_from != INT64_MAX) {
+        return MAX(open, e->telling_from);
+    }
+    e->changed_from = INT64_MAX;
+    if (since > open && !e->unpriced_ahead) {
         return engine_window_floor(e, since);
     }
     forget_unpriced(e);
@@ -132,7 +136,7 @@ bool engine_preview_changed(struct engine *e, size_t rows, const struct engine_s
         return false;
     }
     int64_t from = begin_telling(e), end = end_of(e);
-    e->changed_from = e->telling_from = INT64_MAX;
+    e->telling_from = INT64_MAX;
     e->rows_left = rows;
     int64_t stopped = engine_compute_stretches(e, from, end, false, sink);
     if (stopped < end && e->rows_left == 0) {

@@ -49,6 +49,7 @@ struct meter {
     int64_t preview_cost, settle_cost; // ns the last one took
     bool previewing;                   // one has begun; preview_next is its next shard
     uint32_t preview_next;
+    bool preview_more; // of that one, and it has begun
     struct mono preview_resume;
     bool advance_due;      // a shard may have more to compute: advance_next is looked at first
     uint32_t advance_next; // of shards that are owned for a time
@@ -103,6 +104,6 @@ void feeds_find_watermarks(struct meter *m);                // into the shards
 int upkeep_settle(struct meter *m, int64_t for_ns);
 bool upkeep_settle_due(const struct meter *m);
 int64_t upkeep_due(const struct meter *m); // ns until something of this is, if nothing comes
-void upkeep_preview(struct meter *m); // of one shard, so that records do not wait for all of them
-int64_t upkeep_preview_in(const struct meter *m); // ns until the next shard's; INT64_MAX: none yet
+void upkeep_preview(struct meter *m); // a step of it, so that records do not wait for all of it
+int64_t upkeep_preview_in(const struct meter *m); // ns until the next step; INT64_MAX: none yet
 void upkeep_progress(struct meter *m, bool at_once);

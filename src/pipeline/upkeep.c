@@ -170,16 +170,18 @@ static int64_t preview_at(const struct meter *m)
     return m->last_preview.ns + MAX(PREVIEW_EVERY_NS, m->preview_cost * PREVIEW_SHARE);
 }
 
-static void preview_shard(struct meter *m, uint32_t shard)
+// A step of it; then the next shard's turn comes.
+static void preview_some(struct meter *m)
 {
     struct engine_sink sink = outbox_sink(&m->outbox);
+    struct engine *e = m->shards[m->preview_next].engine;
     size_t before = m->outbox.n_rows;
-    m->outbox.shard = shard;
-    if (m->shards[shard].engine && before < OUTBOX_ROWS_MAX) {
-        m->preview_due |=
-            engine_preview_changed(m->shards[shard].engine, OUTBOX_ROWS_MAX - before, &sink);
-    }
+    m->outbox.shard = m->preview_next;
+    bool full = before >= OUTBOX_ROWS_MAX; // the next one goes on there
+    m->preview_more = e && !full && engine_preview_changed(e, 1, &sink);
+    m->preview_due |= e && full;
     m->outbox.preview_rows += m->outbox.n_rows - before;
+    m->preview_next += m->preview_more ? 0 : 1;
 }
 
 static bool begin_preview(struct meter *m)
@@ -200,7 +202,7 @@ int64_t upkeep_preview_in(const struct meter *m)
     return m->previewing ? MAX(m->preview_resume.ns - m->now.ns, (int64_t)0) : INT64_MAX;
 }
 
-// Shards that take long are spread over the time that they may take a part of: those who commit
+// Steps that take long are spread over the time that they may take a part of: those who commit
 // meanwhile need the processor, too.
 void upkeep_preview(struct meter *m)
 {
@@ -211,7 +213,9 @@ void upkeep_preview(struct meter *m)
         return;
     }
     struct mono begin = now(m);
-    preview_shard(m, m->preview_next++);
+    do {
+        preview_some(m);
+    } while (m->preview_more && now(m).ns - begin.ns < PREVIEW_BRIEF_NS);
     m->previewing = m->preview_next < m->n_shards;
     m->preview_resume = now(m);
     int64_t took = m->preview_resume.ns - begin.ns;

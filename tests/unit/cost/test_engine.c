@@ -236,6 +236,36 @@ static void test_preview_changes_nothing(void **state)
     bench_done(&b);
 }
 
+// Step by step, over a long silence, and with what happens in between.
+static void test_preview_in_steps(void **state)
+{
+    (void)state;
+    enum { LATER = 100000 };
+    struct bench b;
+    bench_init(&b);
+    struct engine_sink sink = ledger_sink(&b.ledger);
+    assert_false(engine_preview_changed(b.engine, 1, &sink));
+    bench_cover(&b, 0, 180 * S);
+    bench_cover(&b, LATER * 60 * S, LATER * 60 * S + 30 * S);
+    assert_true(engine_preview_changed(b.engine, 1, &sink));
+    assert_int_equal(b.ledger.n_windows, 1);
+    bench_advance(&b, 120 * S); // two windows, one of which was yet to come
+    (void)bench_add(&b, make_usage("r", 130 * S, -1, 140 * S, 1, 1));
+    ledger_clear(&b.ledger);
+    int steps = 0;
+    while (engine_preview_changed(b.engine, 1, &sink)) {
+        assert_true(steps++ < 64);
+    }
+    assert_i64(ledger_row(&b.ledger, 120 * S, 0, ROW_USAGE, NULL)->cost_nusd, 10000000);
+    assert_i64(ledger_row(&b.ledger, LATER * 60 * S, 0, ROW_IDLE, NULL)->window_start,
+               LATER * 60 * S);
+    size_t rows = b.ledger.n_rows, windows = b.ledger.n_windows;
+    bench_preview(&b);
+    assert_int_equal(b.ledger.n_rows, rows);
+    assert_int_equal(b.ledger.n_windows, windows);
+    bench_done(&b);
+}
+
 static void keep_partial(void *ctx, const struct usage_cost *c)
 {
     struct ledger *l = ctx;
@@ -411,7 +441,7 @@ int main(void)
                     TEST(test_replacing_a_sample_ahead), TEST(test_siting_what_is_final),
                     TEST(test_siting_a_whole_window), TEST(test_nothing_is_late_before_time_moves),
                     TEST(test_whole_windows), TEST(test_preview_changes_nothing),
-                    TEST(test_partials), TEST(test_restart), TEST(test_watermarks),
-                    TEST(test_newest_and_oldest), TEST(test_dirty_ranges),
+                    TEST(test_preview_in_steps), TEST(test_partials), TEST(test_restart),
+                    TEST(test_watermarks), TEST(test_newest_and_oldest), TEST(test_dirty_ranges),
                     TEST(test_memory_is_bounded), TEST(test_too_old));
 }

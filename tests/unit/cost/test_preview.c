@@ -47,6 +47,13 @@ static void show(struct bench *b, struct shown *s)
     engine_preview(b->engine, &sink);
 }
 
+// A beginning of it; what comes in before the rest is told the next time.
+static void show_some(struct bench *b, struct shown *s)
+{
+    struct engine_sink sink = {.window_begin = on_window, .row = on_row, .ctx = s};
+    (void)engine_preview_changed(b->engine, 1, &sink);
+}
+
 // What has changed, so many rows at a time.
 static void show_changed(struct bench *b, struct shown *s, size_t rows)
 {
@@ -160,13 +167,17 @@ static void random_round(struct bench *b, struct weather *w, bool default_price)
     b->epochs[0].default_price_nusd = default_price ? USD : PRICE_NONE;
     for (int step = 0; step < STEPS; step++) {
         add_one(b, w);
-        if (below(w, 3) > 0) {
+        if (one_in(w, 3)) {
+            show_some(b, told);
+        }
+        if (!one_in(w, 3)) {
             continue;
         }
         if (below(w, 2)) {
             engine_advance(b->engine, engine_settled_until(b->engine, w->now),
                            &(struct engine_sink){.ctx = NULL});
         }
+        show_changed(b, told, one_in(w, 2) ? 3 : SIZE_MAX); // what was begun
         show_changed(b, told, one_in(w, 2) ? 3 : SIZE_MAX);
         struct shown *whole = shown_new();
         show(b, whole);

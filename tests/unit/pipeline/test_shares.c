@@ -119,6 +119,7 @@ static void test_brief_previews_follow_each_other(void **state)
         assert_true(upkeep_preview_in(&r->m) == (i < SHARDS ? 0 : INT64_MAX));
     }
     assert_i64((int64_t)r->m.outbox.preview_rows, (int64_t)r->m.outbox.n_rows);
+    add_sample(r, 0, HOURS + 40 * NS_PER_S);
     r->m.preview_due = true;
     preview_at(r, BEGIN + NS_PER_S + NS_PER_S / 2);
     assert_i64((int64_t)r->m.outbox.n_windows, SHARDS);
@@ -140,6 +141,27 @@ static void test_long_previews_are_spread(void **state)
         assert_i64((int64_t)r->m.outbox.n_windows, (int64_t)i);
     }
     assert_i64(r->m.preview_cost, SHARDS * took);
+}
+
+// And in between each has its turn, however long the one before took.
+static void test_long_previews_go_window_by_window(void **state)
+{
+    struct rig *r = *state;
+    enum { WINDOWS = 3 };
+    for (int i = 1; i < WINDOWS; i++) {
+        add_sample(r, 0, HOURS + (i * 60 + 20) * NS_PER_S);
+    }
+    int64_t at = BEGIN + NS_PER_S, took = 0;
+    r->clock.step = 10 * NS_PER_MS;
+    for (size_t i = 1; i <= WINDOWS + SHARDS - 1; i++) {
+        preview_at(r, at);
+        took += r->at - at;
+        assert_i64((int64_t)r->m.outbox.n_windows, (int64_t)i);
+        assert_i64(r->m.outbox.windows[i - 1].shard, i <= WINDOWS ? 0 : (int64_t)i - WINDOWS);
+        at = BEGIN + NS_PER_S * (int64_t)(i + 1);
+    }
+    assert_true(upkeep_preview_in(&r->m) == INT64_MAX);
+    assert_true(r->m.preview_cost <= took);
 }
 
 static void test_final_windows_come_shard_by_shard(void **state)
@@ -181,5 +203,6 @@ int main(void)
 {
     return TEST_RUN(
         RIGGED(test_brief_previews_follow_each_other), RIGGED(test_long_previews_are_spread),
+        RIGGED(test_long_previews_go_window_by_window),
         RIGGED(test_final_windows_come_shard_by_shard), RIGGED(test_all_at_once_at_the_end));
 }

@@ -191,8 +191,8 @@ static void count_commit(void *ctx, const struct store_write *w)
 static void wait_in_silence(struct rig *r)
 {
     rig_wait_stored(r, 11);
-    int64_t since = r->clock.ns;
-    while (r->clock.ns < since + 60 * NS_PER_S) {
+    for (int i = 0; i < 600; i++) {
+        atomic_fetch_add(&r->clock.ns, NS_PER_S / 10);
         (void)poll(NULL, 0, 1);
     }
     rig_stop(r);
@@ -204,7 +204,7 @@ static void test_open_windows(void **state)
     (void)state;
     struct rig r;
     rig_init(&r, "memory");
-    r.clock.step = 2 * NS_PER_S;
+    r.clock.step = NS_PER_MS;
     rig_inputs(&r, rig_pipe(&r, "pipe", &fd), NULL);
     struct buf b;
     buf_init(&b, RIG_TEXT_MAX);
