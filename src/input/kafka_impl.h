@@ -41,8 +41,8 @@ struct kafka_input {
     struct kafka_health health;
     struct kafka_counts counts;
     struct mono next_look, next_commit, next_recommit; // when each is due
-    struct mono next_wake; // when fetchers may be woken again
-    bool wake_owed;        // and whether they are to be
+    struct mono next_wake;                             // when fetchers may be woken again
+    bool wake_owed;                                    // and whether they are to be
     struct decoder *decoder;
     struct buf shaped;                        // a message with the assumed host
     _Atomic unsigned kinds[KAFKA_TOPICS_MAX]; // seen in each topic

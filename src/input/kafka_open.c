@@ -17,11 +17,11 @@ static const struct kafka_value defaults[] = {
     {"check.crcs", "true", NULL},
     {"fetch.wait.max.ms", "100", NULL},
     {"queued.min.messages", "10000", NULL},
-    // Of each partition: for some 10 ms of a busy one. That it is filled again in time is seen to by
-    // kafka_read.c.
+    // Of each partition: for some 10 ms of a busy one. That it is filled again in time is seen to
+    // by kafka_read.c.
     {"queued.max.messages.kbytes", "256", NULL},
-    // What a full queue may be overshot by, compressed: JSON is four to eight times that, and as much
-    // again around its messages, of each partition.
+    // What a full queue may be overshot by, compressed: JSON is four to eight times that, and as
+    // much again around its messages, of each partition.
     {"fetch.message.max.bytes", "65536", NULL},
     {"allow.auto.create.topics", "false", NULL},
     {NULL, NULL, NULL},

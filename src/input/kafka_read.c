@@ -79,8 +79,8 @@ static bool runs_dry(const struct kafka_part *p)
 
 // A thread of librdkafka 2.0.2 that fetches looks at the queues when something comes from its
 // broker. When it finds all of them full it asks for nothing, and does not look again for up to a
-// second, in which we run dry. Of the calls that there are, this one wakes it and does nothing else:
-// what it sets is what is set.
+// second, in which we run dry. Of the calls that there are, this one wakes it and does nothing
+// else: what it sets is what is set.
 static void wake_fetchers(struct kafka_input *k)
 {
     const struct kafka_property *user = kafka_settings_find(&k->settings, "sasl.username");

@@ -251,7 +251,8 @@ static void test_full_queue_does_not_stall(void **state)
     struct member full;
     assert_i64(rd_kafka_mock_topic_create(rig.mock, "full", 1, 1), 0);
     for (int i = 0; i < MESSAGES; i++) {
-        rig_put(&rig, "full", 0, "h", "{\"ts\":1795442400,\"host\":\"h\",\"gpu_index\":0,\"power_w\":1}");
+        rig_put(&rig, "full", 0, "h",
+                "{\"ts\":1795442400,\"host\":\"h\",\"gpu_index\":0,\"power_w\":1}");
     }
     AUTO_FREE char *uri = x_asprintf("kafka://%s/full?group=full&property.queued.min.messages=1",
                                      rd_kafka_mock_cluster_bootstraps(rig.mock));
@@ -266,9 +267,12 @@ static void test_full_queue_does_not_stall(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_refused),           TEST(test_not_allowed),
-        TEST(test_waits_for_brokers), TEST(test_stops_while_it_waits),
-        TEST(test_until_end),         TEST(test_expired),
+        TEST(test_refused),
+        TEST(test_not_allowed),
+        TEST(test_waits_for_brokers),
+        TEST(test_stops_while_it_waits),
+        TEST(test_until_end),
+        TEST(test_expired),
         TEST(test_full_queue_does_not_stall),
     };
     return cmocka_run_group_tests_name(__FILE__, tests, set_up, tear_down);
