@@ -72,7 +72,7 @@ static bool worth_a_commit(const struct meter *m)
     size_t records = 0;
     for (size_t i = 0; i < m->n_sources; i++) {
         const struct source *s = &m->sources[i];
-        if (s->n_waiting == s->n_parcels ||
+        if (s->n_waiting == SOURCE_PARCELS ||
             (s->n_waiting > 0 && (s->ended || input_is_awaited(s->input)))) {
             return true;
         }
@@ -200,14 +200,20 @@ static int take_some(struct meter *m, int64_t wait)
     return r;
 }
 
-static int wait_for_writer(struct meter *m)
+// Until no more than so many parcels are with the writer.
+static int let_writer_catch_up(struct meter *m, size_t most)
 {
     int r = 0;
-    while (m->in_flight > 0 && r == 0) {
+    while (m->in_flight > most && r == 0) {
         r = take_some(m, TICK_NS);
         upkeep_progress(m, false);
     }
     return r;
+}
+
+static int wait_for_writer(struct meter *m)
+{
+    return let_writer_catch_up(m, 0);
 }
 
 // Everything found so far is in the store and the writer at rest, so that the meter may use it; the
@@ -404,8 +410,8 @@ static int finish_shard(struct meter *m, struct shard *s, int64_t end)
         s->state_due = true;
         if (is_full(&m->outbox)) {
             shards_add_states(m, false);
-            r = m->in_flight > 1 ? wait_for_writer(m) : 0;
-            r = r < 0 ? r : send_outbox(m); // is written while more is computed
+            r = send_outbox(m); // is written while the next is computed, and no more than that
+            r = r < 0 ? r : let_writer_catch_up(m, 1);
         }
     }
     return r;

@@ -316,7 +316,7 @@ static bool told_to_stop(const struct relay *r)
 static int64_t may_wait(struct relay *r, const struct parcel *p, struct mono since, size_t n)
 {
     bool urgent = is_finite(p) || input_is_awaited(p->source->input) || p->result != INPUT_MORE;
-    if (urgent || n >= p->source->n_parcels - 1) {
+    if (urgent || n >= SOURCE_PARCELS - 1) {
         return 0;
     }
     int64_t passed = clock_mono(r->config->env.clock).ns - since.ns;

@@ -29,8 +29,7 @@ int source_open(struct source *s, const char *uri, const struct input_env *env, 
     }
     s->joined = input_info(s->input)->n_shards == 0;
     s->free_parcels = queue_new(SOURCE_PARCELS);
-    s->n_parcels = s->joined ? SOURCE_PARCELS_FEW : SOURCE_PARCELS;
-    for (size_t i = 0; i < s->n_parcels; i++) {
+    for (size_t i = 0; i < SOURCE_PARCELS; i++) {
         s->parcels[i] = parcel_new(s);
     }
     return 0;
@@ -145,7 +144,7 @@ static void *source_main(void *ctx)
 
 int source_start(struct source *s, struct error *err)
 {
-    for (size_t i = 0; i < s->n_parcels; i++) {
+    for (size_t i = 0; i < SOURCE_PARCELS; i++) {
         int r = queue_push(s->free_parcels, s->parcels[i]);
         if (r < 0) {
             return error_set(err, r, "cannot hand a parcel to an input");
@@ -179,7 +178,7 @@ void source_close(struct source *s)
 {
     source_halt(s);
     queue_free(s->free_parcels);
-    for (size_t i = 0; i < s->n_parcels; i++) {
+    for (size_t i = 0; i < SOURCE_PARCELS; i++) {
         parcel_free(s->parcels[i]);
     }
     input_close(s->input);

@@ -7,9 +7,7 @@
 #include "input/input.h"
 #include "pipeline/parcel.h"
 
-// One that owns shards, and so writes over a network, has twice as many on the way: with eight, the
-// writer waited for records a third of the time, and records for the writer as long.
-enum { SOURCE_PARCELS_FEW = 8, SOURCE_PARCELS = 16 };
+enum { SOURCE_PARCELS = 8 };
 
 // The meter's view of a source. The thread touches nothing here but `input`, the queues, and what
 // is said to be its own.
@@ -20,7 +18,6 @@ struct source {
     struct queue *free_parcels; // meter -> source
     struct queue *inbox;        // source -> meter; the meter's own
     struct parcel *parcels[SOURCE_PARCELS];
-    size_t n_parcels;
     const struct clock *clock;
     int stop_fd;                         // as the input knows it
     void *thread;                        // pthread_t, once started

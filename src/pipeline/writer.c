@@ -10,7 +10,7 @@
 #include "output/refusal.h"
 #include "pipeline/source.h"
 
-enum { GROUP_MAX = 16, EXPIRE_ROWS = 20000 };
+enum { GROUP_MAX = 16, GROUP_LOAD = 16384, EXPIRE_ROWS = 20000 };
 #define LOOK_NS (20 * NS_PER_S)       // how often it looks up while there is nothing to do
 #define ALIVE_EVERY_NS (2 * NS_PER_S) // see store_alive()
 #define ALIVE_LOOK_NS (500 * NS_PER_MS)
@@ -367,15 +367,27 @@ static struct parcel *next_parcel(struct writer *w)
     }
 }
 
+static size_t load_of(const struct parcel *p)
+{
+    return p->batch.n_records + p->outbox.n_costs + p->outbox.n_rows;
+}
+
+// What lies in the queue, up to a bound: what comes next waits for all of it.
+static size_t group(struct writer *w, struct parcel **parcels)
+{
+    size_t n = 1, load = load_of(parcels[0]);
+    while (n < GROUP_MAX && load < GROUP_LOAD && (parcels[n] = queue_pop(w->queue, 0))) {
+        load += load_of(parcels[n++]);
+    }
+    return n;
+}
+
 static void *writer_main(void *ctx)
 {
     struct writer *w = ctx;
     struct parcel *parcels[GROUP_MAX];
     while ((parcels[0] = next_parcel(w))) {
-        size_t n = 1;
-        while (n < GROUP_MAX && (parcels[n] = queue_pop(w->queue, 0))) {
-            n++;
-        }
+        size_t n = group(w, parcels);
         gauges_spent(w->c.gauges, STAGE_IDLE, &w->since);
         serve(w, parcels, n);
     }
