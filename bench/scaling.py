@@ -15,12 +15,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "scaling.md"
 BEGIN, END = "<!-- bench/scaling.py writes this -->", "<!-- up to here -->"
+PARTS = "<!-- bench/scaling.py writes these parts -->"
 
 LOAD_SHARE = 0.6      # of a processor's measured rate that is counted on
 COPIES = 3            # of a topic
 HORIZON_S = 360       # a window and the horizon
 PARTITIONS = 12       # that gtap processor --create-topics makes
+CORES = 2             # of the machine that was measured
+BENCH_PER_S = 3000    # of event time, in the benchmark
 UNITS = {"": 1, "k": 1e3, "M": 1e6}
+
+BARE = "fake mongod: bare C loop, the same with an update of each request"
+CONNECT = "fake mongod: Kafka Connect, inserting"
 
 # What the model needs: subject, row, what of its text.
 NEEDED = {
@@ -34,6 +40,15 @@ NEEDED = {
     "rows": ("Pipeline", "rows of windows", r"([\d.]+) a GPU and minute"),
     "held": ("Engine", "mixed, held at 10,000,000 records", r"([\d,]+) records"),
     "held_mb": ("Engine", "mixed, held at 10,000,000 records", r"(\d+) MB"),
+    "bare_us": ("Pipeline", BARE, r"([\d.]+) us of processor"),
+    "bare_per_s": ("Pipeline", BARE, r"([\d.]+) ([kM]?) ?records/s"),
+    "bare_server_us": ("Pipeline", BARE, r"([\d.]+) us of the server"),
+    "gtap_us": ("Pipeline", "fake mongod: gtap", r"([\d.]+) us of processor"),
+    "gtap_server_us": ("Pipeline", "fake mongod: gtap", r"([\d.]+) us of the server"),
+    "connect_us": ("Pipeline", CONNECT, r"([\d.]+) us of processor"),
+    "connect_mb": ("Pipeline", CONNECT, r"(\d+) MB"),
+    "decode_ns": ("Decoding", "gtap", r"(\d+) ns a record"),
+    "engine_ns": ("Engine", "steady: 40 requests/s on 8 GPUs", r"\((\d+) ns\)"),
     "agent_share": ("Agent", "of one core", r"([\d.]+) %"),
     "agent_mb": ("Agent", "memory resident at the end", r"([\d.]+) MB"),
 }
@@ -113,18 +128,43 @@ def block(m):
     return "\n".join(["", *lines, ""])
 
 
+def parts(m):
+    """Where a record's processor time goes, and what that allows."""
+    decode, engine = m["decode_ns"] / 1e3, m["engine_ns"] / 1e3
+    together = m["bare_us"] + decode + engine
+    machine = CORES / m["bare_per_s"] * 1e6  # all processes' time a record, at the bare loop's rate
+    most = machine / (machine + decode + engine + m["gtap_server_us"] - m["bare_server_us"])
+    held = BENCH_PER_S * HORIZON_S * m["held_mb"] / m["held"]
+    rows = {
+        "the bare loop: librdkafka, libmongoc, the kernel": f"{m['bare_us']:.2f} us a record",
+        "decoding and checking, alone": f"{decode:.2f} us",
+        "the engine, alone": f"{engine:.2f} us",
+        "these together": f"{together:.2f} us",
+        "gtap": f"{m['gtap_us']:.2f} us",
+        "a tenth of Kafka Connect's": f"{m['connect_us'] / 10:.2f} us",
+        "rate over the bare loop's, if gtap were these parts and nothing else": f"{most:.2f}",
+        f"held by the engines, {BENCH_PER_S:,} records a second": f"{held:.0f} MB",
+        "a tenth of Kafka Connect's memory": f"{m['connect_mb'] / 10:.0f} MB",
+    }
+    return "\n".join(["", "| | |", "|-|-|", *(f"| {what} | {v} |" for what, v in rows.items()), ""])
+
+
+def replaced(text, begin, numbers):
+    before, found, rest = text.partition(begin)
+    _, ended, after = rest.partition(END)
+    if not found or not ended:
+        sys.exit(f"{PAGE}: no place for the numbers, between {begin} and {END}")
+    return f"{before}{begin}\n{numbers}\n{END}{after}"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", metavar="FILE", type=Path, action="append")
     args = parser.parse_args()
-    text = PAGE.read_text(encoding="utf-8")
-    before, found, rest = text.partition(BEGIN)
-    _, ended, after = rest.partition(END)
-    if not found or not ended:
-        sys.exit(f"{PAGE}: no place for the numbers, between {BEGIN} and {END}")
-    numbers = block(measured(args.results or [ROOT / "bench" / "RESULTS.md"]))
-    PAGE.write_text(f"{before}{BEGIN}\n{numbers}\n{END}{after}", encoding="utf-8")
+    m = measured(args.results or [ROOT / "bench" / "RESULTS.md"])
+    text = replaced(PAGE.read_text(encoding="utf-8"), BEGIN, block(m))
+    PAGE.write_text(replaced(text, PARTS, parts(m)), encoding="utf-8")
 
 
 if __name__ == "__main__":
