@@ -245,16 +245,27 @@ static struct group_memo group_of(struct groups *g, const struct window_row *row
     return *known;
 }
 
+// Sums of real numbers depend on the order: that of the rows, however they are grouped.
+static void add_energy(struct sums *s, const struct window_row *row)
+{
+    s->energy_j += row->has_energy ? row->energy_j : 0;
+    s->has_energy |= row->has_energy;
+}
+
 void groups_add(struct groups *g, const struct window_row *row)
 {
     struct report *r = g->report;
     struct group_memo group = group_of(g, row);
     sums_add_row(&group.group->sums, row);
+    if (row->kind != ROW_UNPLACED) {
+        add_energy(&r->whole, row);
+    }
     if (group.hidden) {
         return;
     }
     r->has_open |= !row->final;
     r->corrections += row->revision > 1;
+    add_energy(&r->kinds[row->kind], row);
     if (str_present(row->gpu.host)) {
         struct report_gpu *gpu = find_gpu(g, &row->gpu);
         gpu->unattributed_ns += row->kind == ROW_UNATTRIBUTED ? row->busy_ns : 0;
@@ -288,16 +299,19 @@ static void *keep(struct arena *a, const void *p, size_t size)
     return copy;
 }
 
-// Every row is in one group.
+// Every row is in one group. Energy is added already.
 static void add_up(struct report *r)
 {
     for (size_t i = 0; i < r->n_rows; i++) {
         const struct report_row *group = &r->rows[i];
+        struct sums sums = group->sums;
+        sums.energy_j = 0;
+        sums.has_energy = false;
         if (group->kind != ROW_UNPLACED) {
-            sums_add(&r->whole, &group->sums);
+            sums_add(&r->whole, &sums);
         }
         if (!group->hidden) {
-            sums_add(&r->kinds[group->kind], &group->sums);
+            sums_add(&r->kinds[group->kind], &sums);
         }
     }
     r->bill = r->kinds[ROW_USAGE];
