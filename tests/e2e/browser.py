@@ -15,7 +15,7 @@ from python_venv import import_from  # noqa: E402
 
 PACKAGES = ["selenium==4.50.0"]
 DESKTOP, PHONE = (1280, 900), (360, 740)
-WAIT = 20
+WAIT = 60  # seconds, beside tests that want the same cores
 
 
 def chromium():
@@ -41,7 +41,7 @@ def open_browser(*more):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    browser.set_page_load_timeout(30)
+    browser.set_page_load_timeout(WAIT)
     browser.profile_folder = profile
     return browser
 

@@ -89,7 +89,7 @@ class Terminal:
     def text(self):
         return "\n".join(line.rstrip() for line in self.screen.display)
 
-    def wait(self, condition, seconds=30):
+    def wait(self, condition, seconds=support.DEADLINE):
         deadline = time.monotonic() + seconds
         while not condition(self.text()):
             if time.monotonic() > deadline:
@@ -103,7 +103,7 @@ class Terminal:
         os.write(self.master, keys)
         self.shows(*parts)
 
-    def end(self, seconds=20):
+    def end(self, seconds=support.DEADLINE):
         """The exit status; the terminal is as it was."""
         deadline = time.monotonic() + seconds
         while self.process.poll() is None and time.monotonic() < deadline:
