@@ -16,8 +16,8 @@ enum {
     RECORD_GPU_INDEX_MAX = 65535,
     RECORD_GPU_INSTANCE_MAX = 65535,
 };
-#define RECORD_TOKENS_MAX INT64_C(1000000000)                  // of one kind in one record: 10^9
-#define RECORD_PRICE_MAX INT64_C(1000000000000000)             // nano-USD per hour: 10^6 USD/h
+#define RECORD_TOKENS_MAX INT64_C(1000000000)      // of one kind in one record: 10^9
+#define RECORD_PRICE_MAX INT64_C(1000000000000000) // nano-USD per hour: 10^6 USD/h
 // ns. Each window that a request runs in has rows for it: 10,080 of a minute in seven days.
 #define RECORD_LATENCY_MAX (INT64_C(7) * 86400 * 1000000000)
 
