@@ -6,5 +6,6 @@ cd "$(dirname "$0")/.."
 
 tools/install-deps.sh build test bench
 make --no-print-directory all build/.tests
-ninja -C build --quiet gtap bench-programs tests/support/fake_mongod
+ninja -C build --quiet gtap bench-programs tests/support/fake_mongod \
+    tests/support/libfake_nvml_new.so
 exec python3 bench/run.py "$@"

@@ -8,25 +8,11 @@ struct options {
     struct serving_options serving;
 };
 
-#define AT(member) offsetof(struct options, member)
-
 static const struct option options[] = {
-    {.name = "in",
-     .letter = 'i',
-     .type = OPTION_LIST,
-     .offset = AT(in),
-     .value = "URI",
-     .help = "where records come from; may be given several times (default: gpu:, or synthetic: "
-             "where RATE, BATCH or SLEEP_SEC is set)",
-     .key = "in",
-     .secrecy = OPTION_URI_SECRET},
-    OPTIONS_KAFKA(struct options),
-    OPTIONS_SPOOL(struct options),
-    OPTIONS_SERVING(struct options, "serve /metrics, /ready and /health there"),
-    {.name = "json",
-     .type = OPTION_FLAG,
-     .offset = AT(sending.json),
-     .help = "at the end, print what was done as JSON"},
+    OPTIONS_SENDING(struct options,
+                    "where records come from; may be given several times (default: gpu:, or "
+                    "synthetic: where RATE, BATCH or SLEEP_SEC is set)",
+                    "serve /metrics, /ready and /health there"),
     {0},
 };
 

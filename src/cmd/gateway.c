@@ -8,24 +8,11 @@ struct options {
     struct serving_options serving;
 };
 
-#define AT(member) offsetof(struct options, member)
-
 static const struct option options[] = {
-    {.name = "in",
-     .letter = 'i',
-     .type = OPTION_LIST,
-     .offset = AT(in),
-     .value = "URI",
-     .help = "what is taken: http: is POST /v1/events, otlp: is POST /v1/traces (default: http:)",
-     .key = "in",
-     .secrecy = OPTION_URI_SECRET},
-    OPTIONS_KAFKA(struct options),
-    OPTIONS_SPOOL(struct options),
-    OPTIONS_SERVING(struct options, "where to listen; 127.0.0.1:8080 without being told"),
-    {.name = "json",
-     .type = OPTION_FLAG,
-     .offset = AT(sending.json),
-     .help = "at the end, print what was done as JSON"},
+    OPTIONS_SENDING(struct options,
+                    "what is taken: http: is POST /v1/events, otlp: is POST /v1/traces (default: "
+                    "http:)",
+                    "where to listen; 127.0.0.1:8080 without being told"),
     {0},
 };
 

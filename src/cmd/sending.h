@@ -43,4 +43,22 @@ int size_parse(struct str text, int64_t *ret) GTAP_CHECK;
      .help = "what it may hold; then what is there is kept, and what is new refused",              \
      .fallback = SPOOL_MAX_DEFAULT,                                                                \
      .key = "spool-max"}
+
+// All options of such a command, whose struct has `in`, `kafka`, `sending` and `serving`.
+#define OPTIONS_SENDING(T, in_help, listen_help)                                                   \
+    {.name = "in",                                                                                 \
+     .letter = 'i',                                                                                \
+     .type = OPTION_LIST,                                                                          \
+     .offset = offsetof(T, in),                                                                    \
+     .value = "URI",                                                                               \
+     .help = in_help,                                                                              \
+     .key = "in",                                                                                  \
+     .secrecy = OPTION_URI_SECRET},                                                                \
+    OPTIONS_KAFKA(T),                                                                              \
+    OPTIONS_SPOOL(T),                                                                              \
+    OPTIONS_SERVING(T, listen_help),                                                               \
+    {.name = "json",                                                                               \
+     .type = OPTION_FLAG,                                                                          \
+     .offset = offsetof(T, sending.json),                                                          \
+     .help = "at the end, print what was done as JSON"}
 // clang-format on

@@ -59,7 +59,7 @@ static long setting(const char *key, long otherwise)
 {
     const char *path = getenv("FAKE_NVML"), *gpus = getenv("FAKE_NVML_GPUS");
     if (!path && gpus && strcmp(key, "gpus") == 0) {
-        return strtoll(gpus, NULL, 10);
+        return (long)strtoll(gpus, NULL, 10);
     }
     FILE *f = path ? fopen(path, "re") : NULL;
     char line[128];
