@@ -248,6 +248,9 @@ static int after_commit(void *ctx, sqlite3 *db, const char *schema, int pages)
     c->log_copied = clock_mono(&clock_system);
     if (pages < c->log_reset_at) {
         (void)sqlite3_wal_checkpoint_v2(db, schema, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        if (pages < c->log_pages) { // or a trickle holds the pages of its last days
+            (void)sqlite3_db_release_memory(db);
+        }
     } else {
         c->log_reset_at = pages + c->log_pages_max;
         (void)sqlite3_busy_timeout(db, c->log_wait_ms);

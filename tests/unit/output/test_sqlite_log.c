@@ -1,6 +1,7 @@
 // The log (WAL) of a store that is written and read at once: readers see whole commits and never
 // wait, and the log does not grow without bound however readers come and go.
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
@@ -123,19 +124,30 @@ static void test_log_stays_short(void **state)
     assert_true(longest < 8LL * LOG_PAGES_MAX * PAGE); // each commit has some ten pages
 }
 
+static int cache_used(struct sq_conn *c)
+{
+    int used = 0, highest;
+    assert_i64(sqlite3_db_status(c->db, SQLITE_DBSTATUS_CACHE_USED, &used, &highest, 0), 0);
+    return used;
+}
+
 // A trickle is copied to the file long before the log is as long as a load may make it, but not
 // sooner than some time after the last time.
 static void test_log_of_a_trickle(void **state)
 {
     struct fixture *f = *state;
     struct sq_conn *c = ((struct sq_store *)f->s)->main;
-    int last = 0, restarts[2] = {0, 0}; // while it has to wait, while it need not
+    int before = INT_MAX, last = 0, restarts[2] = {0, 0}; // while it has to wait, while it need not
     assert_true(c->log_every_ns > 0);
     for (int i = 0; i < 160; i++) {
         bool now = i >= 80;
         c->log_every_ns = now ? 0 : INT64_MAX;
         put_numbered(f, i);
         restarts[now] += c->log_last <= last;
+        if (now && c->log_last >= 256 && c->log_last < c->log_pages) {
+            assert_true(cache_used(c) < before); // pages that may not be touched again are let go
+        }
+        before = cache_used(c);
         last = c->log_last;
         arena_reset(&f->arena);
     }
