@@ -123,7 +123,6 @@ static void test_brief_previews_follow_each_other(void **state)
     r->m.preview_due = true;
     preview_at(r, BEGIN + NS_PER_S + NS_PER_S / 2);
     assert_i64((int64_t)r->m.outbox.n_windows, SHARDS);
-    engine_tell_all(r->shards[0].engine);
     preview_at(r, BEGIN + 2 * NS_PER_S); // the next one, about a second after this one began
     assert_i64((int64_t)r->m.outbox.n_windows, SHARDS + 1);
 }
