@@ -299,7 +299,8 @@ class Cluster:
         count = made["brokers"] * len(LISTENERS)
         first = made.pop("port")
         made["ports"] = list(range(first, first + count)) if first else free_ports(count)
-        made["id"] = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        unique = b"g" + uuid.uuid4().bytes[1:]  # never begins with "-": the tool took that for an option
+        made["id"] = base64.urlsafe_b64encode(unique).decode().rstrip("=")
         self.made = made
         jars(made["version"])
         os.makedirs(self.folder, exist_ok=True)
