@@ -78,3 +78,16 @@ void put_usage(struct buf *b, const char *id, int64_t end, int64_t seconds, int 
 // Two GPUs at $3.60 an hour, sampled every 10 s in [from, to], each with a request of 5 s that ends
 // every 7 s. The number of records.
 int64_t put_load(struct buf *b, int64_t from, int64_t to);
+
+// By looking again; ends the test process when it does not come about.
+#define wait_until(condition)                                                                      \
+    do {                                                                                           \
+        struct mono until_ = {clock_mono(&clock_system).ns + TEST_PATIENCE_MS * NS_PER_MS};        \
+        while (!(condition)) {                                                                     \
+            if (clock_mono(&clock_system).ns > until_.ns) {                                        \
+                print_error("%s:%d: %s did not come about\n", __FILE__, __LINE__, #condition);     \
+                abort();                                                                           \
+            }                                                                                      \
+            (void)poll(NULL, 0, 1);                                                                \
+        }                                                                                          \
+    } while (0)

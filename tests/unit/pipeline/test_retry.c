@@ -90,18 +90,6 @@ static void end(struct bench *b)
     rig_unstop(&b->rig);
 }
 
-#define wait_until(condition)                                                                      \
-    do {                                                                                           \
-        struct mono until_ = {clock_mono(&clock_system).ns + TEST_PATIENCE_MS * NS_PER_MS};        \
-        while (!(condition)) {                                                                     \
-            if (clock_mono(&clock_system).ns > until_.ns) {                                        \
-                print_error("%s:%d: %s did not come about\n", __FILE__, __LINE__, #condition);     \
-                abort();                                                                           \
-            }                                                                                      \
-            (void)poll(NULL, 0, 1);                                                                \
-        }                                                                                          \
-    } while (0)
-
 static void put(struct script *s, int64_t from, int64_t to)
 {
     struct buf b;

@@ -148,6 +148,7 @@ static void test_zombie_writes_late(void **state)
     world_init(&w);
     struct process *a = &w.p[0], *b = &w.p[1];
     b->rig.config.audit_ns = NS_PER_HOUR; // of a clock that the test moves on
+    a->rig.clock.step = NS_PER_MS / 2;    // many open windows come in one commit
     a->store.ctx = &gate;
     a->store.between = stand_at_gate;
     process_begin(a);
@@ -170,7 +171,7 @@ static void test_zombie_writes_late(void **state)
     script_wait(&a->script);
     process_end(a); // its last commits tell it
     int64_t broken = count_early(&w, false);
-    assert_true(broken > 0);
+    assert_true(broken > 10);
     assert_i64(count_early(&w, true), 0);
     atomic_fetch_add(&b->rig.clock.ns, NS_PER_HOUR);
     wait_until(count_early(&w, true) >= broken && count_early(&w, false) == 0);

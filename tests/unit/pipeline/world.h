@@ -47,16 +47,3 @@ void script_put_load(struct script *s, int64_t from, int64_t to);
 void put_whole_load(struct buf *b); // from 0 to END_S
 // Of one GPU, and of one kind: requests, else samples. The caller's.
 struct buf load_only(int64_t from, int64_t to, bool usage, int gpu);
-
-// By looking again; ends the test process when it does not come about.
-#define wait_until(condition)                                                                      \
-    do {                                                                                           \
-        struct mono until_ = {clock_mono(&clock_system).ns + TEST_PATIENCE_MS * NS_PER_MS};        \
-        while (!(condition)) {                                                                     \
-            if (clock_mono(&clock_system).ns > until_.ns) {                                        \
-                print_error("%s:%d: %s did not come about\n", __FILE__, __LINE__, #condition);     \
-                abort();                                                                           \
-            }                                                                                      \
-            (void)poll(NULL, 0, 1);                                                                \
-        }                                                                                          \
-    } while (0)
