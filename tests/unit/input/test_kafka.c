@@ -87,7 +87,7 @@ static void test_behind_and_current(void **state)
     (void)state;
     MEMBER_UNTIL(&m, input_behind(m.in, 1) == 0);
     assert_i64(input_behind(m.in, 99), 0);
-    assert_true(input_is_current(m.in));
+    MEMBER_UNTIL(&m, input_is_current(m.in)); // a machine that stood still itself takes a while
     assert_true(input_is_awaited(m.in));
     assert_near(metric("gtap_kafka_assigned_partitions"), 8, 0);
 }

@@ -134,7 +134,8 @@ static void test_gives_up_what_is_not_stored(void **state)
     int left = a.left, lost = a.lost;
     member_open(&b, &rig, "");
     BOTH_UNTIL(a.left == left + 1);
-    for (int i = 0; i < 20; i++) { // it waits for the pipeline
+    struct mono from = clock_mono(&clock_system); // it waits for the pipeline, a third of 20 s
+    for (int i = 0; i < 20 && clock_mono(&clock_system).ns - from.ns < 3 * NS_PER_S; i++) {
         member_step(&a);
         assert_i64(a.lost - lost, 0);
     }
@@ -194,17 +195,37 @@ static void test_pairs_that_were_split(void **state)
     MEMBER_UNTIL(&a, member_owned(&a) == PARTITIONS);
 }
 
+// Whether it was current all the time; true as well, and no answer, where the whole process stood
+// still for so long that it may not trust itself: half of the session of 4 s, of a clock that goes
+// three times as fast, of which one of two turns has the half.
+static bool current_while_idle(bool *ret_stood_still)
+{
+    bool current = true;
+    struct mono from = clock_mono(&clock_system), last = from;
+    *ret_stood_still = false;
+    while (current && !*ret_stood_still && last.ns - from.ns < 1500 * NS_PER_MS) {
+        input_idle(a.in);
+        current = input_is_current(a.in);
+        struct mono now = clock_mono(&clock_system);
+        *ret_stood_still = now.ns - last.ns > 300 * NS_PER_MS;
+        last = now;
+        poll(NULL, 0, 50);
+    }
+    return current || *ret_stood_still;
+}
+
 // Nobody calls input_next() while a batch waits for room: input_idle() keeps the shards.
 static void test_idle_keeps_the_shards(void **state)
 {
     (void)state;
-    int left = a.left, lost = a.lost;
-    struct mono from = clock_mono(&clock_system);
-    while (clock_mono(&clock_system).ns - from.ns < 1500 * NS_PER_MS) {
-        input_idle(a.in);
-        assert_true(input_is_current(a.in));
-        poll(NULL, 0, 50);
-    }
+    enum { TRIES = 50 };
+    int left = a.left, lost = a.lost, tries = 1;
+    bool stood_still;
+    do {
+        MEMBER_UNTIL(&a, input_is_current(a.in));
+        assert_true(current_while_idle(&stood_still));
+    } while (stood_still && tries++ < TRIES);
+    assert_false(stood_still);
     member_step(&a);
     assert_i64(a.left - left, 0);
     assert_i64(a.lost - lost, 0);
@@ -219,7 +240,7 @@ static void test_stood_still(void **state)
     double commits = member_metric(&a, "gtap_kafka_commits_total", NULL);
     member_step(&a);
     MEMBER_UNTIL(&a, input_is_current(a.in));
-    assert_near(member_metric(&a, "gtap_kafka_commits_total", NULL), commits + 1, 0);
+    assert_true(member_metric(&a, "gtap_kafka_commits_total", NULL) > commits);
 }
 
 // It is stopped while it leaves its shards: it does not wait for what cannot come any more, and

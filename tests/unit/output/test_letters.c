@@ -11,7 +11,7 @@
 #include <librdkafka/rdkafka_mock.h> // after rdkafka.h
 
 #define TOPIC "gtap.dlq.v1"
-enum { WAIT_MS = 20000, PRODUCE = 0 }; // the key of Kafka's request
+enum { WAIT_MS = TEST_PATIENCE_MS, PRODUCE = 0 }; // the key of Kafka's request
 
 struct brokers {
     rd_kafka_t *rk;
