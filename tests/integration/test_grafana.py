@@ -6,6 +6,7 @@
 import json
 import math
 import re
+import time
 
 import gtap as support
 import test_scraping
@@ -40,21 +41,21 @@ class Dashboard(test_scraping.Scraped):
     def test_queries(self):
         """Not one is empty, and those that show the bill show what /metrics says."""
         self.start_prometheus()
-        self.wait_for(lambda: self.series("gtap_usd_per_million_tokens"), 120)
+        self.wait_for(lambda: self.series("gtap_usd_per_million_tokens"))
         waiting = expressions(dashboard()["panels"])
         self.assertGreater(len(waiting), 20)
-        more = batches(support.records(6000, seed=2, rate=5)[len(self.lines):], 50)
+        more = batches(support.records(12000, seed=2, rate=5)[len(self.lines):], 50)
 
-        def answered():  # records go on coming, so that there are rates
-            batch = next(more, None)
-            if batch:
-                self.served.post(batch)
+        def answered():  # records go on coming between scrapes, for as long as there is a wait
+            if time.monotonic() > self.due:
+                self.due = time.monotonic() + support.DEADLINE / len(more)
+                self.served.post(left.pop())
             waiting[:] = [(title, expr) for title, expr in waiting if self.value(expr) is None]
             return not waiting
 
-        more = iter(more)
+        left, self.due = more[::-1], 0
         try:
-            self.wait_for(answered, 60)
+            self.wait_for(answered)
         except AssertionError:
             self.fail("no answer to\n" + "\n".join(f"{t}: {filled(e)}" for t, e in waiting))
 
@@ -62,26 +63,28 @@ class Dashboard(test_scraping.Scraped):
         """What the two large numbers show is what /metrics says."""
         self.start_prometheus()
         exprs = dict(expressions(dashboard()["panels"]))
-        self.wait_for(lambda: self.value(exprs["A million tokens, all GPU time paid"]), 120)
+        self.wait_for(lambda: self.value(exprs["A million tokens, all GPU time paid"]))
 
         def agree():
             costs = sum(self.served.metric(f'gtap_cost_usd_per_hour{{kind="{kind}"}}')
                         for kind in ("usage", "idle", "unattributed"))
-            return math.isclose(self.value(exprs["Burn"])[0], costs, rel_tol=1e-9)
+            shown = self.value(exprs["Burn"])
+            return shown is not None and math.isclose(shown[0], costs, rel_tol=1e-9)
 
         self.wait_for(agree)
 
     def test_variables(self):
         """The lists to choose from are not empty, and every variable in use is one."""
         self.start_prometheus()
-        self.wait_for(lambda: self.series("gtap_recent_tokens"), 120)
+        self.wait_for(lambda: self.series("gtap_recent_tokens"))
         listed = {v["name"]: v for v in dashboard()["templating"]["list"]}
         for variable in listed.values():
             if variable["type"] == "query":
                 selector, label = re.fullmatch(r"label_values\((.*), (\w+)\)",
                                                variable["query"]["query"]).groups()
-                found = self.ask("series", **{"match[]": filled(selector)})
-                self.assertTrue(any(one.get(label) for one in found), variable["name"])
+                match = {"match[]": filled(selector)}
+                self.wait_for(lambda m=match, at=label: any(
+                    one.get(at) for one in self.ask("series", **m) or ()), variable["name"])
         used = set(re.findall(r"\$\{?(\w+)", json.dumps(dashboard()))) - {"__rate_interval", "__all"}
         self.assertEqual(used, set(listed))
 

@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -63,7 +64,10 @@ class Health(support.Case):
             self.ask(f"http://127.0.0.1:{run.port}/{path}")
         self.assertIn("answers 404", self.refused(f"http://127.0.0.1:{run.port}/nothing"))
         self.assertEqual(run.end(), 0)
-        self.assertIn("connect", self.refused(f"http://127.0.0.1:{run.port}/health"))
+        with socket.socket() as nobody:  # has the port, so that no other test can serve there
+            nobody.bind(("127.0.0.1", 0))
+            port = nobody.getsockname()[1]
+            self.assertIn("connect", self.refused(f"http://127.0.0.1:{port}/health"))
 
     def test_refusals(self):
         self.assertIn("answers 503", self.refused(f"http://{self.pages('broken').address}/health"))

@@ -7,6 +7,7 @@ import random
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 HOST = "127.0.0.1"
@@ -106,12 +107,33 @@ def listens(port):
 
 def free_ports(count):
     """Ports in a row that nobody has, below those that the kernel hands to clients: they stay
-    free while the server that has them is down for a moment."""
+    free while the server that has them is down for a moment. As long as this process lives, nobody
+    else gets them here: seconds may pass until a server has them, or has them again."""
     for _ in range(1000):
         first = random.randrange(15000, 32000 - count)
-        if all(_is_free(first + i) for i in range(count)):
-            return list(range(first, first + count))
+        ports = list(range(first, first + count))
+        if all(map(_is_free, ports)) and all(map(_reserve, ports)):
+            return ports
     raise RuntimeError(f"no {count} free ports in a row between 15000 and 32000")
+
+
+_reserved = {"file": None, "ports": set()}
+
+
+def _reserve(port):
+    """A byte for each port in a file that all tests of this user share, locked by one process; the
+    kernel lets go of it when that ends, however it does."""
+    if _reserved["file"] is None:
+        path = os.path.join(tempfile.gettempdir(), f"gtap-test-ports-{os.getuid()}")
+        _reserved["file"] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    if port in _reserved["ports"]:
+        return False
+    try:
+        fcntl.lockf(_reserved["file"], fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    _reserved["ports"].add(port)
+    return True
 
 
 def _is_free(port):
