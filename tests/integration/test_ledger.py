@@ -180,14 +180,15 @@ class Crash(Case):
                 store = f"{mongod.uri}/crash{i}"
                 self.gtap.meter(store, self.first)
                 self.assertEqual(self.focus(store)[0], self.before)
-                self.crash(mongod, fault, self.begin(store))
+                self.crash(mongod, fault, store)
                 regular = self.focus(store, valid=whole)[1]
                 if whole:
                     self.assertEqual(regular, self.regular)
                 self.go_on(store)
 
-    def crash(self, mongod, fault, child):
-        number = mongod.fail(fault)
+    def crash(self, mongod, fault, store, *command):
+        number = mongod.fail(fault)  # before there is somebody who may be past that place
+        child = self.begin(store, *command)
         self.wait_for(lambda: mongod.hits(number) > 0 or child.poll() is not None)
         self.kill(child)
         mongod.clear()
@@ -203,8 +204,8 @@ class Crash(Case):
         self.gtap.meter(store, self.late)
         self.assertEqual(self.focus(store)[0], self.after)
         self.gtap.run(*price, "2.5", *more, store)
-        self.crash(mongod, "stall on update collection cost_windows",
-                   self.begin(None, "recompute", "--store", store))
+        self.crash(mongod, "stall on update collection cost_windows", store, "recompute",
+                   "--store", store)
         self.assertGreater(len(mongod.find("cost_corrections", unsure=True)), 0)
         self.assertEqual(self.focus(store)[0], self.after)
         for one in (store, self.plain):
@@ -231,7 +232,7 @@ class Crash(Case):
         store, plain = f"{mongod.uri}/x", self.gtap.store("idle.db")
         for one in (store, plain):
             self.gtap.meter(one, first)
-        self.crash(mongod, "stall after 1 on update collection cost_corrections", self.begin(store))
+        self.crash(mongod, "stall after 1 on update collection cost_corrections", store)
         self.gtap.meter(plain, self.late)
         self.assertEqual(self.focus(store)[0], self.focus(plain)[0])
         for source in (self.late, whole):
