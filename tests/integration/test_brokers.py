@@ -12,13 +12,13 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "
 
 import kafka  # noqa: E402
 import mongo  # noqa: E402
-from gtap import Case, main  # noqa: E402
+from gtap import DEADLINE, Case, main  # noqa: E402
 
 
 def kcat(*args, lines=()):
     """What kcat prints; lines are its messages, KEY:VALUE."""
     done = subprocess.run(["kcat", "-q", *args], input="".join(line + "\n" for line in lines),
-                          capture_output=True, text=True, timeout=60, check=False)
+                          capture_output=True, text=True, timeout=DEADLINE, check=False)
     if done.returncode != 0:
         raise AssertionError(f"kcat {' '.join(args)}: {done.stdout}{done.stderr}")
     return done.stdout.splitlines()
@@ -67,11 +67,10 @@ class OneBroker(Case):
         kcat("-P", "-b", cluster.bootstrap, "-t", "grouped", "-p", "1", lines=["a", "b", "c"])
         consumer = kafka.client().Consumer({
             "bootstrap.servers": cluster.bootstrap, "group.id": "gtap", "client.id": "one",
-            "session.timeout.ms": 1000, "heartbeat.interval.ms": 300,
             "enable.auto.commit": False, "auto.offset.reset": "earliest"})
         self.addCleanup(consumer.close)
         consumer.subscribe(["grouped"])
-        message = consumer.poll(30)
+        message = consumer.poll(DEADLINE)
         self.assertEqual(message.value(), b"a")
         consumer.commit(message, asynchronous=False)
 
@@ -154,12 +153,14 @@ class Database(Case):
         server = self.server(auth=True, tls=True)
         server.database["gpus"].insert_one({"_id": "gpu-01/0"})
         errors = mongo.pymongo().errors
-        for uri, error in ((server.uri_of(), errors.OperationFailure),
-                           (server.uri_of(mongo.USER, "guessed"), errors.OperationFailure),
-                           (server.uri.replace(f"&tlsCAFile={server.ca_file}", ""),
-                            errors.ServerSelectionTimeoutError)):
+        # How long it looks for a server: those that are found get as long as they need.
+        for uri, error, ms in ((server.uri_of(), errors.OperationFailure, 1000 * DEADLINE),
+                               (server.uri_of(mongo.USER, "guessed"), errors.OperationFailure,
+                                1000 * DEADLINE),
+                               (server.uri.replace(f"&tlsCAFile={server.ca_file}", ""),
+                                errors.ServerSelectionTimeoutError, 500)):
             with self.subTest(uri), self.assertRaises(error):
-                with mongo.pymongo().MongoClient(uri, serverSelectionTimeoutMS=500) as client:
+                with mongo.pymongo().MongoClient(uri, serverSelectionTimeoutMS=ms) as client:
                     client["gtap"]["gpus"].find_one()
         server.restart()
         self.assertEqual(server.database["gpus"].count_documents({}), 1)

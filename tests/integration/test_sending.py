@@ -160,16 +160,17 @@ class Agent(sending.Case):
         agent = self.send("agent", "--in", "seed:" + self.gtap.file("seed.json"), "--spool",
                           self.spool())
         self.wait_for(lambda: len(self.topics.read()) > 16)
-        before = self.cpu_ns(agent.process.pid)
+        before, begun = self.cpu_ns(agent.process.pid), time.monotonic()
         n = len(self.topics.read())
         self.wait_for(lambda: len(self.topics.read()) >= n + 64)  # eight seconds
         used = self.cpu_ns(agent.process.pid) - before
+        took = time.monotonic() - begun  # some more, where they are seen late
         with open(f"/proc/{agent.process.pid}/status", encoding="ascii") as f:
             peak = int(f.read().split("VmHWM:")[1].split()[0])
-        print(f"# {used / 8e6:.2f} ms of CPU time a second, {peak} kB at most")
+        print(f"# {used / took / 1e6:.2f} ms of CPU time a second, {peak} kB at most")
         if support.ARGS.kills > 10:  # no sanitizer is in the binary
             self.assertLess(peak, 15 << 10)
-            self.assertLess(used, 8 * 10e6)  # 1 % of a core, on a machine that is busy otherwise
+            self.assertLess(used, took * 10e6)  # 1 % of a core, on a machine that is busy otherwise
 
     @staticmethod
     def cpu_ns(pid):
@@ -190,8 +191,12 @@ class Gateway(sending.Case):
 
     def test_the_answer_says_where(self):
         gateway = self.gateway()
-        status, answer = self.post(gateway, 1, 10)
-        self.assertEqual((status, answer["accepted"], answer["stored"]), (200, 10, "kafka"))
+        def in_kafka():  # or in the spool, where it took longer than a gateway waits for that
+            status, answer = self.post(gateway, 1, 10)
+            self.assertEqual((status, answer["accepted"]), (200, 10))
+            return answer["stored"] == "kafka"
+
+        self.wait_for(in_kafka)
         self.kafka.tell("broker down all")
         status, answer = self.post(gateway, 11, 10)
         self.assertEqual((status, answer["accepted"], answer["stored"]), (200, 10, "spool"))
@@ -221,9 +226,9 @@ class Gateway(sending.Case):
         connection.close()
         self.wait_for(lambda: gateway.metric("gtap_turned_away_total") == 21)
         self.assertEqual(gateway.metric("gtap_spool_appended_total"), number * 20)
-        self.assertEqual(gateway.metric("gtap_kafka_up"), 0)
-        status, answer = gateway.ready()
-        self.assertEqual((status, answer["store"]["ok"]), (503, False))
+        self.wait_for(lambda: gateway.metric("gtap_kafka_up") == 0)
+        self.wait_for(lambda: gateway.ready()[0] == 503)
+        self.assertFalse(gateway.ready()[1]["store"]["ok"])
         self.kafka.tell("broker up all")
         self.topics.read_until(ids(0, number * 20))
         self.wait_for(lambda: self.post(gateway, 10000, 1)[0] == 200)
@@ -232,11 +237,17 @@ class Gateway(sending.Case):
     def test_token_rate_and_size(self):
         with open(self.gtap.file("token"), "w", encoding="ascii") as f:
             f.write("secret\n")
-        gateway = self.gateway("--api-token-file", self.gtap.file("token"), "--request-rate", "5")
+        gateway = self.gateway("--api-token-file", self.gtap.file("token"), "--request-rate", "1")
         right = {"Authorization": "Bearer secret"}
         self.assertEqual(gateway.post(many(1, 1))[0], 401)
         self.assertEqual(gateway.post(many(1, 1), right)[0], 200)
-        statuses = {gateway.post(many(2 + i, 1), right)[0] for i in range(40)}
+        statuses = set()
+
+        def both():  # too soon after another, and late enough
+            statuses.add(gateway.post(many(2, 1), right)[0])
+            return len(statuses) > 1
+
+        self.wait_for(both)
         self.assertEqual(statuses, {200, 429})
 
     def test_bad_records_are_told_and_good_ones_sent(self):
