@@ -12,6 +12,7 @@ import threading
 import time
 
 import gtap as support
+from daemon import free_ports
 from pages import Pages
 
 SHARED = os.environ.get("GTAP_SHARED", os.path.join(os.path.dirname(__file__), "../../../shared"))
@@ -174,7 +175,7 @@ class Simulated:
     def __init__(self, seed, seconds):
         rng = random.Random(seed)
         self.lock = threading.RLock()
-        self.begun = self.born = time.monotonic()
+        self.begun = self.born = float("inf")  # see begin()
         self.requests, at = [], 0.0
         while at < seconds:
             at += rng.expovariate(4)
@@ -184,6 +185,11 @@ class Simulated:
         self.expected, self.last, self.baseline = [0, 0, 0], None, None
         self.scrapes = []  # (time, life)
         self.life, self.start = 0, time.time()
+
+    def begin(self):
+        """Time begins: once it is watched, or nobody knows what came before."""
+        with self.lock:
+            self.begun = self.born = time.monotonic()
 
     def now(self):
         return time.monotonic() - self.begun
@@ -207,7 +213,8 @@ class Simulated:
             self.last = sums[:3]
             self.baseline = self.baseline or self.last
             self.scrapes.append((self.now(), self.life))
-        return (f"process_start_time_seconds {self.start:.3f}\n"
+            start = self.start
+        return (f"process_start_time_seconds {start:.3f}\n"
                 + counters(f"{sums[0]:e}" if sums[0] < 1e6 else sums[0], sums[1], "m", sums[3])
                 + f'vllm:request_success_total{{model_name="m",finished_reason="stop"}} {sums[2]}\n')
 
@@ -244,6 +251,8 @@ class SimulatedServer(Case):
         gpus = self.serve('DCGM_FI_DEV_GPU_UTIL{gpu="0",Hostname="h",modelName="H100"} 50\n')
         run = self.start(f"vllm+http://{pages.address}/metrics?every=100ms&gpus=0&host=h",
                          f"dcgm+http://{gpus.address}/metrics?every=100ms&price={PRICE}")
+        self.wait_for(lambda: len(server.scrapes) >= 2 and gpus.served >= 2)
+        server.begin()
         self.wait_for(lambda: server.now() > self.SECONDS / 3)
         server.restart()
         self.wait_for(lambda: server.now() > self.SECONDS / 2)
@@ -254,6 +263,8 @@ class SimulatedServer(Case):
         self.wait_for(lambda: server.now() > self.SECONDS + 1)
         pages.how = "broken"  # so that the last page served is the last one taken
         self.wait_for(lambda: total(self.usage(), "prompt_tokens") >= server.metered()[0])
+        sampled = gpus.served
+        self.wait_for(lambda: gpus.served > sampled + 1)  # GPU time is known to the end
         self.stop(run)
 
     def final(self):
@@ -345,9 +356,7 @@ class Faults(Case):
             self.assertTrue(all(u["prompt_tokens"] == 10 * u["completion_tokens"] for u in mine))
 
     def test_a_server_that_comes_up_later(self):
-        first = Pages("")
-        port = first.port
-        first.close()
+        port = free_ports(1)[0]
         run = self.start(f"vllm+http://127.0.0.1:{port}/metrics?every=100ms")
         self.wait_for(self.stored)
         self.serve(Growing("late"), port=port)
