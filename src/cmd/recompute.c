@@ -33,8 +33,21 @@ static const struct option options[] = {
     {0},
 };
 
-static void put_answer(const struct rederive_print *p, const struct rederive_result *r,
-                       bool dry_run, struct buf *b)
+static void put_packs(const struct rederive_result *r, bool dry_run, struct buf *b)
+{
+    if (r->packs_different == 0) {
+        return;
+    }
+    bool one = r->packs_different == 1;
+    rederive_put_packs(r, b);
+    buf_cstr(b, one ? ": it " : ": they ");
+    buf_cstr(b, dry_run ? "would be packed again (dry run: nothing was changed).\n"
+                : one   ? "was packed again.\n"
+                        : "were packed again.\n");
+}
+
+static void put_rows(const struct rederive_print *p, const struct rederive_result *r, bool dry_run,
+                     struct buf *b)
 {
     rederive_put_range(p, r, b);
     buf_cstr(b, ", recomputed from the raw records\n");
@@ -45,6 +58,17 @@ static void put_answer(const struct rederive_print *p, const struct rederive_res
     buf_cstr(b, dry_run                  ? " would be replaced (dry run: nothing was changed).\n"
                 : r->rows_different == 1 ? " was replaced.\n"
                                          : " were replaced.\n");
+}
+
+static void put_answer(const struct rederive_print *p, const struct rederive_result *r,
+                       bool dry_run, struct buf *b)
+{
+    if (r->from < r->to) {
+        put_rows(p, r, dry_run, b);
+    } else {
+        buf_cstr(b, "Nothing in this range is final yet: there is nothing to recompute.\n");
+    }
+    put_packs(r, dry_run, b);
     if (p->n > 0) {
         buf_char(b, '\n');
         buf_str(b, buf_view(&p->differences));
@@ -80,8 +104,6 @@ static int run(struct cli *cli, const void *given)
         }
     } else if (status == 0 && o->rederive.json) {
         rederive_put_json(&p, &result, &b);
-    } else if (status == 0 && result.from == result.to) {
-        buf_cstr(&b, "Nothing in this range is final yet: there is nothing to recompute.\n");
     } else if (status == 0) {
         put_answer(&p, &result, o->dry_run, &b);
     }
@@ -95,7 +117,8 @@ const struct command command_recompute = {
     .args = "",
     .summary = "compute stored costs again, after a price correction",
     .about = "Derives windows and costs again from the stored raw records, with the price book as "
-             "it is now, and\nreplaces every row that differs; its revision goes up by one.",
+             "it is now, and\nreplaces every row that differs; its revision goes up by one. Hours "
+             "and days that do not follow from\nthe rows are summed up and packed again.",
     .examples = "gtap recompute --since 2026-11-01 --dry-run\n"
                 "gtap recompute --since 2026-11-01",
     .options = options,

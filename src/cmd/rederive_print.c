@@ -175,12 +175,8 @@ static void put_cost_fields(struct rederive_print *p, struct json *j, const stru
     }
 }
 
-static void put_row_key(const struct rederive_print *p, const struct difference *d, struct buf *b)
+static void put_row(const struct window_row *r, struct buf *b)
 {
-    const struct window_row *r = d->ledger ? d->ledger->key : d->stored ? d->stored : d->derived;
-    buf_printf(b, "%s ", d->level);
-    zone_format(b, &p->zone, r->window_start, cli_now(p->cli));
-    buf_char(b, ' ');
     if (str_present(r->gpu.host)) {
         report_gpu_name(b, &r->gpu);
         buf_char(b, ' ');
@@ -194,11 +190,32 @@ static void put_row_key(const struct rederive_print *p, const struct difference 
     }
 }
 
+static void put_copy_key(const struct rederive_print *p, const struct difference *d, struct buf *b)
+{
+    const struct window_row *row = d->copy->copy ? d->copy->copy : d->copy->row;
+    buf_printf(b, "%s ", d->level);
+    zone_format(b, &p->zone, d->copy->start, cli_now(p->cli));
+    buf_printf(b, " of partition %lld", (long long)d->copy->shard);
+    if (row) {
+        buf_cstr(b, ", first ");
+        put_row(row, b);
+    }
+}
+
+static void put_row_key(const struct rederive_print *p, const struct difference *d, struct buf *b)
+{
+    const struct window_row *r = d->ledger ? d->ledger->key : d->stored ? d->stored : d->derived;
+    buf_printf(b, "%s ", d->level);
+    zone_format(b, &p->zone, r->window_start, cli_now(p->cli));
+    buf_char(b, ' ');
+    put_row(r, b);
+}
+
 static void put_key(const struct rederive_print *p, const struct difference *d, struct buf *b)
 {
     const struct usage_cost *c = d->derived_cost ? d->derived_cost : d->stored_cost;
     if (c == NULL) {
-        put_row_key(p, d, b);
+        d->copy ? put_copy_key(p, d, b) : put_row_key(p, d, b);
         return;
     }
     buf_printf(b, "request " STR_FMT " of ", STR_ARG(c->event_id));
@@ -237,8 +254,26 @@ static void put_ledger_fields(struct rederive_print *p, struct json *j, const st
     put_numbers(p, j, pairs, ARRAY_LEN(pairs));
 }
 
+static void put_copy_fields(struct rederive_print *p, struct json *j, const struct store_copy *c)
+{
+    static const char *const faults[] = {
+        [COPY_MISSING] = "is missing: its rows are there, but not packed",
+        [COPY_SUPERFLUOUS] = "is there, but has no rows",
+        [COPY_DAMAGED] = "is damaged: it cannot be read",
+        [COPY_DIFFERENT] = "is packed otherwise than its rows say",
+    };
+    put_what(p, j, faults[c->fault]);
+    if (c->fault == COPY_DIFFERENT && c->copy && c->row) {
+        put_row_fields(p, j, c->copy, c->row);
+    }
+}
+
 static void put_difference(struct rederive_print *p, struct json *j, const struct difference *d)
 {
+    if (d->copy) {
+        put_copy_fields(p, j, d->copy);
+        return;
+    }
     if (d->ledger) {
         put_ledger_fields(p, j, d->ledger);
         return;
@@ -379,6 +414,13 @@ void rederive_put_money(const struct rederive_result *r, struct buf *b)
     }
 }
 
+void rederive_put_packs(const struct rederive_result *r, struct buf *b)
+{
+    digits_grouped(b, (i128)r->packs_different, 0);
+    buf_cstr(b, r->packs_different == 1 ? " packed hour or day is" : " packed hours or days are");
+    buf_cstr(b, " not what the rows say");
+}
+
 static void put_result_json(const struct rederive_result *r, struct json *j)
 {
     if (r->from < r->to) {
@@ -401,6 +443,7 @@ static void put_result_json(const struct rederive_result *r, struct json *j)
     json_int(j, "unpriced_ns", r->unpriced_ns);
     json_int(j, "rows_equal", (i128)r->rows_equal);
     json_int(j, "rows_different", (i128)r->rows_different);
+    json_int(j, "packs_different", (i128)r->packs_different);
 }
 
 void rederive_put_json(struct rederive_print *p, const struct rederive_result *r, struct buf *b)

@@ -35,5 +35,7 @@ void rederive_put_range(const struct rederive_print *p, const struct rederive_re
                         struct buf *b);
 // The bill, its parts and what is left over.
 void rederive_put_money(const struct rederive_result *r, struct buf *b);
+// "2 packed hours or days are not what the rows say"
+void rederive_put_packs(const struct rederive_result *r, struct buf *b);
 // The whole result as JSON, the differences in it.
 void rederive_put_json(struct rederive_print *p, const struct rederive_result *r, struct buf *b);

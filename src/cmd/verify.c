@@ -56,10 +56,21 @@ static void put_ledger(const struct rederive_result *r, struct buf *b)
     buf_cstr(b, " not what was first billed plus the corrections.\n");
 }
 
+// Rows that are replaced take what is packed of them with them.
+static void put_packs(const struct rederive_print *p, const struct rederive_result *r,
+                      struct buf *b)
+{
+    if (r->packs_different > 0) {
+        buf_cstr(b, "\nReports read what is packed; a damaged disk, or somebody, changed it. It is "
+                    "packed again from the\nrows by:\n");
+        buf_printf(b, "  gtap recompute%s\n", cli_store_words(p->cli, p->options->store));
+    }
+}
+
 static void put_differences(const struct rederive_print *p, const struct rederive_result *r,
                             struct buf *b)
 {
-    uint64_t n = r->rows_different + r->ledger_different;
+    uint64_t n = r->rows_different + r->ledger_different + r->packs_different;
     if (p->n > 0) {
         buf_cstr(b, p->n < n ? "\nThe first of them:\n" : "\nThey are:\n");
         buf_str(b, buf_view(&p->differences));
@@ -69,6 +80,7 @@ static void put_differences(const struct rederive_print *p, const struct rederiv
                     "what the ledger adds up to.\nCompare with the bills that were sent.\n");
     }
     if (r->rows_different == 0) {
+        put_packs(p, r, b);
         return;
     }
     buf_cstr(b, "\nAfter a price correction this is expected: the raw records stand, and what is "
@@ -78,8 +90,7 @@ static void put_differences(const struct rederive_print *p, const struct rederiv
                 "evidence.\n");
 }
 
-static void put_answer(const struct rederive_print *p, const struct rederive_result *r,
-                       struct buf *b)
+static void put_rows(const struct rederive_print *p, const struct rederive_result *r, struct buf *b)
 {
     rederive_put_range(p, r, b);
     buf_cstr(b, ", re-derived from the raw records\n");
@@ -90,6 +101,20 @@ static void put_answer(const struct rederive_print *p, const struct rederive_res
     buf_cstr(b, r->rows_equal == 1 ? " is equal, " : " are equal, ");
     digits_grouped(b, (i128)r->rows_different, 0);
     buf_cstr(b, r->rows_different == 1 ? " differs.\n" : " differ.\n");
+}
+
+static void put_answer(const struct rederive_print *p, const struct rederive_result *r,
+                       struct buf *b)
+{
+    if (r->from < r->to) {
+        put_rows(p, r, b);
+    } else {
+        buf_cstr(b, "Nothing in this range is final yet: there is nothing to verify.\n");
+    }
+    if (r->packs_different > 0) {
+        rederive_put_packs(r, b);
+        buf_cstr(b, ".\n");
+    }
     put_differences(p, r, b);
 }
 
@@ -112,12 +137,11 @@ static int run(struct cli *cli, const void *given)
     if (status == 0 && verify_store(&c, &result, &err) < 0) {
         status = cli_fail_store(cli, STORE_READ, &err);
     } else if (status == 0) {
-        bool right = result.rows_different + result.ledger_different == 0 && adds_up(&result);
+        uint64_t wrong = result.rows_different + result.ledger_different + result.packs_different;
+        bool right = wrong == 0 && adds_up(&result);
         status = right ? 0 : EXIT_ANSWER_NO;
         if (o->json) {
             rederive_put_json(&p, &result, &b);
-        } else if (result.from == result.to) {
-            buf_cstr(&b, "Nothing in this range is final yet: there is nothing to verify.\n");
         } else {
             put_answer(&p, &result, &b);
         }
@@ -132,9 +156,9 @@ const struct command command_verify = {
     .args = "",
     .summary = "prove the stored costs from the raw records",
     .about = "Derives every window and every request's cost again from the stored raw records and "
-             "compares them\nwith what is stored, row by row; and rows of closed months that were "
-             "corrected with the ledger of\ncorrections. Changes nothing. Exit status 1: some rows "
-             "differ.",
+             "compares them\nwith what is stored, row by row; rows of closed months that were "
+             "corrected with the ledger of\ncorrections; and what is packed of hours and days with "
+             "its rows. Changes nothing. Exit status 1:\nsomething differs.",
     .examples = "gtap verify\n"
                 "gtap verify --since 7d --json",
     .options = options,

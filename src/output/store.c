@@ -204,6 +204,12 @@ int store_check_copies(struct store *s, int64_t from, int64_t to, store_copy_fn 
     return s->ops->check_copies ? s->ops->check_copies(s, from, to, differs, ctx, err) : 0;
 }
 
+int store_mend_copies(struct store *s, int64_t from, int64_t to, struct error *err)
+{
+    int r = needs(s, STORE_WRITE, err);
+    return r == 0 && s->ops->mend_copies ? s->ops->mend_copies(s, from, to, err) : r;
+}
+
 int store_take_shard(struct store *s, uint32_t shard, enum shard_claim claim,
                      struct shard_hold *ret, struct error *err)
 {

@@ -129,6 +129,10 @@ int store_add_settings(struct store *s, const struct settings *e, int64_t added_
 int store_add_price(struct store *s, const struct price_entry *e, int64_t *ret_id,
                     struct error *err) GTAP_CHECK;
 
+// Makes anew, from the rows, every copy that store_check_copies() tells of in this range; those
+// that are as they must be are not written. A failure leaves some for the next time.
+int store_mend_copies(struct store *s, int64_t from, int64_t to, struct error *err) GTAP_CHECK;
+
 enum store_collection {
     STORE_GPU_METRICS,
     STORE_TOKEN_USAGE,

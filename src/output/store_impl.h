@@ -67,9 +67,11 @@ struct store_ops {
     int (*dead_letters)(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
                         struct error *err);
     int (*dead_letters_next)(struct store_cursor *c, struct dead_letter *ret, struct error *err);
-    // All entries, of all shards (-1) or one.
+    // NULL for both: it keeps none.
     int (*check_copies)(struct store *s, int64_t from, int64_t to, store_copy_fn *differs,
-                        void *ctx, struct error *err); // NULL: it keeps none
+                        void *ctx, struct error *err);
+    int (*mend_copies)(struct store *s, int64_t from, int64_t to, struct error *err);
+    // All entries, of all shards (-1) or one.
     int (*corrections)(struct store *s, int64_t from, int64_t to, int64_t shard,
                        struct store_cursor **ret, struct error *err);
     int (*corrections_next)(struct store_cursor *c, struct correction *ret, struct error *err);

@@ -114,10 +114,23 @@ int store_windows_next(struct store_cursor *c, struct window_row *ret, struct er
     GTAP_CHECK;
 
 // A store may keep rows of hours and days once more, so that many are read faster: store_windows()
-// of all shards may read these. Compares them with the others, in [from, to), and tells the first
-// difference of each level; either side NULL: it has no more.
-typedef void store_copy_fn(void *ctx, enum window_level level, const struct window_row *copy,
-                           const struct window_row *row);
+// of all shards may read these: in a write's transaction both change, and the rows are what counts.
+enum copy_fault {
+    COPY_MISSING,     // there are rows without a copy
+    COPY_SUPERFLUOUS, // a copy without rows
+    COPY_DAMAGED,     // it cannot be read
+    COPY_DIFFERENT,   // it says something else than the rows
+};
+struct store_copy {
+    enum window_level level;
+    int64_t start, shard; // of which hour or day it is
+    enum copy_fault fault;
+    // COPY_DIFFERENT: the first row that is; either side NULL: it has no more. Valid for the call.
+    const struct window_row *copy, *row;
+};
+// Compares copies with rows, in [from, to) on their beginning, and tells which are not what they
+// must be, in ascending order, hours first.
+typedef void store_copy_fn(void *ctx, const struct store_copy *copy);
 int store_check_copies(struct store *s, int64_t from, int64_t to, store_copy_fn *differs, void *ctx,
                        struct error *err) GTAP_CHECK;
 

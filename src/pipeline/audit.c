@@ -10,6 +10,7 @@
 #include "pipeline/audit_sums.h"
 #include "pipeline/claim.h"
 #include "pipeline/rederive.h"
+#include "pipeline/reroll.h"
 #include "pipeline/settle.h"
 
 struct audit {
@@ -20,8 +21,9 @@ struct audit {
     struct arena told;
     struct settings_history settings;
     struct price_book prices;
-    struct outbox *outbox; // NULL: nothing is written
-    bool ledger;           // to be looked at
+    struct outbox *outbox;  // NULL: nothing is written
+    bool ledger;            // to be looked at
+    struct rerolls rerolls; // of who writes
     size_t reported;
     struct gpu_key *gpus; // seen so far, canonical order
     size_t n_gpus, cap_gpus;
@@ -201,10 +203,15 @@ static int check_row(struct audit *a, const struct window_row *row, void *ctx)
         return 0;
     }
     struct window_row *sum = &check->sums->rows[i];
-    sum->window_start = row->window_start; // found: what is left without is missing
-    if (ledger_same(sum, row)) {           // of all that is summed
+    sum->window_start = row->window_start;     // found: what is left without is missing
+    if (row->final && ledger_same(sum, row)) { // of all that is summed
         a->result->rows_equal++;
     } else {
+        sum->final = true;
+        sum->site = row->site; // this and the rest is not compared
+        sum->method = row->method;
+        sum->has_energy = row->has_energy;
+        sum->energy_j = row->energy_j;
         report(a, &(struct difference){.stored = row, .derived = sum, .level = check->level});
     }
     return 0;
@@ -222,7 +229,8 @@ static void report_missing(struct audit *a, struct rollup_check *check, int64_t 
     }
 }
 
-// One hour or day of a shard against the windows it is the sum of.
+// One hour or day of a shard against the windows it is the sum of; who writes has it summed up
+// again.
 static int audit_rollup(struct audit *a, enum window_level level, uint32_t shard, int64_t start,
                         int64_t length, struct error *err)
 {
@@ -230,6 +238,7 @@ static int audit_rollup(struct audit *a, enum window_level level, uint32_t shard
     struct rollup_check check = {&sums, level == LEVEL_HOUR ? "hour" : "day"};
     struct window_query windows = {LEVEL_WINDOW, start, start + length, shard};
     struct window_query rolled = {level, start, start + 1, shard};
+    uint64_t before = a->result->rows_different;
     int r = each_row(a, &windows, add_to_sums, &sums, err);
     for (size_t i = 0; i < sums.n; i++) {
         sums.rows[i].window_start = INT64_MIN;
@@ -241,7 +250,8 @@ static int audit_rollup(struct audit *a, enum window_level level, uint32_t shard
         report_missing(a, &check, start);
     }
     audit_sums_done(&sums);
-    return r;
+    bool mend = r == 0 && a->outbox && a->result->rows_different > before;
+    return mend ? roll_up_again(a->store, shard, start, start + length, err) : r;
 }
 
 // The hour or day to begin with: the one that the range begins in, where that is cut short by
@@ -270,11 +280,26 @@ static int audit_rollups(struct audit *a, uint32_t shard, struct error *err)
     return r;
 }
 
-static void check_copy(void *ctx, enum window_level level, const struct window_row *copy,
-                       const struct window_row *row)
+// ---- rows of hours and days that are kept twice ------------------------------------------------
+
+static void check_copy(void *ctx, const struct store_copy *copy)
 {
-    const char *name = level == LEVEL_HOUR ? "hour's copy" : "day's copy";
-    report(ctx, &(struct difference){.stored = copy, .derived = row, .level = name});
+    struct audit *a = ctx;
+    a->result->packs_different++;
+    if (a->outbox) {
+        rerolls_add(&a->rerolls, copy);
+    }
+    if (a->c->difference && a->reported++ < a->c->max_differences) {
+        const char *level = copy->level == LEVEL_HOUR ? "packed hour" : "packed day";
+        a->c->difference(a->c->ctx, &(struct difference){.copy = copy, .level = level});
+    }
+}
+
+// By who writes before he does: rows that are replaced take their copies with them.
+static int audit_copies(struct audit *a, struct error *err)
+{
+    bool asked = a->c->n_also == 0; // else it is about prices
+    return asked ? store_check_copies(a->store, a->c->from, a->c->to, check_copy, a, err) : 0;
 }
 
 // ---- the ledger of corrections -------------------------------------------------------------
@@ -475,7 +500,7 @@ static int audit_shard(struct audit *a, uint32_t shard, struct error *err)
         r = audit_slice(a, &range, err);
     }
     note_range(a);
-    return r == 0 && !a->outbox ? audit_rollups(a, shard, err) : r;
+    return r < 0 ? r : audit_rollups(a, shard, err);
 }
 
 static void add_prices(struct audit *a)
@@ -510,14 +535,16 @@ static int audit_all(struct audit *a, struct error *err)
     if (r == 0 && a->c->n_also > 0) {
         add_prices(a);
     }
-    if (r < 0 || a->settings.n == 0 || a->info.last == INT64_MIN) {
-        return r;
-    }
-    for (uint32_t i = 0; i < a->info.n_shards && r == 0; i++) {
+    r = r < 0 || !a->outbox ? r : audit_copies(a, err);
+    bool any = a->settings.n > 0 && a->info.last != INT64_MIN; // raw records, to derive from
+    for (uint32_t i = 0; any && i < a->info.n_shards && r == 0; i++) {
         r = audit_shard(a, i, err);
     }
-    bool copies = r == 0 && !a->outbox;
-    return copies ? store_check_copies(a->store, a->c->from, a->c->to, check_copy, a, err) : r;
+    if (r < 0 || !a->outbox) {
+        return r < 0 ? r : audit_copies(a, err);
+    }
+    r = rerolls_run(&a->rerolls, a->store, err);
+    return r < 0 ? r : store_mend_copies(a->store, a->c->from, a->c->to, err);
 }
 
 static int audit(struct audit *a, enum store_access access, struct error *err)
@@ -533,6 +560,7 @@ static int audit(struct audit *a, enum store_access access, struct error *err)
         ret->from = ret->to = 0;
     }
     store_close(a->store);
+    rerolls_done(&a->rerolls);
     free(a->gpus);
     arena_done(&a->gpu_texts);
     arena_done(&a->told);

@@ -22,6 +22,15 @@ size_t audit_find_sum(const struct audit_sums *s, const struct window_row *row, 
     return at;
 }
 
+// What somebody wrote into the file may pass the end of the numbers: it differs then, whatever it
+// is said to be.
+static void add(int64_t *sum, int64_t v)
+{
+    if (__builtin_add_overflow(*sum, v, sum)) {
+        *sum = v < 0 ? INT64_MIN : INT64_MAX;
+    }
+}
+
 void audit_sum(struct audit_sums *s, const struct window_row *row)
 {
     bool found;
@@ -36,16 +45,16 @@ void audit_sum(struct audit_sums *s, const struct window_row *row)
         s->rows[i].tenant = arena_copy(&s->texts, row->tenant);
     }
     struct window_row *sum = &s->rows[i];
-    sum->cost_nusd += row->cost_nusd;
-    sum->cost_in_nusd += row->cost_in_nusd;
-    sum->cost_out_nusd += row->cost_out_nusd;
-    sum->prompt_tokens += row->prompt_tokens;
-    sum->completion_tokens += row->completion_tokens;
-    sum->cached_prompt_tokens += row->cached_prompt_tokens;
-    sum->requests += row->requests;
-    sum->unpriced_requests += row->unpriced_requests;
-    sum->busy_ns += row->busy_ns;
-    sum->unpriced_ns += row->unpriced_ns;
+    add(&sum->cost_nusd, row->cost_nusd);
+    add(&sum->cost_in_nusd, row->cost_in_nusd);
+    add(&sum->cost_out_nusd, row->cost_out_nusd);
+    add(&sum->prompt_tokens, row->prompt_tokens);
+    add(&sum->completion_tokens, row->completion_tokens);
+    add(&sum->cached_prompt_tokens, row->cached_prompt_tokens);
+    add(&sum->requests, row->requests);
+    add(&sum->unpriced_requests, row->unpriced_requests);
+    add(&sum->busy_ns, row->busy_ns);
+    add(&sum->unpriced_ns, row->unpriced_ns);
 }
 
 void audit_sums_done(struct audit_sums *s)

@@ -10,12 +10,14 @@
 #include "output/store.h"
 
 // One stored row that is not what the raw records say; or, with level "ledger", that is not what
-// the ledger of corrections says.
+// the ledger of corrections says; or with `copy` what a store keeps once more of an hour or a day
+// (store_check_copies()) and is not what the stored rows say.
 struct difference {
     const struct window_row *stored, *derived;           // window rows; NULL: missing on that side
     const struct usage_cost *stored_cost, *derived_cost; // or costs of a request
-    const char *level; // "window", "hour", "hour's copy", "day", "day's copy", "request"
+    const char *level; // "window", "hour", "packed hour", "day", "packed day", "request"
     const struct ledger_row *ledger;
+    const struct store_copy *copy;
 };
 
 struct rederive_progress {
@@ -42,6 +44,9 @@ struct rederive_result {
     int64_t from, to;
     uint64_t requests, gpus, windows;    // derived
     uint64_t rows_equal, rows_different; // stored rows compared (window rows, costs, roll-ups)
+    // Hours and days whose copies are not what their rows say, for the whole range that was asked
+    // for. Not looked at with `also`.
+    uint64_t packs_different;
     // verify: rows of closed months that were corrected (output/corrections.h) and are what they
     // were when the month was closed plus all corrections since; and those that are not.
     uint64_t ledger_equal, ledger_different;
@@ -55,6 +60,8 @@ struct rederive_result {
 int verify_store(const struct rederive_config *c, struct rederive_result *ret, struct error *err)
     GTAP_CHECK;
 
-// Replaces every row that differs, revision + 1. With dry_run only counts them.
+// Replaces every row that differs, revision + 1, sums up again hours and days that are not the sum
+// of their windows, and packs again what is packed wrongly. With dry_run only counts them: roll-ups
+// against the windows as they are stored.
 int recompute_store(const struct rederive_config *c, bool dry_run, struct rederive_result *ret,
                     struct error *err) GTAP_CHECK;

@@ -11,6 +11,7 @@ import os
 import random
 import re
 import resource
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -298,6 +299,92 @@ class Damaged(Case):
             for name in ("bad.db-wal", "bad.db-shm"):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(self.gtap.file(name))
+
+
+class Packed(Case):
+    """What is packed of hours and days, for reports, and the hands of others."""
+
+    ONE = "WHERE id = (SELECT min(id) FROM cost_pack WHERE level = 1)"
+    INPUT = ("synthetic:?start=2024-01-01T22:00:00Z&duration=3h&every=5s&gpus=2&price=2.5&rate=0.1"
+             "&models=llama-3-8b")  # a day ends within
+    DAMAGES = {
+        "is missing": f"DELETE FROM cost_pack {ONE}",
+        "is there, but has no rows": "INSERT INTO cost_pack(level, window_start, shard, rows)"
+                                     f" SELECT level, window_start + 1, shard, rows FROM cost_pack {ONE}",
+        "is damaged": f"UPDATE cost_pack SET rows = x'0000' || substr(rows, 3) {ONE}",
+        "is packed otherwise": "UPDATE cost_pack SET rows = (SELECT p.rows FROM cost_pack p WHERE"
+                               f" p.id = (SELECT max(id) FROM cost_pack WHERE level = 1)) {ONE}",
+    }
+
+    def setUp(self):
+        super().setUp()
+        self.store = self.gtap.store("gtap.db")
+        self.gtap.meter(self.store, self.INPUT)
+        self.before = self.report()
+
+    def damage(self, sql):
+        with contextlib.closing(sqlite3.connect(self.store.removeprefix("sqlite:"))) as db:
+            self.assertGreater(db.execute(sql).rowcount, 0)
+            db.commit()
+
+    def report(self):
+        return self.gtap.run("report", "--by", "model,hour", "--json", "--store", self.store,
+                             expect=None)
+
+    def as_json(self, *command, expect=0):
+        done = self.gtap.run(*command, "--json", "--store", self.store, expect=expect)
+        return json.loads(done.stdout)
+
+    def assert_whole(self):
+        self.assertEqual(self.as_json("verify")["packs_different"], 0)
+        self.assertEqual(self.report().stdout, self.before.stdout)
+
+    def test_each_damage(self):
+        for words, sql in self.DAMAGES.items():
+            with self.subTest(words):
+                self.damage(sql)
+                done = self.gtap.run("verify", "--store", self.store, expect=1)
+                self.assertIn("1 packed hour or day is not what the rows say.", done.stdout)
+                self.assertIn(words, done.stdout)
+                self.assertIn(" 0 differ.", done.stdout)
+                for wet in (("--dry-run",), ()):
+                    told = self.as_json("recompute", "--show", "9", *wet)
+                    self.assertEqual((told["packs_different"], told["rows_different"]), (1, 0))
+                    self.assertIn(words, json.dumps(told["differences"]))
+                self.assert_whole()
+
+    def test_as_verify_advises(self):
+        """A report of what is damaged says what to do, verify says it, and that is right."""
+        self.damage("UPDATE cost_pack SET rows = zeroblob(9) WHERE level = 1")
+        self.assert_refused(self.report(), "what is packed for reports of the hour from",
+                            "`gtap recompute` packs them again")
+        told = self.gtap.run("verify", "--store", self.store, expect=1).stdout
+        self.assertRegex(told, r"\n\d packed hours or days are not what the rows say\.\n")
+        dry = self.gtap.run("recompute", "--dry-run", "--store", self.store).stdout
+        self.assertIn("they would be packed again (dry run: nothing was changed).", dry)
+        advice = re.search(r"^  gtap (recompute .*)$", told, re.MULTILINE)[1]
+        done = self.gtap.run(*shlex.split(advice))
+        self.assertIn("not what the rows say: they were packed again.", done.stdout)
+        self.assert_whole()
+
+    def test_an_hour_that_is_no_sum(self):
+        """What SQL reads was changed: the hour is summed up again, and packed."""
+        self.damage("UPDATE cost_hour SET cost_nusd = cost_nusd + 1, cost_in_nusd = cost_in_nusd + 1"
+                    " WHERE kind = 0 AND n = 0")
+        self.assertGreater(self.as_json("verify", expect=1)["rows_different"], 1)
+        self.as_json("recompute")
+        self.assert_whole()
+
+    def test_without_raw_records(self):
+        """Hours and days outlive what they were made of, and so does what is packed of them."""
+        self.store = self.gtap.store("kept.db")
+        self.gtap.run("run", "--in", self.INPUT, "--out", self.store, "--until-end",
+                      "--retain-raw", "45m", "--retain-windows", "45m")
+        self.assertEqual(self.report().stdout, self.before.stdout)
+        self.damage(f"UPDATE cost_pack SET rows = x'' {self.ONE}")
+        self.assertEqual(self.as_json("verify", expect=1)["packs_different"], 1)
+        self.assertEqual(self.as_json("recompute")["packs_different"], 1)
+        self.assert_whole()
 
 
 class TwoWriters(Case):

@@ -119,7 +119,7 @@ int sq_inspect(struct sq_conn *c, enum sq_found *ret, int *ret_version, struct e
 int sq_migrate(struct sq_conn *c, const struct sq_migration *migrations, size_t n,
                struct error *err);
 
-// pack.c: packs what is rolled up, of a store that has no packs yet.
+// packs.c: packs what is rolled up, of a store that has no packs yet.
 int sq_pack_all(struct sq_conn *c, struct error *err);
 
 // ---- lock.c --------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "output/sqlite/conn.h"
+#include "output/sqlite/pack.h"
 
 struct sq_store;
 
@@ -15,12 +16,6 @@ struct sq_lane {
     bool has_row;
     int64_t key; // of the row
     struct str event_id;
-};
-
-// What is left of the rows of one hour or day; see pack.c.
-struct sq_pack {
-    const unsigned char *at, *end;
-    int64_t start;
 };
 
 struct sq_cursor {
@@ -34,7 +29,8 @@ struct sq_cursor {
     struct sq_lane *last; // the one the last row came from
     sqlite3_stmt *rows;   // of anything else
     bool packed;          // its rows are packs
-    struct sq_pack pack;  // the one at hand
+    enum window_level level;
+    struct sq_pack pack; // the one at hand
     bool ended;
 };
 
@@ -64,7 +60,7 @@ void sq_read_numbers(sqlite3_stmt *stmt, struct window_row *row); // all but pla
 int sq_name_row(struct sq_conn *c, int64_t place, int64_t consumer, struct window_row *row,
                 struct error *err);
 
-// pack.c: hours or days of all shards. While c->pack is not at its end, sq_next_packed reads a row
+// packs.c: hours or days of all shards. While c->pack is not at its end, sq_next_packed reads a row
 // of it; sq_open_pack sets it to that of the statement's row.
 int sq_packs_statement(struct sq_cursor *c, const struct window_query *q, struct error *err);
 int sq_open_pack(struct sq_cursor *c, struct error *err);
@@ -101,6 +97,7 @@ int sq_open_rows(struct store *s, const struct window_query *q, struct store_cur
                  struct error *err); // of the tables themselves
 int sq_check_copies(struct store *s, int64_t from, int64_t to, store_copy_fn *differs, void *ctx,
                     struct error *err);
+int sq_mend_copies(struct store *s, int64_t from, int64_t to, struct error *err);
 int sq_dead_letters(struct store *s, int64_t from, int64_t to, struct store_cursor **ret,
                     struct error *err);
 int sq_dead_letters_next(struct store_cursor *c, struct dead_letter *ret, struct error *err);

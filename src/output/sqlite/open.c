@@ -79,7 +79,7 @@ static int refuse_version(const struct sq_store *s, int version, struct error *e
     }
     return error_set(err, -EPROTONOSUPPORT,
                      "%s: was written by an older gtap (schema %d, this one needs %d): `gtap run` "
-                     "or `gtap price` with it brings it up to date",
+                     "or `gtap price add` with it brings it up to date",
                      s->name, version, newest);
 }
 
@@ -223,6 +223,7 @@ const struct store_ops store_sqlite_ops = {
     .dead_letters = sq_dead_letters,
     .dead_letters_next = sq_dead_letters_next,
     .check_copies = sq_check_copies,
+    .mend_copies = sq_mend_copies,
     .corrections = sq_corrections,
     .corrections_next = sq_corrections_next,
     .cursor_close = sq_cursor_close,

@@ -250,10 +250,12 @@ int sq_windows_next(struct store_cursor *base, struct window_row *ret, struct er
         r = r < 0 ? r : 1;
     }
     if (r <= 0) {
+        c->ended |= r < 0;
         return r;
     }
     sq_cursor_trim(c);
     r = c->packed ? sq_next_packed(c, ret, err) : sq_read_row(c->conn, c->rows, ret, err);
+    c->ended |= r < 0;
     return r < 0 ? r : 1;
 }
 

@@ -247,7 +247,7 @@ static const char consumer_indexes[] =
     "CREATE INDEX cost_hour_consumer ON cost_hour(consumer, window_start);"
     "CREATE INDEX cost_day_consumer ON cost_day(consumer, window_start);";
 
-// The rows of hours and days once more: see pack.c.
+// The rows of hours and days once more: see packs.c.
 enum { PACKS_VERSION = 4 };
 static const char packs[] =
     "CREATE TABLE cost_pack("

@@ -10,7 +10,7 @@
 //   commit.c   the transaction; records.c, costs.c, windows.c, progress.c, gpus.c write its parts
 //   config.c   settings and prices
 //   cursor.c   snapshots; read_records.c, read_rows.c what they read; match.c whose
-//   pack.c     hours and days once more, packed, for those who read many
+//   packs.c    hours and days once more, packed, for those who read many; pack.c one pack's bytes
 //   expire.c   retention
 #pragma once
 
@@ -55,6 +55,11 @@ struct sq_new_row {
     const struct window_row *row;
     int64_t shard, n;
     int64_t place, consumer;
+};
+// The rows of one hour or day of a shard. Numbers as they are in the file.
+struct sq_span {
+    enum window_level level;
+    int64_t start, shard;
 };
 struct sq_new_list {
     struct sq_new *v;
@@ -127,9 +132,8 @@ int sq_put_corrections(struct sq_store *s, const struct store_write *w, struct e
 int sq_put_windows(struct sq_store *s, const struct store_write *w, struct error *err);
 int sq_put_span(struct sq_store *s, enum window_level level, int64_t start, uint32_t shard,
                 const struct window_row *rows, size_t n, struct error *err);
-int sq_put_pack(struct sq_store *s, enum window_level level, int64_t start, uint32_t shard,
-                const struct sq_new_row *rows, size_t n, struct error *err); // in place of it
-void sq_pack_init(struct buf *b);
+int sq_put_pack(struct sq_store *s, const struct sq_span *span, const struct sq_new_row *rows,
+                size_t n, struct error *err); // in place of what is there
 int sq_put_costs(struct sq_store *s, const struct store_write *w, struct error *err);
 int sq_put_progress(struct sq_store *s, const struct store_write *w, struct error *err);
 int sq_roll_up(struct sq_store *s, const struct store_write *w, const int64_t *old_frontiers,

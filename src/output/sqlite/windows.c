@@ -86,10 +86,10 @@ static int find_dims(struct sq_store *s, struct sq_new_row *n, struct error *err
 int sq_put_span(struct sq_store *s, enum window_level level, int64_t start, uint32_t shard,
                 const struct window_row *rows, size_t n, struct error *err)
 {
+    const struct sq_span span = {level, start, shard};
     int r = delete_span(s, level, start, shard, err);
     if (r < 0 || n == 0) {
-        return r < 0 || level == LEVEL_WINDOW ? r
-                                              : sq_put_pack(s, level, start, shard, NULL, 0, err);
+        return r < 0 || level == LEVEL_WINDOW ? r : sq_put_pack(s, &span, NULL, 0, err);
     }
     struct sq_new_row *fresh AUTO_FREE = x_array(n, sizeof(*fresh));
     for (size_t i = 0; r == 0 && i < n; i++) {
@@ -98,7 +98,7 @@ int sq_put_span(struct sq_store *s, enum window_level level, int64_t start, uint
     }
     struct sq_feed *feed = &s->writer->rows;
     r = r < 0 ? r : sq_feed_run(s->main, feed, fresh, n, insert_sql[level], err);
-    return r < 0 || level == LEVEL_WINDOW ? r : sq_put_pack(s, level, start, shard, fresh, n, err);
+    return r < 0 || level == LEVEL_WINDOW ? r : sq_put_pack(s, &span, fresh, n, err);
 }
 
 int sq_put_windows(struct sq_store *s, const struct store_write *w, struct error *err)

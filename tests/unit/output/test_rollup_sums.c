@@ -110,10 +110,9 @@ static void check_roll_ups(struct fixture *f, uint32_t shard)
     free(days.v);
 }
 
-static void no_difference(void *ctx, enum window_level level, const struct window_row *copy,
-                          const struct window_row *row)
+static void no_difference(void *ctx, const struct store_copy *copy)
 {
-    (void)ctx, (void)level, (void)copy, (void)row;
+    (void)ctx, (void)copy;
     fail_msg("a copy differs");
 }
 

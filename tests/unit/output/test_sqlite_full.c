@@ -40,6 +40,18 @@ static char *undisturbed(struct fixture *f, int writes)
     return (char *)(uintptr_t)kept.p;
 }
 
+static void no_difference(void *ctx, const struct store_copy *copy)
+{
+    (void)ctx, (void)copy;
+    fail_msg("a copy differs");
+}
+
+static void check_copies(struct fixture *f)
+{
+    assert_ok(store_check_copies(f->s, INT64_MIN, INT64_MAX, no_difference, NULL, &f->err),
+              &f->err);
+}
+
 // One write, again until it goes through. `make_room` is called when the disk is full, `fill_up`
 // before a write; what failed must have left no trace.
 struct disk {
@@ -65,6 +77,7 @@ static int put_under(struct fixture *f, const struct disk *d, int64_t *amount)
         assert_i64(r, d->code);
         assert_non_null(strstr(again.err.msg, f->uri));
         assert_text(dump_store(f, f->s), before);
+        check_copies(f);
         failures++;
         *amount += d->step;
     }
@@ -84,6 +97,7 @@ static void run_on(struct fixture *f, const struct disk *d, int64_t amount)
         }
     }
     assert_true(failures > 10);
+    check_copies(f);
     assert_text(dump_store(f, f->s), undisturbed(f, WRITES));
     fixture_reopen(f);
     assert_text(dump_store(f, f->s), undisturbed(f, WRITES));
@@ -164,6 +178,51 @@ static void test_opening_on_a_full_disk(void **state)
     store_close(s);
 }
 
+// Hours and days of a store of schema 3 are packed all or not at all.
+static void test_packing_on_a_full_disk(void **state)
+{
+    struct fixture *f = *state;
+    int failures = 0;
+    fill(f, WRITES);
+    char *before = dump_store(f, f->s);
+    store_close(f->s);
+    f->s = NULL;
+    run_sql(path_in(f, "t.db"), "DROP TABLE cost_pack; PRAGMA user_version = 3; VACUUM");
+    for (int64_t bytes = PAGE;; bytes += PAGE / 2 + 17) {
+        limit_file_size(bytes);
+        int r = store_open(f->uri, STORE_WRITE, &f->s, &f->err);
+        limit_file_size(-1);
+        if (r == 0) {
+            break;
+        }
+        assert_i64(r, -EFBIG);
+        failures++;
+    }
+    assert_true(failures > 1);
+    assert_i64(info_of(f, f->s).migrated_from, 3);
+    assert_text(dump_store(f, f->s), before);
+    check_copies(f);
+}
+
+static void test_mending_on_a_full_disk(void **state)
+{
+    struct fixture *f = *state;
+    int failures = 0, r = -1;
+    fill(f, WRITES);
+    char *before = dump_store(f, f->s);
+    run_sql(path_in(f, "t.db"), "DELETE FROM cost_pack");
+    for (int64_t bytes = PAGE; r < 0; bytes += PAGE / 2 + 17) {
+        limit_file_size(bytes);
+        r = store_mend_copies(f->s, INT64_MIN, INT64_MAX, &f->err);
+        limit_file_size(-1);
+        assert_true(r == 0 || r == -EFBIG);
+        failures += r < 0;
+    }
+    assert_true(failures > 0);
+    check_copies(f);
+    assert_text(dump_store(f, f->s), before);
+}
+
 static void test_prices_on_a_full_disk(void **state)
 {
     struct fixture *f = *state;
@@ -186,8 +245,9 @@ static void test_prices_on_a_full_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_SQLITE(test_pages_run_out),         ON_SQLITE(test_files_may_not_grow),
-        ON_SQLITE(test_log_cannot_be_copied),  ON_SQLITE(test_opening_on_a_full_disk),
+        ON_SQLITE(test_pages_run_out),          ON_SQLITE(test_files_may_not_grow),
+        ON_SQLITE(test_log_cannot_be_copied),   ON_SQLITE(test_opening_on_a_full_disk),
+        ON_SQLITE(test_packing_on_a_full_disk), ON_SQLITE(test_mending_on_a_full_disk),
         ON_SQLITE(test_prices_on_a_full_disk),
     };
     signal(SIGXFSZ, SIG_IGN); // as src/cmd/main.c does

@@ -112,10 +112,9 @@ static void test_indexes_of_version_3(void **state)
                rows);
 }
 
-static void no_difference(void *ctx, enum window_level level, const struct window_row *copy,
-                          const struct window_row *row)
+static void no_difference(void *ctx, const struct store_copy *copy)
 {
-    (void)ctx, (void)level, (void)copy, (void)row;
+    (void)ctx, (void)copy;
     fail_msg("a copy differs");
 }
 
@@ -131,12 +130,40 @@ static void test_packs_of_version_4(void **state)
     int64_t packed = ask(f, sum);
     assert_true(packed > 0);
     run_sql(path_in(f, "t.db"), "DROP TABLE cost_pack; PRAGMA user_version = 3");
+    assert_i64(store_open(f->uri, STORE_READ, &f->s, &f->err), -EPROTONOSUPPORT);
+    assert_non_null(
+        strstr(f->err.msg, "was written by an older gtap (schema 3, this one needs 4)"));
+    assert_i64(ask(f, "PRAGMA user_version"), 3); // a reader changes nothing
     assert_ok(store_open(f->uri, STORE_WRITE, &f->s, &f->err), &f->err);
     assert_i64(info_of(f, f->s).migrated_from, 3);
     assert_text(dump_store(f, f->s), before);
     assert_i64(ask(f, sum), packed);
     assert_ok(store_check_copies(f->s, INT64_MIN, INT64_MAX, no_difference, NULL, &f->err),
               &f->err);
+}
+
+// Rows that no gtap wrote are not packed as if they were others: the store stays as it was.
+static void test_nothing_absurd_is_packed(void **state)
+{
+    static const char *const cases[] = {
+        "UPDATE cost_hour SET kind = 4",
+        "UPDATE cost_day SET method = 2",
+        "UPDATE cost_hour SET place = -1",
+        "UPDATE cost_day SET revision = -2147483648",
+    };
+    struct fixture *f = *state;
+    fill(f, 60);
+    store_close(f->s);
+    f->s = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct store *s = NULL;
+        copy_file(path_in(f, "t.db"), path_in(f, "old.db"));
+        run_sql(path_in(f, "old.db"), "DROP TABLE cost_pack; PRAGMA user_version = 3");
+        run_sql(path_in(f, "old.db"), cases[i]);
+        assert_i64(store_open(uri_in(f, "old.db"), STORE_WRITE, &s, &f->err), -EBADMSG);
+        run_sql(path_in(f, "old.db"), "CREATE TABLE cost_pack(not_there_yet)");
+    }
+    assert_ok(store_open(f->uri, STORE_WRITE, &f->s, &f->err), &f->err);
 }
 
 // The oldest store there can be: ours by name, and no schema yet.
@@ -212,6 +239,7 @@ int main(void)
         ON_SQLITE(test_from_schema_1),
         ON_SQLITE(test_indexes_of_version_3),
         ON_SQLITE(test_packs_of_version_4),
+        ON_SQLITE(test_nothing_absurd_is_packed),
         ON_SQLITE(test_all_or_nothing),
         ON_SQLITE(test_never_back),
         ON_SQLITE(test_opening_an_older_one),

@@ -98,8 +98,23 @@ static void test_wide(void **state)
     assert_true(s.cost_nusd == (i128)INT64_MAX * 3);
 }
 
+// Counts that somebody wrote into a store end where numbers do.
+static void test_absurd_counts(void **state)
+{
+    (void)state;
+    const struct window_row row = {.requests = INT64_MAX, .unpriced_requests = INT64_MIN};
+    struct sums s = {0}, twice = {0};
+    for (int i = 0; i < 2; i++) {
+        sums_add_row(&s, &row);
+    }
+    sums_add(&twice, &s);
+    sums_add(&twice, &s);
+    assert_true(s.requests == INT64_MAX && s.unpriced_requests == INT64_MIN);
+    assert_true(twice.requests == INT64_MAX && twice.unpriced_requests == INT64_MIN);
+}
+
 int main(void)
 {
     return TEST_RUN(TEST(test_add), TEST(test_energy), TEST(test_unpriced_and_open),
-                    TEST(test_wide));
+                    TEST(test_wide), TEST(test_absurd_counts));
 }
