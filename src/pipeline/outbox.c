@@ -6,23 +6,49 @@
 #include "base/alloc.h"
 #include "base/sort.h"
 
-enum { KEPT_ROWS = 4096, KEPT_COSTS = 8192 };
+// What a cleared one keeps: what the findings beside a batch of records usually take. One that
+// carried all open windows, or those of many shards at once, is larger; it goes round with one of
+// many parcels, and each of these would in time come to be as large as the largest ever was.
+enum {
+    KEPT_ROWS = 2048,
+    KEPT_COSTS = 2048,
+    KEPT_IDS = 256 << 10,
+    KEPT_TIMES = 512,
+    KEPT_SHARDS = 64
+};
 
-// One that carried all open windows, or those of many shards at once, is large; it goes round with
-// one of many parcels, and each of these would come to be as large.
+#define DROP_LARGE(a, cap, kept)                                                                   \
+    do {                                                                                           \
+        if ((cap) > (kept)) {                                                                      \
+            free(TAKE_PTR(a));                                                                     \
+            (cap) = 0;                                                                             \
+        }                                                                                          \
+    } while (0)
+
 void outbox_clear(struct outbox *o)
 {
     o->n_windows = o->n_rows = o->n_costs = o->n_shards = o->n_unsettled = o->preview_rows = 0;
-    arena_reset(&o->ids);
-    if (o->cap_rows > KEPT_ROWS) {
-        free(TAKE_PTR(o->rows));
-        o->cap_rows = 0;
-    }
+    DROP_LARGE(o->rows, o->cap_rows, KEPT_ROWS);
     if (o->cap_costs > KEPT_COSTS) {
-        free(TAKE_PTR(o->costs));
         free(TAKE_PTR(o->cost_shards));
-        o->cap_costs = 0;
     }
+    DROP_LARGE(o->costs, o->cap_costs, KEPT_COSTS);
+    DROP_LARGE(o->windows, o->cap_windows, KEPT_TIMES);
+    DROP_LARGE(o->unsettled, o->cap_unsettled, KEPT_TIMES);
+    DROP_LARGE(o->shards, o->cap_shards, KEPT_SHARDS);
+    if (arena_reserved(&o->ids) > KEPT_IDS) { // a reset keeps the largest block
+        arena_done(&o->ids);
+    } else {
+        arena_reset(&o->ids);
+    }
+}
+
+size_t outbox_reserved(const struct outbox *o)
+{
+    return o->cap_windows * sizeof(o->windows[0]) + o->cap_rows * sizeof(o->rows[0]) +
+           o->cap_costs * (sizeof(o->costs[0]) + sizeof(o->cost_shards[0])) +
+           o->cap_shards * sizeof(o->shards[0]) + o->cap_unsettled * sizeof(o->unsettled[0]) +
+           arena_reserved(&o->ids);
 }
 
 void outbox_done(struct outbox *o)

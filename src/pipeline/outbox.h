@@ -34,7 +34,10 @@ struct outbox {
     uint32_t shard; // whose rows are being added
 };
 
+// Empty, for more to be added: keeps at most OUTBOX_KEPT bytes, whatever was in it.
+enum { OUTBOX_KEPT = 1 << 20 };
 void outbox_clear(struct outbox *o);
+size_t outbox_reserved(const struct outbox *o); // bytes that it holds memory of
 void outbox_done(struct outbox *o);
 bool outbox_empty(const struct outbox *o);
 
