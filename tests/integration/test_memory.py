@@ -6,10 +6,13 @@
 import os
 from pathlib import Path
 
+import fakes
 import gtap as support
 
 LOAD = "synthetic:?gpus=24&rate=3.86&every=30s&price=2.5&duration=72h"  # 1.2 million records
 PEAK_KIB = 160 * 1024  # SQLite's cache is 64 MiB of it
+HOUR = "synthetic:?gpus=64&every=30s&rate=10&price=2.5&duration=65m"
+READ_MAX = 5000  # MG_BATCH_MAX
 
 
 class Memory(support.Case):
@@ -24,6 +27,21 @@ class Memory(support.Case):
         process.returncode = os.waitstatus_to_exitcode(status)
         self.assertEqual(process.returncode, 0, said)
         self.assertLess(usage.ru_maxrss, PEAK_KIB)
+
+    def test_mongodb_answers_in_parts(self):
+        """Else an hour of a shard's rows comes in one piece of up to 16 MiB, which libmongoc takes
+        twice, and what a process once held it goes on to hold."""
+        mongod = fakes.FakeMongod()
+        self.addCleanup(mongod.stop)
+        store = f"{mongod.uri}/parts"
+        self.gtap.meter(store, HOUR)
+        stats = mongod.stats()
+        rows = stats["collections"]["parts.cost_windows"]
+        self.assertGreater(rows, 2 * READ_MAX)
+        self.assertGreater(stats["collections"]["parts.cost_hours"], 0)  # rolled up
+        exported = self.gtap.run("export", "cost_windows", "--store", store).stdout
+        self.assertEqual(exported.count("\n"), rows)
+        self.assertEqual(mongod.stats()["largest_batch"], READ_MAX)
 
 
 if __name__ == "__main__":

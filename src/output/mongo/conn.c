@@ -308,6 +308,8 @@ int mg_find(struct mg_conn *c, const char *collection, const struct mg_query *q,
     (void)bson_concat(&opts, &c->read_opts);
     mongoc_collection_t *coll = mongoc_client_get_collection(c->client, c->db, collection);
     *ret = mongoc_collection_find_with_opts(coll, &filter, &opts, NULL);
+    // Of its own accord a server answers with 16 MiB at once, which libmongoc holds twice.
+    mongoc_cursor_set_batch_size(*ret, MG_BATCH_MAX);
     mongoc_collection_destroy(coll);
     bson_destroy(&opts);
     return 0;

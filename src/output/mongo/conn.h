@@ -56,7 +56,7 @@ int64_t mg_reply_int(const bson_t *reply, const char *field); // 0: not there
 // ---- many statements -----------------------------------------------------------------------
 
 // A command of many statements that is sent when it is full: {insert|update|delete: collection,
-// ordered: false, KEY: [...]}.
+// ordered: false, KEY: [...]}. Cursors are answered with as many documents at a time.
 enum { MG_BATCH_MAX = 5000, MG_BATCH_BYTES = 8 << 20 };
 
 struct mg_batch {

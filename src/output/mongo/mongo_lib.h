@@ -20,7 +20,8 @@
     X(mongoc_client_set_error_api) X(mongoc_client_set_read_prefs)                                 \
     X(mongoc_client_start_session) X(mongoc_client_write_command_with_opts)                        \
     X(mongoc_collection_destroy) X(mongoc_collection_find_with_opts) X(mongoc_cursor_destroy)      \
-    X(mongoc_cursor_error) X(mongoc_cursor_next) X(mongoc_init) X(mongoc_log_set_handler)          \
+    X(mongoc_cursor_error) X(mongoc_cursor_next) X(mongoc_cursor_set_batch_size) X(mongoc_init)    \
+    X(mongoc_log_set_handler)                                                                      \
     X(mongoc_read_prefs_destroy) X(mongoc_read_prefs_new) X(mongoc_session_opts_destroy)           \
     X(mongoc_session_opts_new) X(mongoc_session_opts_set_causal_consistency)                       \
     X(mongoc_session_opts_set_snapshot) X(mongoc_uri_destroy) X(mongoc_uri_get_appname)            \
@@ -77,6 +78,7 @@ int mongo_lib_load(struct error *err) GTAP_CHECK;
 #define mongoc_cursor_destroy mongo_lib.mongoc_cursor_destroy
 #define mongoc_cursor_error mongo_lib.mongoc_cursor_error
 #define mongoc_cursor_next mongo_lib.mongoc_cursor_next
+#define mongoc_cursor_set_batch_size mongo_lib.mongoc_cursor_set_batch_size
 #define mongoc_init mongo_lib.mongoc_init
 #define mongoc_log_set_handler mongo_lib.mongoc_log_set_handler
 #define mongoc_read_prefs_destroy mongo_lib.mongoc_read_prefs_destroy

@@ -187,6 +187,7 @@ void reply_cursor(struct server *s, const struct request *r, const struct list *
         bytes += l->v[n].n;
     }
     put_close(to, first);
+    s->count.largest_batch = MAX(s->count.largest_batch, n);
     struct str ns = server_ns(s, r);
     bool more = n < l->n && !single;
     put_i64(to, "id", more ? keep_rest(s, ns, l->v + n, l->n - n) : 0);
@@ -195,7 +196,7 @@ void reply_cursor(struct server *s, const struct request *r, const struct list *
 }
 
 // True: there is more.
-static bool put_next_batch(struct cursor *c, int64_t batch, struct buf *to)
+static bool put_next_batch(struct server *s, struct cursor *c, int64_t batch, struct buf *to)
 {
     size_t n = 0, bytes = 0;
     struct doc d = doc_of(&c->docs, c->at);
@@ -205,6 +206,7 @@ static bool put_next_batch(struct cursor *c, int64_t batch, struct buf *to)
         c->at += d.n;
         d = doc_of(&c->docs, c->at);
     }
+    s->count.largest_batch = MAX(s->count.largest_batch, n);
     return d.p != NULL;
 }
 
@@ -225,7 +227,7 @@ void run_get_more(struct server *s, const struct request *r, struct buf *to)
     }
     size_t cursor = put_open(to, BSON_DOC, "cursor");
     size_t next = put_open(to, BSON_ARRAY, "nextBatch");
-    bool more = put_next_batch(c, MAX(batch_size(r->body, INT64_MAX), 1), to);
+    bool more = put_next_batch(s, c, MAX(batch_size(r->body, INT64_MAX), 1), to);
     put_close(to, next);
     put_i64(to, "id", more ? c->id : 0);
     put_str(to, "ns", str_of(c->ns));

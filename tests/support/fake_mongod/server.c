@@ -378,6 +378,7 @@ void server_stats(const struct server *s, struct buf *to)
         {"connections", s->count.connections},
         {"open", s->count.open},
         {"bytes", s->docs.bytes},
+        {"largest_batch", s->count.largest_batch},
     };
     uint64_t documents = 0;
     for (const struct coll *c = s->docs.colls; c; c = c->next) {

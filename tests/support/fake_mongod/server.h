@@ -36,6 +36,7 @@ struct counters {
     uint64_t refused;  // writeErrors other than duplicates
     uint64_t repeated; // writes told again and not done again
     uint64_t connections, open, commands[COMMANDS_MAX];
+    uint64_t largest_batch; // documents in one answer of a cursor
 };
 
 struct server {

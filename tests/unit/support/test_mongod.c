@@ -247,6 +247,7 @@ static void test_cursors_give_all_of_it(void **state)
     mongoc_cursor_destroy(cursor);
     assert_i64(n, MANY);
     assert_i64(fake_stat(&fake, "commands.getMore"), MANY / 7);
+    assert_i64(fake_stat(&fake, "largest_batch"), 7);
 
     cursor = mongoc_collection_find_with_opts(coll, none, opts, NULL);
     assert_true(mongoc_cursor_next(cursor, &d));
