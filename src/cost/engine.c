@@ -17,7 +17,7 @@ struct engine *engine_new(const struct settings_history *settings, const struct 
     e->names = intern_new();
     e->prefixes = intern_new();
     e->frontier = e->newest = INT64_MIN;
-    e->oldest = e->oldest_pending = e->telling_from = INT64_MAX;
+    e->oldest = e->oldest_pending = e->telling.from = INT64_MAX;
     engine_configure(e, settings, prices);
     return e;
 }
@@ -38,6 +38,13 @@ static void free_requests(struct engine *e)
     }
 }
 
+static void found_done(struct found *f)
+{
+    free(f->rows);
+    free(f->ending);
+    free(f->bills);
+}
+
 void engine_free(struct engine *e)
 {
     if (!e) {
@@ -51,9 +58,8 @@ void engine_free(struct engine *e)
     free(e->gpus);
     free(e->groups);
     free(e->unplaced);
-    free(e->rows);
-    free(e->ending);
-    free(e->bills);
+    found_done(&e->found);
+    found_done(&e->telling.found);
     map_done(&e->gpu_by_key);
     map_done(&e->group_by_pair);
     map_done(&e->crossing);
@@ -408,8 +414,7 @@ static void move_frontier(struct engine *e, int64_t to)
     note_pending(e);
 }
 
-// The end of the stretch from `from` on that is of one epoch, at most `to`, in whole windows.
-static int64_t stretch_end(const struct engine *e, int64_t from, int64_t to)
+int64_t engine_stretch_end(const struct engine *e, int64_t from, int64_t to)
 {
     const struct settings *s = settings_at(e->settings, from);
     const struct settings *end = e->settings->epochs + e->settings->n;
@@ -421,7 +426,7 @@ int64_t engine_compute_stretches(struct engine *e, int64_t from, int64_t to, boo
                                  const struct engine_sink *sink)
 {
     int64_t stop = from;
-    while (from < to && e->rows_left > 0 && (stop = stretch_end(e, from, to)) > from) {
+    while (from < to && e->rows_left > 0 && (stop = engine_stretch_end(e, from, to)) > from) {
         stop = engine_compute(e, from, stop, settings_at(e->settings, from), final, sink);
         if (final) {
             move_frontier(e, stop);

@@ -91,11 +91,12 @@ bool engine_advance_some(struct engine *e, int64_t until, size_t rows,
 // false and revision 0. Changes nothing.
 void engine_preview(struct engine *e, const struct engine_sink *sink);
 // The same, but of the windows that may have changed since they were told this way; all of them the
-// first time, after engine_tell_all() and after engine_configure(). It stops like
-// engine_advance_some(), and the next call goes on there. In between records may be added and
-// windows computed: what that changes behind it is told by the call after the one that ends with
-// false.
-bool engine_preview_changed(struct engine *e, size_t rows, const struct engine_sink *sink);
+// first time, after engine_tell_all() and after engine_configure(). It stops after so much work, in
+// requests and samples and no less than those of one GPU, and returns true; the next call goes on
+// there, in the middle of a window even, whose rows come once all are known. In between records may
+// be added and windows computed: what that changes behind it is told by the call after the one that
+// ends with false.
+bool engine_preview_changed(struct engine *e, size_t work, const struct engine_sink *sink);
 void engine_tell_all(struct engine *e);
 
 // Where the watermark of this shard would allow `engine_advance`: the last window bound at or

@@ -17,7 +17,8 @@ static void changed_from(struct engine *e, int64_t t)
 void engine_tell_all(struct engine *e)
 {
     e->changed_from = INT64_MIN;
-    e->telling_from = INT64_MAX;
+    e->telling.from = INT64_MAX;
+    e->telling.begun = false;
 }
 
 static bool all_changed(const struct engine *e)
@@ -116,31 +117,53 @@ void engine_preview(struct engine *e, const struct engine_sink *sink)
 // Where to begin. A request that has time without a price counts as unpriced in the window where it
 // ends, which may be another one: then all are computed. What changes while windows are told is for
 // the next time, or where much comes late there would be no end of it.
-static int64_t begin_telling(struct engine *e)
+static void begin_telling(struct engine *e)
 {
     int64_t open = first_open(e), since = e->changed_from;
-    if (e->telling_from != INT64_MAX) {
-        return MAX(open, e->telling_from);
+    struct telling *t = &e->telling;
+    if (t->from != INT64_MAX) { // it goes on
+        t->begun &= t->from >= open;
+        t->from = MAX(t->from, open);
+        return;
     }
     e->changed_from = INT64_MAX;
     if (since > open && !e->unpriced_ahead) {
-        return engine_window_floor(e, since);
+        t->from = engine_window_floor(e, since);
+    } else {
+        forget_unpriced(e);
+        t->from = open;
     }
-    forget_unpriced(e);
-    return open;
 }
 
-bool engine_preview_changed(struct engine *e, size_t rows, const struct engine_sink *sink)
+// Windows without anything are passed over: there may be very many.
+static void go_to_next(struct engine *e, const struct settings *settings, int64_t stretch_end)
 {
-    if (e->newest == INT64_MIN || MIN(e->changed_from, e->telling_from) == INT64_MAX) {
+    struct telling *t = &e->telling;
+    t->from += settings->window_ns;
+    if (t->found.n_rows == 0 && t->from < stretch_end) {
+        t->from = engine_next_window(e, t->from, stretch_end, settings);
+    }
+}
+
+bool engine_preview_changed(struct engine *e, size_t work, const struct engine_sink *sink)
+{
+    struct telling *t = &e->telling;
+    if (e->newest == INT64_MIN || MIN(e->changed_from, t->from) == INT64_MAX) {
         return false;
     }
-    int64_t from = begin_telling(e), end = end_of(e);
-    e->telling_from = INT64_MAX;
-    e->rows_left = rows;
-    int64_t stopped = engine_compute_stretches(e, from, end, false, sink);
-    if (stopped < end && e->rows_left == 0) {
-        e->telling_from = stopped;
+    begin_telling(e);
+    int64_t end = end_of(e), stretch_end;
+    while (work > 0 && t->from < end &&
+           (stretch_end = engine_stretch_end(e, t->from, end)) > t->from) {
+        const struct settings *settings = settings_at(e->settings, t->from);
+        if (!engine_tell_window(e, settings, &work, sink)) {
+            return true;
+        }
+        go_to_next(e, settings, stretch_end);
     }
-    return e->telling_from != INT64_MAX;
+    if (t->from < end && work == 0) {
+        return true;
+    }
+    t->from = INT64_MAX;
+    return false;
 }

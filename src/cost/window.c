@@ -29,39 +29,6 @@ static bool unplaced_less(struct request *const *a, struct request *const *b)
 DEFINE_SORT(sort_rows, struct window_row, row_less);
 DEFINE_SORT(sort_unplaced, struct request *, unplaced_less);
 
-// ---- canonical order of groups -------------------------------------------------------------
-
-struct named_group {
-    struct str model, tenant;
-    uint32_t index;
-};
-
-static bool named_less(const struct named_group *a, const struct named_group *b)
-{
-    int c = str_cmp(a->model, b->model);
-    return c ? c < 0 : str_cmp(a->tenant, b->tenant) < 0;
-}
-
-DEFINE_SORT(sort_named, struct named_group, named_less);
-
-static void rank_groups(struct engine *e)
-{
-    if (e->n_ranked == e->n_groups) {
-        return;
-    }
-    AUTO_FREE struct named_group *named = x_array(e->n_groups, sizeof(*named));
-    AUTO_FREE struct named_group *scratch = x_array(e->n_groups, sizeof(*scratch));
-    for (size_t i = 0; i < e->n_groups; i++) {
-        named[i] = (struct named_group){engine_text(e, e->groups[i].model),
-                                        engine_text(e, e->groups[i].tenant), (uint32_t)i};
-    }
-    sort_named(named, e->n_groups, scratch);
-    for (size_t i = 0; i < e->n_groups; i++) {
-        e->groups[named[i].index].rank = (uint32_t)i;
-    }
-    e->n_ranked = e->n_groups;
-}
-
 // ---- the rows of one GPU -------------------------------------------------------------------
 
 // The newest statement of where the GPU is, looking back a gpu_timeout and ahead a max_gap; else
@@ -135,8 +102,8 @@ static void round_time(struct engine *e)
 
 static struct window_row *new_row(struct engine *e, const struct window *w)
 {
-    ARRAY_RESERVE(e->rows, e->n_rows, e->cap_rows);
-    struct window_row *row = &e->rows[e->n_rows++];
+    ARRAY_RESERVE(e->found.rows, e->found.n_rows, e->found.cap_rows);
+    struct window_row *row = &e->found.rows[e->found.n_rows++];
     *row = (struct window_row){
         .window_start = w->from,
         .gpu = {.host = STR_NONE, .index = -1, .instance = GPU_INSTANCE_NONE},
@@ -199,6 +166,19 @@ static void charge(struct engine *e, struct request *r, const struct slot *slot,
     }
 }
 
+// A request that ends here. What it costs is known once all GPUs are computed; of one on a single
+// GPU in an open window, only whether it has a price is asked for, and that is known now.
+static void note_ending(struct engine *e, const struct window *w, struct request *r, size_t row)
+{
+    if (!w->final && r->n_gpus == 1) {
+        bool unpriced = r->unpriced || r->unpriced_ahead;
+        e->found.rows[row].unpriced_requests += unpriced ? r->requests : 0;
+        return;
+    }
+    ARRAY_RESERVE(e->found.ending, e->found.n_ending, e->found.cap_ending);
+    e->found.ending[e->found.n_ending++] = (struct ending){r, row};
+}
+
 // Charges the requests with what the sweep found, and notes those that end here.
 static void charge_requests(struct engine *e, const struct window *w, size_t first_row)
 {
@@ -209,12 +189,10 @@ static void charge_requests(struct engine *e, const struct window *w, size_t fir
         }
         struct request *r = slot->use->request;
         charge(e, r, slot, w->final);
-        e->any_unpriced |= r->unpriced_ns + r->unpriced_ahead > 0;
-        if (slot->use->part != 0 || slot->use->end > w->to) {
-            continue;
+        e->found.any_unpriced |= r->unpriced_ns + r->unpriced_ahead > 0;
+        if (slot->use->part == 0 && slot->use->end <= w->to) {
+            note_ending(e, w, r, first_row + slot->row);
         }
-        ARRAY_RESERVE(e->ending, e->n_ending, e->cap_ending);
-        e->ending[e->n_ending++] = (struct ending){r, first_row + slot->row};
     }
 }
 
@@ -270,10 +248,10 @@ static void compute_gpu(struct engine *e, struct gpu *g, const struct window *w,
     }
     sweep_window(&e->sweep, g, w->from, w->to, w->settings);
     round_time(e);
-    ARRAY_RESERVE(e->bills, e->n_bills, e->cap_bills);
-    e->bills[e->n_bills++] = (struct gpu_bill){g, e->sweep.bill_nusd};
+    ARRAY_RESERVE(e->found.bills, e->found.n_bills, e->found.cap_bills);
+    e->found.bills[e->found.n_bills++] = (struct gpu_bill){g->key, e->sweep.bill_nusd};
     uint32_t site = site_in_window(e, g, w);
-    size_t first_row = e->n_rows;
+    size_t first_row = e->found.n_rows;
     for (size_t i = 0; i < e->sweep.n_rows; i++) {
         add_gpu_row(e, g, w, &e->sweep.rows[i], site);
     }
@@ -292,9 +270,9 @@ static struct window_row *unplaced_row(struct engine *e, const struct window *w,
 {
     struct str model = engine_text(e, e->groups[group].model);
     struct str tenant = engine_text(e, e->groups[group].tenant);
-    for (size_t i = 0; i < e->n_rows && e->rows[i].kind == ROW_UNPLACED; i++) {
-        if (str_eq(e->rows[i].model, model) && str_eq(e->rows[i].tenant, tenant)) {
-            return &e->rows[i];
+    for (size_t i = 0; i < e->found.n_rows && e->found.rows[i].kind == ROW_UNPLACED; i++) {
+        if (str_eq(e->found.rows[i].model, model) && str_eq(e->found.rows[i].tenant, tenant)) {
+            return &e->found.rows[i];
         }
     }
     struct window_row *row = new_row(e, w);
@@ -314,8 +292,10 @@ static void compute_unplaced(struct engine *e, const struct window *w)
         row->completion_tokens += r->completion;
         row->requests += r->requests;
         e->at_unplaced++;
-        ARRAY_RESERVE(e->ending, e->n_ending, e->cap_ending);
-        e->ending[e->n_ending++] = (struct ending){r, SIZE_MAX};
+        if (w->final) {
+            ARRAY_RESERVE(e->found.ending, e->found.n_ending, e->found.cap_ending);
+            e->found.ending[e->found.n_ending++] = (struct ending){r, SIZE_MAX};
+        }
     }
 }
 
@@ -346,27 +326,27 @@ static struct usage_cost cost_of(const struct ending *ending, const struct windo
 
 static void count_unpriced(struct engine *e, bool final)
 {
-    for (size_t i = 0; i < e->n_ending && e->any_unpriced; i++) {
-        const struct request *r = e->ending[i].request;
+    for (size_t i = 0; i < e->found.n_ending && e->found.any_unpriced; i++) {
+        const struct request *r = e->found.ending[i].request;
         bool unpriced = r->unpriced || (!final && r->unpriced_ahead);
-        if (e->ending[i].row != SIZE_MAX && unpriced) {
-            e->rows[e->ending[i].row].unpriced_requests += r->requests;
+        if (e->found.ending[i].row != SIZE_MAX && unpriced) {
+            e->found.rows[e->found.ending[i].row].unpriced_requests += r->requests;
         }
     }
 }
 
 static void hand_out_rows(struct engine *e, const struct window *w, const struct engine_sink *sink)
 {
-    AUTO_FREE struct window_row *scratch = x_array(e->n_rows, sizeof(*scratch));
-    sort_rows(e->rows, e->n_rows, scratch);
+    AUTO_FREE struct window_row *scratch = x_array(e->found.n_rows, sizeof(*scratch));
+    sort_rows(e->found.rows, e->found.n_rows, scratch);
     if (sink->window_begin) {
         sink->window_begin(sink->ctx, w->from, w->to);
     }
-    for (size_t i = 0; i < e->n_bills && sink->bill; i++) {
-        sink->bill(sink->ctx, &e->bills[i].gpu->key, e->bills[i].nusd);
+    for (size_t i = 0; i < e->found.n_bills && sink->bill; i++) {
+        sink->bill(sink->ctx, &e->found.bills[i].gpu, e->found.bills[i].nusd);
     }
-    for (size_t i = 0; i < e->n_rows && sink->row; i++) {
-        sink->row(sink->ctx, &e->rows[i]);
+    for (size_t i = 0; i < e->found.n_rows && sink->row; i++) {
+        sink->row(sink->ctx, &e->found.rows[i]);
     }
 }
 
@@ -374,35 +354,45 @@ static void hand_out_rows(struct engine *e, const struct window *w, const struct
 static void hand_out_costs(struct engine *e, const struct window *w, const struct engine_sink *sink)
 {
     char id[SHORT_ID_SCRATCH];
-    for (size_t i = 0; i < e->n_ending && sink->cost; i++) {
-        if (i + PREFETCH < e->n_ending) {
-            request_prefetch(e->ending[i + PREFETCH].request);
+    for (size_t i = 0; i < e->found.n_ending && sink->cost; i++) {
+        if (i + PREFETCH < e->found.n_ending) {
+            request_prefetch(e->found.ending[i + PREFETCH].request);
         }
-        struct usage_cost cost = cost_of(&e->ending[i], w, id);
+        struct usage_cost cost = cost_of(&e->found.ending[i], w, id);
         sink->cost(sink->ctx, &cost);
     }
-    for (size_t i = 0; i < e->n_ending; i++) {
-        request_free(e->ending[i].request);
+    for (size_t i = 0; i < e->found.n_ending; i++) {
+        request_free(e->found.ending[i].request);
+    }
+}
+
+static void begin_window(struct engine *e, const struct window *w)
+{
+    e->found.n_rows = e->found.n_ending = e->found.n_bills = 0;
+    e->found.any_unpriced = false;
+    compute_unplaced(e, w);
+}
+
+static void end_window(struct engine *e, const struct window *w, const struct engine_sink *sink)
+{
+    if (e->found.n_rows == 0) {
+        return;
+    }
+    count_unpriced(e, w->final);
+    hand_out_rows(e, w, sink);
+    e->rows_left -= MIN(e->rows_left, e->found.n_rows);
+    if (w->final) {
+        hand_out_costs(e, w, sink);
     }
 }
 
 static void compute_window(struct engine *e, const struct window *w, const struct engine_sink *sink)
 {
-    e->n_rows = e->n_ending = e->n_bills = 0;
-    e->any_unpriced = false;
-    compute_unplaced(e, w);
+    begin_window(e, w);
     for (size_t i = 0; i < e->n_gpus; i++) {
         compute_gpu(e, e->gpus[i], w, sink);
     }
-    if (e->n_rows == 0) {
-        return;
-    }
-    count_unpriced(e, w->final);
-    hand_out_rows(e, w, sink);
-    e->rows_left -= MIN(e->rows_left, e->n_rows);
-    if (w->final) {
-        hand_out_costs(e, w, sink);
-    }
+    end_window(e, w, sink);
 }
 
 // ---- a stretch of windows ------------------------------------------------------------------
@@ -461,18 +451,23 @@ static int64_t next_window(const struct engine *e, int64_t from, int64_t length)
     return next == INT64_MAX ? INT64_MAX : MAX(from, time_floor(next, length));
 }
 
-static void prepare(struct engine *e, int64_t from, int64_t to, const struct settings *settings)
+static void prepare_unplaced(struct engine *e, int64_t from)
 {
-    rank_groups(e);
-    for (size_t i = 0; i < e->n_gpus; i++) {
-        prepare_gpu(e, e->gpus[i], from, to, settings);
-    }
     AUTO_FREE struct request **scratch = x_array(e->n_unplaced, sizeof(struct request *));
     sort_unplaced(e->unplaced, e->n_unplaced, scratch);
     e->at_unplaced = 0;
     while (e->at_unplaced < e->n_unplaced && e->unplaced[e->at_unplaced]->end <= from) {
         e->at_unplaced++;
     }
+}
+
+static void prepare(struct engine *e, int64_t from, int64_t to, const struct settings *settings)
+{
+    engine_rank_groups(e);
+    for (size_t i = 0; i < e->n_gpus; i++) {
+        prepare_gpu(e, e->gpus[i], from, to, settings);
+    }
+    prepare_unplaced(e, from);
 }
 
 int64_t engine_compute(struct engine *e, int64_t from, int64_t to, const struct settings *settings,
@@ -499,4 +494,76 @@ int64_t engine_compute(struct engine *e, int64_t from, int64_t to, const struct 
         gpu_drop_pieces(e->gpus[i]);
     }
     return to;
+}
+
+// ---- one open window, GPU by GPU -----------------------------------------------------------
+
+int64_t engine_next_window(struct engine *e, int64_t from, int64_t to,
+                           const struct settings *settings)
+{
+    prepare(e, from, to, settings);
+    int64_t next = next_window(e, from, settings->window_ns);
+    for (size_t i = 0; i < e->n_gpus; i++) {
+        gpu_drop_pieces(e->gpus[i]);
+    }
+    return MIN(next, to);
+}
+
+static void swap_found(struct engine *e)
+{
+    struct found f = e->found;
+    e->found = e->telling.found;
+    e->telling.found = f;
+}
+
+// The first GPU that is to be computed; others may have come before it meanwhile.
+static size_t gpu_to_tell(const struct engine *e)
+{
+    size_t low = 0, high = e->n_gpus;
+    while (e->telling.begun && low < high) {
+        size_t middle = low + (high - low) / 2;
+        bool before = gpu_key_cmp(&e->gpus[middle]->key, &e->telling.last) <= 0;
+        low = before ? middle + 1 : low;
+        high = before ? high : middle;
+    }
+    return low;
+}
+
+static size_t tell_gpu(struct engine *e, struct gpu *g, const struct window *w,
+                       const struct engine_sink *sink)
+{
+    prepare_gpu(e, g, w->from, w->to, w->settings);
+    size_t work = 1 + g->n_pieces + g->n_running;
+    if (g->n_pieces > 0) {
+        compute_gpu(e, g, w, sink);
+        work += e->sweep.n_slots;
+    }
+    gpu_drop_pieces(g);
+    e->telling.last = g->key;
+    return work;
+}
+
+bool engine_tell_window(struct engine *e, const struct settings *settings, size_t *work,
+                        const struct engine_sink *sink)
+{
+    struct telling *t = &e->telling;
+    struct window w = {t->from, t->from + settings->window_ns, settings, false};
+    size_t i = gpu_to_tell(e);
+    engine_rank_groups(e);
+    swap_found(e);
+    if (!t->begun) {
+        prepare_unplaced(e, w.from);
+        begin_window(e, &w);
+    }
+    for (; i<e->n_gpus && * work> 0; i++) {
+        *work -= MIN(*work, tell_gpu(e, e->gpus[i], &w, sink));
+        t->begun = true;
+    }
+    bool all = i == e->n_gpus;
+    if (all) {
+        end_window(e, &w, sink);
+        t->begun = false;
+    }
+    swap_found(e);
+    return all;
 }

@@ -17,6 +17,7 @@
 #define LATE_NS (50 * NS_PER_MS)
 #define PREVIEW_BRIEF_NS (5 * NS_PER_MS)       // what nobody notices
 enum { SETTLE_SHARE = 5, PREVIEW_SHARE = 20 }; // one part in so many of the time, at most
+enum { PREVIEW_WORK = 1024 };                  // at a time; less than a millisecond
 
 static struct mono now(const struct meter *m)
 {
@@ -178,7 +179,7 @@ static void preview_some(struct meter *m)
     size_t before = m->outbox.n_rows;
     m->outbox.shard = m->preview_next;
     bool full = before >= OUTBOX_ROWS_MAX; // the next one goes on there
-    m->preview_more = e && !full && engine_preview_changed(e, 1, &sink);
+    m->preview_more = e && !full && engine_preview_changed(e, PREVIEW_WORK, &sink);
     m->preview_due |= e && full;
     m->outbox.preview_rows += m->outbox.n_rows - before;
     m->preview_next += m->preview_more ? 0 : 1;

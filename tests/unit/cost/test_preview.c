@@ -54,15 +54,13 @@ static void show_some(struct bench *b, struct shown *s)
     (void)engine_preview_changed(b->engine, 1, &sink);
 }
 
-// What has changed, so many rows at a time.
-static void show_changed(struct bench *b, struct shown *s, size_t rows)
+// What has changed, so much work at a time.
+static void show_changed(struct bench *b, struct shown *s, size_t work)
 {
     struct engine_sink sink = {.window_begin = on_window, .row = on_row, .ctx = s};
-    bool more = true;
-    for (s->told = 0; more;) {
-        size_t before = s->told;
-        more = engine_preview_changed(b->engine, rows, &sink);
-        assert_true(!more || s->told > before);
+    size_t steps = 0;
+    for (s->told = 0; engine_preview_changed(b->engine, work, &sink); steps++) {
+        assert_true(steps <= (GPUS + 1) * s->told + GPUS); // each a GPU of a window at least
     }
 }
 
@@ -239,6 +237,42 @@ static void test_only_the_end_is_told(void **state)
     shown_free(s);
 }
 
+// A window of many GPUs is told in steps, so that whoever tells it can do something else meanwhile:
+// one GPU in each at least, and its rows when all are known. One that comes meanwhile, before those
+// that are told, is told the next time.
+static void test_a_window_is_told_in_steps(void **state)
+{
+    (void)state;
+    enum { MANY = 40, SAMPLES = 5 };
+    struct bench b;
+    struct shown *s = shown_new();
+    struct engine_sink sink = {.window_begin = on_window, .row = on_row, .ctx = s};
+    bench_init(&b);
+    for (int i = 0; i < MANY * SAMPLES; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "%d", i);
+        struct record r = make_sample(id, BEGIN + i / MANY * S, USD);
+        r.sample.gpu.index = 1 + i % MANY;
+        (void)bench_add(&b, r);
+    }
+    for (int step = 1; step < MANY; step++) {
+        assert_true(engine_preview_changed(b.engine, 1, &sink));
+        assert_i64((int64_t)s->told, 0);
+    }
+    (void)bench_add(&b, make_sample("new", BEGIN, USD)); // of GPU 0
+    while (engine_preview_changed(b.engine, SAMPLES * MANY, &sink)) {
+        continue;
+    }
+    assert_i64((int64_t)s->told, 1);
+    show_changed(&b, s, SAMPLES * MANY / 4);
+    struct shown *whole = shown_new();
+    show(&b, whole);
+    compare(&b, s, whole);
+    shown_free(whole);
+    shown_free(s);
+    bench_done(&b);
+}
+
 // ---- much to compute ---------------------------------------------------------------------------
 
 struct sums {
@@ -313,5 +347,5 @@ static void test_rows_are_found_in_parts(void **state)
 int main(void)
 {
     return TEST_RUN(TEST(test_told_is_whole), TEST(test_only_the_end_is_told),
-                    TEST(test_rows_are_found_in_parts));
+                    TEST(test_a_window_is_told_in_steps), TEST(test_rows_are_found_in_parts));
 }
