@@ -139,7 +139,7 @@ class Views(support.Case):
         self.assertEqual([d["payload"] for d in letters["items"]], ["not a record"])
 
     def test_packed_tagged_and_described(self):
-        c = http.client.HTTPConnection("127.0.0.1", self.served.port, timeout=30)
+        c = http.client.HTTPConnection("127.0.0.1", self.served.port, timeout=support.DEADLINE)
         self.addCleanup(c.close)
         path = "/api/v1/costs?since=2024-01-01&until=2033-01-01&by=gpu"
         c.request("GET", path, headers={"Accept-Encoding": "gzip"})
@@ -163,7 +163,7 @@ class Views(support.Case):
         self.assertEqual(guarded.get("/api/v1/costs")[0], 401)
         self.assertEqual(guarded.get("/health")[0], 200)
         self.assertEqual(guarded.get("/api/v1/costs", {"Authorization": "Bearer s3cret"})[0], 200)
-        c = http.client.HTTPConnection("127.0.0.1", guarded.port, timeout=30)
+        c = http.client.HTTPConnection("127.0.0.1", guarded.port, timeout=support.DEADLINE)
         self.addCleanup(c.close)
         c.request("OPTIONS", "/api/v1/costs", headers={
             "Origin": "https://a.example", "Access-Control-Request-Headers": "authorization"})
@@ -249,9 +249,10 @@ class Schemathesis(support.Case):
              "--generation-database", "none", "--phases", phases, "--checks",
              "not_a_server_error,status_code_conformance,content_type_conformance,"
              "response_headers_conformance,response_schema_conformance,unsupported_method",
-             "--request-timeout", "20",
+             "--request-timeout", str(support.DEADLINE),
              "--exclude-path-regex", "/(events|stream)$"],  # those answers do not end
-            capture_output=True, text=True, timeout=280, cwd=self.gtap.folder, check=False)
+            capture_output=True, text=True, timeout=4 * support.DEADLINE, cwd=self.gtap.folder,
+            check=False)
         self.assertEqual(done.returncode, 0, done.stdout[-6000:] + done.stderr[-2000:])
         self.assertRegex(done.stdout, r"[1-9][0-9]* passed|No issues found|generated")
         self.assertEqual(serving.get("/health")[0], 200)

@@ -90,11 +90,12 @@ class Quickstart(support.Case):
 
     def ready(self, port):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[port]}/ready") as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[port]}/ready",
+                                        timeout=DEADLINE) as answer:
                 return answer.read().decode()
         except urllib.error.HTTPError as e:
             return e.read().decode()
-        except urllib.error.URLError:
+        except OSError:
             return ""  # not yet
 
     def wait_unless_ended(self, condition, complaint):
@@ -132,8 +133,8 @@ class Quickstart(support.Case):
         self.wait_unless_ended(lambda: self.db.gpu_metrics.count_documents({"gpu_index": 1}) > 4,
                                "no samples come")
         self.run_block(message)
-        self.wait_unless_ended(lambda: self.db.token_usage.find_one({"_id": MESSAGE}),
-                               "the message does not arrive")
+        self.wait_unless_ended(lambda: (self.db.token_usage.find_one({"_id": MESSAGE}) or {})
+                               .get("cost_per_token"), "the message has no cost")
         self.see()
         # "Within a second": by the best of some, as the machine does other things, too.
         took = [self.publish(message, 0)]
