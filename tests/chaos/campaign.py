@@ -24,7 +24,7 @@ import kafka  # noqa: E402
 import load  # noqa: E402
 import members  # noqa: E402
 import stack  # noqa: E402
-from daemon import free_ports, holds  # noqa: E402
+from daemon import DEADLINE, free_ports, holds  # noqa: E402
 
 HOSTS, POSTERS, AGENTS, GATEWAYS = 6, 4, 2, 2
 POISON = 5
@@ -91,7 +91,8 @@ class Campaign:
 
     def coordinator(self):
         client = kafka.Cluster(self.kafka.folder).admin()
-        found = client.describe_consumer_groups([self.case.group])[self.case.group].result(10)
+        found = client.describe_consumer_groups(
+            [self.case.group], request_timeout=DEADLINE)[self.case.group].result(DEADLINE)
         return found.coordinator.id
 
     def poison(self):
@@ -186,10 +187,10 @@ class Campaign:
             member.stop()
         wrong = self.wrong + self.fleet.wrong + self.account.wrong
         self.case.assertEqual(wrong, [], "\n".join(wrong))
-        lines = self.lines_stored()
-        self.case.wait_stored(lines, 10)
         self.case.finish()
         self.case.assertEqual(self.lag(), 0)
+        lines = self.lines_stored()  # all that got through, late or not
+        self.case.wait_stored(lines, 10)
         self.judge_messages(lines)
         self.judge_letters()
         self.judge_memory()

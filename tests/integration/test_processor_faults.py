@@ -14,6 +14,7 @@ import watched
 from daemon import wait_for
 
 STORE = "the store cannot be written"
+KILLED_S = 30  # what docs/operations.md says to give a processor that is told to stop
 
 
 class Database(watched.Faked):
@@ -43,7 +44,7 @@ class Database(watched.Faked):
             with self.subTest(fault=fault):
                 self.check_fault(processor, fault, words)
         self.wait_counted(processor)
-        self.assertTrue(processor.says("the store is back"))
+        processor.until(lambda: processor.says("the store is back"), "it does not say so")
         self.finish(processor)
 
     def test_two_that_begin_a_store(self):
@@ -139,8 +140,11 @@ class Database(watched.Faked):
             one.child.terminate()
         refusing.wait_unready("told to stop")
         for one in two:
-            one.wait(seconds=26)
-        self.assertLess(time.monotonic() - began, 25)
+            one.wait()
+            print(f"# ended {time.monotonic() - began:.1f} s after it was told to")
+        # Before it would be killed. What makes these 25 s, of which 23 are waited for here, is exact
+        # in tests/unit/pipeline/test_patience.c; a busy machine needs some time to end a process.
+        self.assertLess(time.monotonic() - began, KILLED_S)
         for one in two:
             self.assertTrue(one.says("was not acknowledged, and comes again"), one.said)
         self.assertTrue(refusing.says("stopped while the store could not be written"))
@@ -156,7 +160,7 @@ class Database(watched.Faked):
         one.wait_unready("no input can be read")
         began = time.monotonic()
         one.stop()
-        self.assertLess(time.monotonic() - began, 25)
+        self.assertLess(time.monotonic() - began, KILLED_S)
         self.kafka.tell("broker up all")
         self.finish()
 
