@@ -392,7 +392,7 @@ class TwoWriters(Case):
         store, lines = self.gtap.store("t.db"), support.records(400)
         feeder = Feeder(self, store, lines)
         feeder.feed(500)
-        self.wait_for(lambda: os.path.exists(self.gtap.file("t.db-lock")))
+        self.wait_for(lambda: self.lock_says("t.db") == str(feeder.child.pid))
         for command in (("run", "--in", "synthetic:?duration=2", "--out", store, "--until-end"),
                         ("recompute", "--store", store)):
             done = self.gtap.run(*command, expect=None)
@@ -404,10 +404,15 @@ class TwoWriters(Case):
         self.assertEqual(len(self.gtap.export("price_book", store)), 1)
         self.assert_verified(store)
 
+    def lock_says(self, name):
+        """Who has the lock; it is written once that is had."""
+        path = self.gtap.file(f"{name}-lock")
+        return self.bytes_of(f"{name}-lock").decode() if os.path.exists(path) else ""
+
     def test_a_killed_one_holds_nothing(self):
         store = self.gtap.store("t.db")
         feeder = Feeder(self, store, support.records(400))
-        self.wait_for(lambda: os.path.exists(self.gtap.file("t.db-lock")))
+        self.wait_for(lambda: self.lock_says("t.db") == str(feeder.child.pid))
         feeder.kill()
         self.assertTrue(os.path.exists(self.gtap.file("t.db-lock")))
         self.gtap.meter(store, "synthetic:?duration=2")
