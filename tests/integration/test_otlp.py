@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import threading
@@ -15,6 +14,7 @@ import time
 import urllib.request
 
 import gtap as support
+from daemon import free_ports, wait_for
 from python_venv import python_with
 
 SDK = ("opentelemetry-sdk==1.45.2", "opentelemetry-exporter-otlp-proto-http==1.45.2")
@@ -226,12 +226,6 @@ class Sdk(Case):
                          ["prompt_tokens: is negative (-5)"])
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 CONFIG = """\
 model_list:
   - model_name: llama
@@ -264,7 +258,7 @@ class LiteLlm(Case):
         python = python_with("litellm", LITELLM)
         with open(self.gtap.file("config.yaml"), "w", encoding="utf-8") as f:
             f.write(CONFIG.format(events=events))
-        port = free_port()
+        port = free_ports(1)[0]  # it takes long to start
         env = {**os.environ, "LITELLM_MASTER_KEY": "sk-" + "0123456789abcdef" * 4,
                "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False",
                "HF_HUB_OFFLINE": "1",  # or it looks for each model's tokenizer for 20 s
@@ -277,7 +271,8 @@ class LiteLlm(Case):
         self.addCleanup(child.wait)
         self.addCleanup(child.kill)
         url = f"http://127.0.0.1:{port}"
-        self.wait_for(lambda: child.poll() is not None or self.is_up(url))
+        wait_for(lambda: child.poll() is not None or self.is_up(url), 3 * support.DEADLINE,
+                 "the proxy does not come up")  # it imports for half a minute of a busy machine
         self.assertIsNone(child.poll(), self.log())
         return url, env["LITELLM_MASTER_KEY"]
 
