@@ -15,7 +15,7 @@ from python_venv import import_from  # noqa: E402
 
 PACKAGES = ["selenium==4.50.0"]
 DESKTOP, PHONE = (1280, 900), (360, 740)
-WAIT = 60  # seconds, beside tests that want the same cores
+WAIT = 120  # seconds, beside tests that want the same cores
 
 
 def chromium():

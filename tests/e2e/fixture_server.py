@@ -20,9 +20,10 @@ import time
 import urllib.parse
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-sys.path.insert(0, os.path.join(ROOT, "tools"))
+sys.path[:0] = [os.path.join(ROOT, "tools"), os.path.join(ROOT, "tests", "support")]
 
 import embed  # noqa: E402
+from daemon import free_ports  # noqa: E402
 
 CHART = "/usr/share/javascript/chart.js/chart.min.js"
 TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
@@ -221,8 +222,8 @@ class Fixture:
             def handle_error(self, request, client_address):
                 pass  # browsers go away in the middle
 
+        self.port = self.port or free_ports(1)[0]  # its own, too, while it is stopped
         self.server = Server(("127.0.0.1", self.port), Handler)
-        self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 

@@ -18,6 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import browser as chromium  # noqa: E402
 import gtap as support  # noqa: E402  (browser.py has made its folder known)
+from daemon import free_ports  # noqa: E402
 from page import AXE, Page  # noqa: E402
 
 DAY = "range=2024-01-01T02:00:00Z~2024-01-01T10:00:00Z"
@@ -207,7 +208,7 @@ class Live(Page):
         self.gtap.meter(self.gtap.store("live.db"), "synthetic:?duration=45m&start=-58m&price=2.5")
         with open(self.gtap.file("token"), "w", encoding="ascii") as f:
             f.write("s3cret-of-this-test\n")
-        self.child, self.port = None, 0
+        self.child, self.port = None, free_ports(1)[0]  # its own, too, while it is down
         self.addCleanup(self.kill)
         self.start()
         return f"http://127.0.0.1:{self.port}/"
@@ -220,7 +221,6 @@ class Live(Page):
             line = self.child.stderr.readline()
             self.assertTrue(line, "it does not serve")
             found = re.search(r"serving at http://127\.0\.0\.1:(\d+)", line)
-        self.port = int(found[1])
 
     def kill(self):
         if self.child and self.child.poll() is None:
@@ -240,7 +240,7 @@ class Live(Page):
         self.wait(lambda: len(self.all(".tile")) == 8, "tiles")
         states = "return [...document.querySelectorAll('.tile .state')].map((e) => e.innerText)"
         self.wait(lambda: set(self.script(states)) <= {"busy", "idle"}, "none is silent")
-        self.assertGreater(self.one(".spark path").get_attribute("d").count("L"), 6)
+        self.wait(lambda: self.one(".spark path").get_attribute("d").count("L") > 6, "a line")
         self.kill()
         self.says("gtap does not answer", "#banner")
         self.start()
@@ -248,7 +248,7 @@ class Live(Page):
         self.one("[data-place=time]").click()
         self.arrives("^#/time")
         self.says("adds up to the bill")
-        chromium.wait_for(lambda: "Provisional: what is after" in self.text(), "it looks again by itself", 60)
+        self.wait(lambda: "Provisional: what is after" in self.text(), "it looks again by itself")
         self.one("[data-place=health]").click()
         self.says("Records come in and are stored")
         self.says("synthetic:")

