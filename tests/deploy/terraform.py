@@ -20,7 +20,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path += [os.path.join(ROOT, "tests", "integration"), os.path.join(ROOT, "tests", "support")]
-from daemon import HOST, Daemon, Lock, free_ports, listens, wait_for  # noqa: E402
+from daemon import DEADLINE, HOST, Daemon, Lock, free_ports, listens, wait_for  # noqa: E402
 from python_venv import python_with  # noqa: E402
 
 MACHINES = ("vm1_kafka", "vm2_mongo", "vm3_processor", "vm4_producers")
@@ -166,7 +166,7 @@ def moto(folder):
 def ask(python, env, script, *args):
     """What a few lines with boto3 print as JSON; they run where moto's packages are."""
     done = subprocess.run([python, "-c", script, *args], env=env, capture_output=True, text=True,
-                          timeout=120, check=False)
+                          timeout=DEADLINE, check=False)
     if done.returncode != 0:
         raise AssertionError(done.stderr)
     return json.loads(done.stdout)
@@ -304,7 +304,7 @@ def image_brought(python, env, here):
 
 def run_script(python, env, folder, name, *args, expect=0):
     done = subprocess.run([python, name, *args], cwd=folder, env=env, capture_output=True,
-                          text=True, timeout=120, check=False)
+                          text=True, timeout=DEADLINE, check=False)
     if done.returncode != expect:
         raise AssertionError(f"{name} ended with {done.returncode}: {done.stdout}{done.stderr}")
     return done

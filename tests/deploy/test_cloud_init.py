@@ -27,7 +27,7 @@ FOLLOWS = ("gtap-admin.service", "gtap-admin.timer")
 
 
 def run(*words, **options):
-    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=60, **options)
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=gtap.DEADLINE, **options)
 
 
 # Unpacked, not installed: installed, it would run when the machine starts. See tools/install-deps.sh.

@@ -40,12 +40,12 @@ class Cost(gtap.Case):
                 with open(self.gtap.file(name), "w", encoding="utf-8") as file:
                     file.write(text)
                 words += [option, self.gtap.file(name)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=gtap.DEADLINE)
         return done.stdout + done.stderr, done.returncode
 
     def test_make_cost_is_exact(self):
         done = subprocess.run(["make", "--no-print-directory", "-C", ROOT, "cost"], text=True,
-                              capture_output=True, check=False, timeout=60)
+                              capture_output=True, check=False, timeout=gtap.DEADLINE)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn(f"\ntotal {cost.exact(CA1)} USD a month\n", done.stdout)
         rows = [line.split() for line in done.stdout.splitlines() if line.startswith(("module.", "aws_"))]

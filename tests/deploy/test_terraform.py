@@ -371,7 +371,7 @@ class Make(gtap.Case):
         temporary = self.gtap.file("tmp")
         os.makedirs(temporary, exist_ok=True)
         done = subprocess.run(["make", "-C", self.folder, target], capture_output=True, text=True,
-                              check=False, timeout=60,
+                              check=False, timeout=gtap.DEADLINE,
                               env={**clean, "PATH": f"{self.tools}:{clean['PATH']}",
                                    "LOG": self.log, "TMPDIR": temporary, **env})
         self.assertEqual(done.returncode == 0, expect == 0, done.stdout + done.stderr)
