@@ -548,17 +548,18 @@ bool engine_tell_window(struct engine *e, const struct settings *settings, size_
 {
     struct telling *t = &e->telling;
     struct window w = {t->from, t->from + settings->window_ns, settings, false};
-    size_t i = gpu_to_tell(e);
+    size_t i = gpu_to_tell(e), left = *work;
     engine_rank_groups(e);
     swap_found(e);
     if (!t->begun) {
         prepare_unplaced(e, w.from);
         begin_window(e, &w);
     }
-    for (; i<e->n_gpus && * work> 0; i++) {
-        *work -= MIN(*work, tell_gpu(e, e->gpus[i], &w, sink));
+    for (; i < e->n_gpus && left > 0; i++) {
+        left -= MIN(left, tell_gpu(e, e->gpus[i], &w, sink));
         t->begun = true;
     }
+    *work = left;
     bool all = i == e->n_gpus;
     if (all) {
         end_window(e, &w, sink);
