@@ -6,6 +6,8 @@
 
 #include "base/time.h"
 
+struct http_certificate;
+
 // An open connection, from its first byte to its last.
 struct http_visitor {
     struct http_visitor *newer, *older; // in the list it is in
@@ -16,6 +18,7 @@ struct http_visitor {
     bool cut;          // shut down; about to close
     bool listens;      // not one of the n
     size_t holds;      // bytes of memory for its request's body
+    struct http_certificate *certificate; // it began with, a share (server.c); NULL: no TLS
 };
 
 // All connections of a server. Of those waiting the one that has waited longest goes first, whether

@@ -326,14 +326,15 @@ static void handle(struct http_exchange *x)
     }
 }
 
-// Its client is to come again by another connection: the server stops, or this one has an old
-// certificate.
+// Its client is to come again by another connection: the server stops, or this one began with an
+// older certificate.
 static bool is_last_of_connection(const struct http_exchange *x)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_DAEMON);
-    return atomic_load(&x->listener->server->draining) ||
-           (info && info->daemon != atomic_load(&x->listener->daemon));
+    struct http_server *s = x->listener->server;
+    pthread_mutex_lock(&s->lock);
+    bool older = x->visitor && x->visitor->certificate != s->secrets.certificate;
+    pthread_mutex_unlock(&s->lock);
+    return older || atomic_load(&s->draining);
 }
 
 static enum MHD_Result send_answer(struct http_exchange *x, struct MHD_Response *response)

@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <gnutls/gnutls.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -71,21 +70,59 @@ static int read_token(const char *path, char **ret, struct error *err)
     return r;
 }
 
-// That the certificate can be read, and is the key's: a daemon started with another would turn
-// every connection away.
-static int certificate_check(const char *cert, const char *key, struct error *err)
+// ---- the certificate -----------------------------------------------------------------------
+
+// Nothing needs the PEM of the key after this: GnuTLS has copied what it wants of both.
+static int certificate_new(const char *cert, const char *key, struct http_certificate **ret,
+                           struct error *err)
 {
     gnutls_certificate_credentials_t credentials;
     gnutls_datum_t c = {(unsigned char *)(uintptr_t)cert, (unsigned)strlen(cert)};
     gnutls_datum_t k = {(unsigned char *)(uintptr_t)key, (unsigned)strlen(key)};
     int r = gnutls_certificate_allocate_credentials(&credentials);
-    if (r == GNUTLS_E_SUCCESS) {
-        r = gnutls_certificate_set_x509_key_mem(credentials, &c, &k, GNUTLS_X509_FMT_PEM);
-        gnutls_certificate_free_credentials(credentials);
+    bool allocated = r == GNUTLS_E_SUCCESS;
+    r = r < 0 ? r : gnutls_certificate_set_x509_key_mem(credentials, &c, &k, GNUTLS_X509_FMT_PEM);
+    if (r < 0) {
+        if (allocated) {
+            gnutls_certificate_free_credentials(credentials);
+        }
+        return error_set(err, -EINVAL, "the certificate and key do not serve: %s",
+                         gnutls_strerror(r));
     }
-    return r < 0 ? error_set(err, -EINVAL, "the certificate and key do not serve: %s",
-                             gnutls_strerror(r))
-                 : 0;
+    *ret = x_alloc(sizeof(**ret));
+    **ret = (struct http_certificate){.credentials = credentials, .pem = x_strdup(cert)};
+    atomic_init(&(*ret)->users, 1);
+    return 0;
+}
+
+struct http_certificate *certificate_share(struct http_certificate *c)
+{
+    if (c) {
+        atomic_fetch_add(&c->users, 1);
+    }
+    return c;
+}
+
+void certificate_drop(struct http_certificate *c)
+{
+    if (!c || atomic_fetch_sub(&c->users, 1) > 1) {
+        return;
+    }
+    gnutls_certificate_free_credentials(c->credentials);
+    free(c->pem);
+    free(c);
+}
+
+static int read_certificate(const struct http_config *c, struct http_certificate **ret,
+                            struct error *err)
+{
+    char *cert = NULL, *key = NULL;
+    int r = read_text(c->cert_file, "certificate", &cert, err);
+    r = r < 0 ? r : read_text(c->key_file, "key", &key, err);
+    r = r < 0 ? r : certificate_new(cert, key, ret, err);
+    free_secret(key);
+    free(cert);
+    return r;
 }
 
 int secrets_read(const struct http_config *c, struct http_secrets *ret, struct error *err)
@@ -96,9 +133,7 @@ int secrets_read(const struct http_config *c, struct http_secrets *ret, struct e
     }
     int r = c->token_file ? read_token(c->token_file, &ret->token, err) : 0;
     if (r == 0 && c->cert_file) {
-        r = read_text(c->cert_file, "certificate", &ret->cert, err);
-        r = r < 0 ? r : read_text(c->key_file, "key", &ret->key, err);
-        r = r < 0 ? r : certificate_check(ret->cert, ret->key, err);
+        r = read_certificate(c, &ret->certificate, err);
     }
     if (r < 0) {
         secrets_done(ret);
@@ -109,7 +144,6 @@ int secrets_read(const struct http_config *c, struct http_secrets *ret, struct e
 void secrets_done(struct http_secrets *s)
 {
     free_secret(s->token);
-    free_secret(s->key);
-    free(s->cert);
+    certificate_drop(s->certificate);
     *s = (struct http_secrets){0};
 }

@@ -1,5 +1,5 @@
 #include <errno.h>
-#include <fcntl.h>
+#include <gnutls/abstract.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -91,7 +91,6 @@ int http_server_new(const struct http_config *c, struct http_server **ret, struc
 {
     struct http_server *s = x_zalloc(sizeof(*s));
     pthread_mutex_init(&s->lock, NULL);
-    pthread_mutex_init(&s->daemons, NULL);
     pthread_mutex_init(&s->rate.lock, NULL);
     init_condition(&s->changed);
     init_condition(&s->stop_sweeper);
@@ -152,22 +151,63 @@ int http_server_add(struct http_server *s, const char *address, const struct htt
 
 // ---- starting ------------------------------------------------------------------------------
 
+// Each connection shows the certificate that is in force when it begins, which is before its
+// handshake: it gets credentials of its own in place of the daemon's. Who connects after a renewal
+// is over is therefore shown the new one, and who is there keeps the one that the connection began
+// with. No handshake leaves the certificate out: libmicrohttpd neither gives out session tickets
+// nor keeps sessions, so that none is ever resumed.
+static void choose_certificate(struct http_server *s, struct http_visitor *v,
+                               gnutls_session_t session)
+{
+    pthread_mutex_lock(&s->lock);
+    v->certificate = certificate_share(s->secrets.certificate);
+    pthread_mutex_unlock(&s->lock);
+    // Where it fails, for want of memory, there is no certificate: no_certificate() is asked.
+    (void)gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, v->certificate->credentials);
+}
+
+// Of the daemon's own credentials, which no session has: libmicrohttpd wants to know some.
+static int no_certificate(gnutls_session_t session, const gnutls_datum_t *authorities, int n,
+                          const gnutls_pk_algorithm_t *algorithms, int n_algorithms,
+                          gnutls_pcert_st **chain, unsigned *n_chain, gnutls_privkey_t *key)
+{
+    (void)session, (void)authorities, (void)n, (void)algorithms, (void)n_algorithms;
+    (void)chain, (void)n_chain, (void)key;
+    return -1;
+}
+
+static void *connection_begins(struct http_server *s, struct MHD_Connection *connection)
+{
+    int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    const struct sockaddr *peer =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+    const union MHD_ConnectionInfo *tls =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    struct http_visitor *v =
+        crowd_enter(&s->crowd, fd, guard_address(peer), clock_mono(&clock_system));
+    if (tls) {
+        choose_certificate(s, v, tls->tls_session);
+    }
+    return v;
+}
+
+// By now its session is gone or, where it could not even begin, will shake no hands.
+static void connection_ends(struct http_server *s, struct http_visitor *v)
+{
+    certificate_drop(v->certificate);
+    crowd_leave(&s->crowd, v);
+}
+
 static void connection_event(void *cls, struct MHD_Connection *connection, void **socket_context,
                              enum MHD_ConnectionNotificationCode what)
 {
     struct http_listener *l = cls;
-    struct http_crowd *crowd = &l->server->crowd;
-    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
-        if (*socket_context) {
-            crowd_leave(crowd, *socket_context);
-        }
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        *socket_context = connection_begins(l->server, connection);
+    } else if (*socket_context) {
+        connection_ends(l->server, *socket_context);
         *socket_context = NULL;
-        return;
     }
-    int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    const struct sockaddr *peer =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
-    *socket_context = crowd_enter(crowd, fd, guard_address(peer), clock_mono(&clock_system));
 }
 
 // Takes the socket over when it succeeds.
@@ -176,20 +216,19 @@ static struct MHD_Daemon *start_daemon(struct http_listener *l, int fd)
     const struct http_server *s = l->server;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
     struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_MEM_CERT, 0, s->secrets.cert},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, s->secrets.key},
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)no_certificate},
         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
         {MHD_OPTION_END, 0, NULL},
     };
     unsigned limit = s->config.connections + s->config.streams + SPARE_CONNECTIONS;
     unsigned timeout = (unsigned)((s->config.timeout_ns + NS_PER_S - 1) / NS_PER_S);
-    return MHD_start_daemon(s->secrets.cert ? flags | MHD_USE_TLS : flags, 0, NULL, NULL,
+    return MHD_start_daemon(s->config.cert_file ? flags | MHD_USE_TLS : flags, 0, NULL, NULL,
                             exchange_access, l, MHD_OPTION_LISTEN_SOCKET, fd,
                             MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT,
                             timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
                             MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, l,
                             MHD_OPTION_NOTIFY_CONNECTION, connection_event, l, MHD_OPTION_ARRAY,
-                            s->secrets.cert ? tls : tls + ARRAY_LEN(tls) - 1, MHD_OPTION_END);
+                            s->config.cert_file ? tls : tls + ARRAY_LEN(tls) - 1, MHD_OPTION_END);
 }
 
 static int start_listener(struct http_listener *l, struct error *err)
@@ -200,7 +239,7 @@ static int start_listener(struct http_listener *l, struct error *err)
     if (r < 0) {
         return r;
     }
-    atomic_store(&l->daemon, start_daemon(l, l->fd));
+    l->daemon = start_daemon(l, l->fd);
     if (l->daemon) {
         return 0;
     }
@@ -219,25 +258,6 @@ static struct timespec deadline_in(int64_t ns)
     return t;
 }
 
-// With all: whatever its connections do.
-static void sweep_retired(struct http_listener *l, bool all)
-{
-    struct http_retired **at = &l->retired;
-    while (*at) {
-        struct http_retired *old = *at;
-        const union MHD_DaemonInfo *info =
-            MHD_get_daemon_info(old->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-        if (!all && info && info->num_connections > 0) {
-            at = &old->next;
-            continue;
-        }
-        *at = old->next;
-        MHD_stop_daemon(old->daemon);
-        close(old->fd);
-        free(old);
-    }
-}
-
 static void *sweep(void *ctx)
 {
     struct http_server *s = ctx;
@@ -247,11 +267,6 @@ static void *sweep(void *ctx)
         pthread_cond_timedwait(&s->stop_sweeper, &s->lock, &until);
         pthread_mutex_unlock(&s->lock);
         crowd_sweep(&s->crowd, clock_mono(&clock_system));
-        pthread_mutex_lock(&s->daemons);
-        for (size_t i = 0; i < s->n_listeners; i++) {
-            sweep_retired(s->listeners[i], false);
-        }
-        pthread_mutex_unlock(&s->daemons);
         pthread_mutex_lock(&s->lock);
     }
     pthread_mutex_unlock(&s->lock);
@@ -261,7 +276,7 @@ static void *sweep(void *ctx)
 static char *url_of(const struct http_server *s)
 {
     const struct http_listener *l = s->listeners[0];
-    const char *scheme = s->secrets.cert ? "https" : "http", *colon = strrchr(l->address, ':');
+    const char *scheme = s->config.cert_file ? "https" : "http", *colon = strrchr(l->address, ':');
     int n = (int)(colon - l->address);
     return n > 0 ? x_asprintf("%s://%.*s:%u", scheme, n, l->address, l->port)
                  : x_asprintf("%s://localhost:%u", scheme, l->port);
@@ -322,15 +337,14 @@ static void stop_listening(struct http_listener *l)
     }
 }
 
-static void stop_daemons(struct http_listener *l)
+static void stop_daemon(struct http_listener *l)
 {
     if (l->daemon) {
         MHD_stop_daemon(l->daemon);
-        atomic_store(&l->daemon, NULL);
+        l->daemon = NULL;
         close(l->fd);
         l->fd = -1;
     }
-    sweep_retired(l, true);
 }
 
 static void await(struct http_server *s, bool (*over)(const struct http_server *s), int64_t most_ns)
@@ -380,7 +394,7 @@ void http_server_stop(struct http_server *s, int64_t patience_ns)
     await(s, all_sent, SENDING_NS);
     stop_sweeper(s);
     for (size_t i = 0; i < s->n_listeners; i++) {
-        stop_daemons(s->listeners[i]);
+        stop_daemon(s->listeners[i]);
     }
     s->started = false;
 }
@@ -418,81 +432,34 @@ void http_server_free(struct http_server *s)
     pthread_cond_destroy(&s->changed);
     pthread_cond_destroy(&s->stop_sweeper);
     pthread_mutex_destroy(&s->rate.lock);
-    pthread_mutex_destroy(&s->daemons);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
 
 // ---- while it runs -------------------------------------------------------------------------
 
-// The daemons that will serve with the new certificates: all of them, or none.
-static int start_successors(struct http_server *s, struct MHD_Daemon **ret, int *ret_fds,
-                            struct error *err)
+// Another certificate than the one in force: what is renewed is not renewed twice.
+static bool is_renewed(const struct http_certificate *old, const struct http_certificate *fresh)
 {
-    for (size_t i = 0; i < s->n_listeners; i++) {
-        struct http_listener *l = s->listeners[i];
-        ret_fds[i] = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
-        ret[i] = ret_fds[i] < 0 ? NULL : start_daemon(l, ret_fds[i]);
-        if (ret[i]) {
-            continue;
-        }
-        if (ret_fds[i] >= 0) {
-            close(ret_fds[i]);
-        }
-        while (i-- > 0) {
-            MHD_stop_daemon(ret[i]); // closes its descriptor
-        }
-        return error_set(err, -EIO, "cannot serve at %s with the new certificate", l->address);
-    }
-    return 0;
-}
-
-// New connections get the new certificates; those there keep theirs until their next answer.
-static void succeed(struct http_listener *l, struct MHD_Daemon *daemon, int fd)
-{
-    struct http_retired *old = x_alloc(sizeof(*old));
-    *old = (struct http_retired){.daemon = l->daemon, .fd = l->fd, .next = l->retired};
-    l->retired = old;
-    l->fd = fd;
-    atomic_store(&l->daemon, daemon);
-    (void)MHD_quiesce_daemon(old->daemon);
-}
-
-static int renew_certificates(struct http_server *s, struct http_secrets *fresh, struct error *err)
-{
-    int r = 0;
-    pthread_mutex_lock(&s->daemons);
-    if (fresh->cert && strcmp(fresh->cert, s->secrets.cert) != 0) {
-        AUTO_FREE struct MHD_Daemon **daemons = x_array(s->n_listeners + 1, sizeof(*daemons));
-        AUTO_FREE int *fds = x_array(s->n_listeners + 1, sizeof(*fds));
-        SWAP(s->secrets.cert, fresh->cert);
-        SWAP(s->secrets.key, fresh->key);
-        r = s->started ? start_successors(s, daemons, fds, err) : 0;
-        for (size_t i = 0; i < s->n_listeners && s->started && r == 0; i++) {
-            succeed(s->listeners[i], daemons[i], fds[i]);
-        }
-        if (r < 0) {
-            SWAP(s->secrets.cert, fresh->cert);
-            SWAP(s->secrets.key, fresh->key);
-        }
-    }
-    pthread_mutex_unlock(&s->daemons);
-    return r;
+    return fresh && strcmp(fresh->pem, old->pem) != 0;
 }
 
 int http_server_reload(struct http_server *s, struct error *err)
 {
     struct http_secrets fresh;
     int r = secrets_read(&s->config, &fresh, err);
-    r = r < 0 ? r : renew_certificates(s, &fresh, err);
-    if (r == 0) {
-        pthread_mutex_lock(&s->lock);
-        SWAP(s->secrets.token, fresh.token);
-        pthread_mutex_unlock(&s->lock);
-        streams_end(s, false);
+    if (r < 0) {
+        return r;
     }
-    secrets_done(&fresh);
-    return r;
+    pthread_mutex_lock(&s->lock);
+    SWAP(s->secrets.token, fresh.token);
+    if (is_renewed(s->secrets.certificate, fresh.certificate)) {
+        SWAP(s->secrets.certificate, fresh.certificate);
+    }
+    pthread_mutex_unlock(&s->lock);
+    streams_end(s, false);
+    secrets_done(&fresh); // the older one lives on in the connections that began with it
+    return 0;
 }
 
 uint16_t http_server_port(const struct http_server *s, size_t i)

@@ -71,7 +71,9 @@ int http_server_start(struct http_server *s, struct error *err) GTAP_CHECK;
 // have passed (the rest get 503), sends what is ready, and closes.
 void http_server_stop(struct http_server *s, int64_t patience_ns);
 
-// Reads the token and the certificates again. On failure the old ones stay in force.
+// Reads the token and the certificates again. On failure the old ones stay in force, on all
+// listeners. When it returns 0, connections that begin from then on show the new certificate; those
+// that are there keep the one they began with, and are closed after their next answer.
 int http_server_reload(struct http_server *s, struct error *err) GTAP_CHECK;
 
 // Port of the i-th listener in the order of making (for ":0"), 0 when there is none.

@@ -22,20 +22,12 @@ struct http_table {
     void *ctx;
 };
 
-// A daemon with older certificates: it listens no more, and goes when its last connection has.
-struct http_retired {
-    struct MHD_Daemon *daemon;
-    int fd; // it listened on; closed after the daemon, whose thread may look at it until then
-    struct http_retired *next;
-};
-
 struct http_listener {
     struct http_server *server;
     char *address; // as given
     int fd;        // -1 before the start
     uint16_t port;
-    _Atomic(struct MHD_Daemon *) daemon;
-    struct http_retired *retired;
+    struct MHD_Daemon *daemon; // one from start to stop; NULL: none
     struct http_table *tables;
     size_t n_tables, cap_tables;
 };
@@ -124,11 +116,10 @@ struct http_server {
     bool started, sweeping;
     atomic_bool draining; // the server is about to stop: new requests are refused
 
-    pthread_mutex_t daemons;     // of the listeners' daemons, cert and key, once started
     pthread_mutex_t lock;        // of what follows, and of deferred exchanges
     pthread_cond_t changed;      // one more is answered, or sent
     pthread_cond_t stop_sweeper; // `stopping` was set
-    struct http_secrets secrets; // of which the token is under it
+    struct http_secrets secrets; // those in force
     struct http_exchange *deferred;
     size_t n_deferred;
     size_t unsent; // exchanges that are answered, but whose answer is not out
