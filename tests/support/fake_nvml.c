@@ -54,10 +54,10 @@ static const struct {
 
 static struct nvml_device devices[BOARDS][SLICES + 1];
 static long questions;
+static const char *path, *gpus; // looked up by nvmlInit: a question asks for many settings
 
 static long setting(const char *key, long otherwise)
 {
-    const char *path = getenv("FAKE_NVML"), *gpus = getenv("FAKE_NVML_GPUS");
     if (!path && gpus && strcmp(key, "gpus") == 0) {
         return (long)strtoll(gpus, NULL, 10);
     }
@@ -79,7 +79,6 @@ static long setting(const char *key, long otherwise)
 
 static void note_init(void)
 {
-    const char *path = getenv("FAKE_NVML");
     char name[4096];
     snprintf(name, sizeof(name), "%s.inits", path ? path : "");
     FILE *f = path ? fopen(name, "ae") : NULL;
@@ -106,6 +105,8 @@ static int ask(nvml_device d, const char *key)
 EXPORT int nvmlInit_v2(void);
 EXPORT int nvmlInit_v2(void)
 {
+    path = getenv("FAKE_NVML");
+    gpus = getenv("FAKE_NVML_GPUS");
     note_init();
     return (int)setting("init", NVML_SUCCESS);
 }
