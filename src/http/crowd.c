@@ -149,11 +149,13 @@ void crowd_relieve(struct http_crowd *c, const struct http_visitor *v)
     pthread_mutex_unlock(&c->lock);
 }
 
-void crowd_sweep(struct http_crowd *c, struct mono now)
+int64_t crowd_sweep(struct http_crowd *c, struct mono now)
 {
     pthread_mutex_lock(&c->lock);
     while (c->oldest && now.ns - c->oldest->since.ns > c->patience_ns) {
         cut(c, c->oldest);
     }
+    int64_t left = c->patience_ns - (c->oldest ? now.ns - c->oldest->since.ns : 0);
     pthread_mutex_unlock(&c->lock);
+    return left;
 }

@@ -49,5 +49,6 @@ void crowd_cut(struct http_crowd *c, struct http_visitor *v);
 void crowd_holds(struct http_crowd *c, struct http_visitor *v, size_t n);
 // Memory is short: cuts off the one that has waited longest of those that hold some, but not v.
 void crowd_relieve(struct http_crowd *c, const struct http_visitor *v);
-// Cuts off those that have waited for longer than the patience allows. Called now and then.
-void crowd_sweep(struct http_crowd *c, struct mono now);
+// Cuts off those that have waited for longer than the patience allows. Called now and then; returns
+// for how long, ns, it would find nobody, whoever comes meanwhile.
+int64_t crowd_sweep(struct http_crowd *c, struct mono now);

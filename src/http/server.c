@@ -258,15 +258,17 @@ static struct timespec deadline_in(int64_t ns)
     return t;
 }
 
+// Where nobody is connected there is nothing to wake up for.
 static void *sweep(void *ctx)
 {
     struct http_server *s = ctx;
+    int64_t wait = SWEEP_EVERY_NS;
     pthread_mutex_lock(&s->lock);
     while (!s->stopping) {
-        struct timespec until = deadline_in(SWEEP_EVERY_NS);
+        struct timespec until = deadline_in(wait);
         pthread_cond_timedwait(&s->stop_sweeper, &s->lock, &until);
         pthread_mutex_unlock(&s->lock);
-        crowd_sweep(&s->crowd, clock_mono(&clock_system));
+        wait = MAX(SWEEP_EVERY_NS, crowd_sweep(&s->crowd, clock_mono(&clock_system)));
         pthread_mutex_lock(&s->lock);
     }
     pthread_mutex_unlock(&s->lock);

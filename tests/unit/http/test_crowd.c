@@ -159,11 +159,12 @@ static void test_patience(void **state)
     room_open(&r, 8, 8);
     enter(&r, 0, 1, 0);
     enter(&r, 1, 1, 10);
+    assert_int_equal(crowd_sweep(&r.crowd, at(28)), 2 * NS_PER_S);
     crowd_sweep(&r.crowd, at(30));
     assert_cut(&r, "--");
-    crowd_sweep(&r.crowd, at(31));
+    assert_int_equal(crowd_sweep(&r.crowd, at(31)), 9 * NS_PER_S);
     assert_cut(&r, "x-");
-    crowd_sweep(&r.crowd, at(41));
+    assert_int_equal(crowd_sweep(&r.crowd, at(41)), 30 * NS_PER_S); // nobody waits any more
     assert_cut(&r, "xx");
     room_close(&r);
 }
