@@ -9,6 +9,7 @@
 
 #define COST_SPAN_NS (5 * 60 * NS_PER_S)
 #define COST_EVERY_NS (5 * NS_PER_S)
+#define PRICES_EVERY_MAX_NS (60 * NS_PER_S)
 enum { LINE_MAX_BYTES = STATUS_LINE_MAX, SMOOTHING = 8 };
 
 void run_status_init(struct run_status *s, struct cli *cli, const char *output)
@@ -200,13 +201,15 @@ void run_status_line(const struct run_status *s, const struct run_progress *p, s
     }
 }
 
+// GPUs come at the beginning, mostly.
 static void check_prices(struct run_status *s, const struct run_progress *p)
 {
     struct mono now = clock_mono(s->cli->clock);
-    if (!p->ending && s->prices_at.ns != 0 && now.ns - s->prices_at.ns < COST_EVERY_NS) {
+    if (!p->ending && s->prices_at.ns != 0 && now.ns - s->prices_at.ns < s->prices_wait) {
         return;
     }
     s->prices_at = now;
+    s->prices_wait = MIN(MAX(2 * s->prices_wait, COST_EVERY_NS), PRICES_EVERY_MAX_NS);
     if (store_of(s) && !run_prices_check(&s->prices, s->store)) {
         leave_store(s);
     }

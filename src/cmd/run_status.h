@@ -18,6 +18,7 @@ struct run_status {
     bool store_failing;  // as was told last
     struct run_prices prices;
     struct mono prices_at; // when they were looked at; 0: never
+    int64_t prices_wait;   // ns until they are looked at again
     struct mono began;
     struct mono at; // of `last`
     struct run_progress last;
