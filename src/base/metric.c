@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 
@@ -52,7 +53,7 @@ void metric_label(struct metric *m, const char *name, const char *value)
     }
     assert(i < METRIC_LABELS);
     m->label[i] = name;
-    snprintf(m->value[i], sizeof(m->value[i]), "%s", value);
+    memcpy(m->value[i], value, strnlen(value, sizeof(m->value[i]) - 1)); // it was all zeros
 }
 
 void metric_label_int(struct metric *m, const char *name, int64_t value)

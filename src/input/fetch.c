@@ -187,6 +187,7 @@ static void set_up(struct curl_fetch *f)
     curl_easy_setopt(f->easy, CURLOPT_BUFFERSIZE, (long)READ_SIZE);
     curl_easy_setopt(f->easy, CURLOPT_QUICK_EXIT, 1L); // a name server may be slower than a stop
     curl_easy_setopt(f->easy, CURLOPT_PROXY, "");      // a proxy's word is not the server's
+    curl_easy_setopt(f->easy, CURLOPT_NOPROXY, "");    // or it looks into the environment each time
     curl_easy_setopt(f->easy, CURLOPT_USERAGENT, "gtap");
     curl_easy_setopt(f->easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     curl_easy_setopt(f->easy, CURLOPT_TIMEOUT_MS, to_ms(c->timeout_ns));
