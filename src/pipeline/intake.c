@@ -11,6 +11,7 @@ static void feed(struct meter *m, struct shard *s, const struct record *r)
 {
     seen_fed(&s->state, r->kind, r->seq);
     m->preview_due = s->touched = true;
+    m->untold++;
     if (engine_add(s->engine, r) == ENGINE_LATE) {
         m->progress.late++;
         s->state_due = true;

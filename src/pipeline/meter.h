@@ -59,6 +59,7 @@ struct meter {
     int64_t advanced_to;   // watermark of the last advance; without an owner
     bool advance_more;     // which found more than the outbox has room for
     uint64_t taken, kept, lost, adopted; // shards, shards, shards, records: so often
+    uint64_t untold; // records that engines have taken in and the states do not tell of
     struct run_progress progress;
     struct error err; // of the first failure
 };

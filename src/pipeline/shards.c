@@ -15,6 +15,8 @@
 #define AUDIT_NS (60 * NS_PER_S)
 #define RETAKE_NS (10 * NS_PER_S)
 #define STATES_EVERY_NS NS_PER_S
+#define STATES_OWN_EVERY_NS (10 * NS_PER_S)
+enum { STATES_OWN_RECORDS = 1024 };
 
 static int64_t window_floor(const struct meter *m, int64_t t)
 {
@@ -373,20 +375,29 @@ void shards_add_state(struct outbox *o, struct shard *s)
     ranges_done(&unsettled);
 }
 
-// Where each state is a write of its own, and the store sees to it that states may lag, one goes
-// when it says something that others cannot find out, else once a second.
+// A state goes when it says something that others cannot find out; else it may lag, since what is
+// stored behind it is fed again as new: where each is a write of its own, by a second, and where a
+// trickle would write its page with every commit, by a few records.
+static bool states_due(const struct meter *m)
+{
+    int64_t passed = m->now.ns - m->last_states.ns;
+    bool shared = store_is_shared(m->store) || m->owner;
+    return shared ? passed >= STATES_EVERY_NS
+                  : passed >= STATES_OWN_EVERY_NS || m->untold >= STATES_OWN_RECORDS;
+}
+
 void shards_add_states(struct meter *m, bool all)
 {
     struct outbox states = {0};
-    bool shared = store_is_shared(m->store) || m->owner;
-    bool due = m->now.ns - m->last_states.ns >= STATES_EVERY_NS;
+    bool due = all || states_due(m);
     for (uint32_t i = 0; i < m->n_shards; i++) {
         struct shard *s = &m->shards[i];
-        if (s->engine && (s->state_due || (s->touched && (all || due || !shared)))) {
+        if (s->engine && (s->state_due || (s->touched && due))) {
             shards_add_state(&states, s);
         }
     }
     m->last_states = due ? m->now : m->last_states;
+    m->untold = due ? 0 : m->untold;
     outbox_append(&m->outbox, &states);
     outbox_done(&states);
 }

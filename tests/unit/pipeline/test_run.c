@@ -5,6 +5,9 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "faulty_store.h"
+#include "pipeline/meter.h"
+
 // What the same records come to in one run of one file, on a store in memory.
 static void plain_dump(const struct buf *load, struct buf *ret)
 {
@@ -260,6 +263,65 @@ static void test_the_first_record_at_once(void **state)
     rig_done(&r);
 }
 
+static atomic_int states_told, told_of_eight;
+
+static void count_states(void *ctx, const struct store_write *w)
+{
+    (void)ctx;
+    atomic_fetch_add(&states_told, w->n_shards > 0);
+}
+
+static void feed_trickle(struct rig *r)
+{
+    struct buf b;
+    char id[8];
+    int64_t step = atomic_exchange(&r->clock.step, 0); // time stands still
+    for (int64_t i = 0; i < 9; i++) {
+        if (i == 8) {
+            atomic_store(&told_of_eight, atomic_load(&states_told));
+            atomic_fetch_add(&r->clock.ns, 11 * NS_PER_S);
+        }
+        snprintf(id, sizeof(id), "t%d", (int)i);
+        put_one(&b, id, i);
+        rig_write(pipe_fd, &b);
+        buf_done(&b);
+        rig_wait_stored(r, i + 1);
+    }
+    atomic_store(&r->clock.step, step);
+    while (atomic_load(&states_told) <= atomic_load(&told_of_eight)) { // meson has the deadline
+        (void)poll(NULL, 0, 1);
+    }
+    rig_stop(r);
+}
+
+// A store of our own hears how far the engines are every 10 s, not with each of a few records: it
+// would be a page more in every commit.
+static void test_states_of_a_trickle_lag(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct meter m;
+    struct faulty_store f;
+    struct shard_state told;
+    rig_init(&r, "sqlite");
+    rig_inputs(&r, rig_pipe(&r, "pipe", &pipe_fd), NULL);
+    struct store *inner = rig_open(&r, STORE_WRITE);
+    faulty_store_init(&f, inner);
+    f.on_commit = count_states;
+    rig_help(&r, feed_trickle);
+    rig_begin_help(&r);
+    assert_ok(meter_open(&m, &r.config, &f.base, &r.err), &r.err);
+    assert_ok(meter_run(&m, &r.err), &r.err);
+    rig_end_help(&r);
+    meter_close(&m);
+    assert_in_range(told_of_eight, 1, 2); // the start, and where the engine begins
+    assert_ok(store_shard(inner, 0, &told, &r.err), &r.err);
+    assert_i64(told.samples_seen, 9);
+    store_close(inner);
+    close(pipe_fd);
+    rig_done(&r);
+}
+
 // Nobody writes into the pipe: after 3 s the file is read to its end all the same.
 static void test_a_silent_input_holds_nobody_up(void **state)
 {
@@ -369,6 +431,7 @@ int main(void)
 {
     return TEST_RUN(TEST(test_to_the_end), TEST(test_several_inputs), TEST(test_made_up_inputs),
                     TEST(test_stop_and_go_on), TEST(test_in_shards), TEST(test_a_pipe_in_every_run),
-                    TEST(test_the_first_record_at_once), TEST(test_a_silent_input_holds_nobody_up),
+                    TEST(test_the_first_record_at_once), TEST(test_states_of_a_trickle_lag),
+                    TEST(test_a_silent_input_holds_nobody_up),
                     TEST(test_a_stop_stores_what_was_read), TEST(test_waits_for_the_store));
 }
