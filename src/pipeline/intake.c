@@ -178,6 +178,7 @@ static int take_stored(struct meter *m, struct parcel *p)
         return r;
     }
     m->preview_cost += p->preview_took;
+    m->came_calmly |= p->calm;
     m->preview_out &= !p->preview;
     bool records = p->source && p->batch.n_records > 0;
     for (size_t i = 0; i < p->batch.n_records; i++) {

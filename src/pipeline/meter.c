@@ -185,11 +185,11 @@ static int64_t rest_of(const struct meter *m, int64_t wait)
     return MAX(MIN(wait, due), (int64_t)0);
 }
 
-// Takes in what has come; waits for something at most so long.
-static int take_some(struct meter *m, int64_t wait)
+// Takes in what has come; waits for something at most so long, of which it rests at first.
+static int take_some(struct meter *m, int64_t rest, int64_t wait)
 {
     gauges_spent(&m->gauges, STAGE_METER, &m->since);
-    struct parcel *p = queue_pop_rested(m->inbox, rest_of(m, wait), wait);
+    struct parcel *p = queue_pop_rested(m->inbox, rest, wait);
     gauges_spent(&m->gauges, STAGE_WAIT, &m->since);
     pass_time(m, MAX(wait, TICK_NS));
     int r = 0;
@@ -205,7 +205,7 @@ static int let_writer_catch_up(struct meter *m, size_t most)
 {
     int r = 0;
     while (m->in_flight > most && r == 0) {
-        r = take_some(m, TICK_NS);
+        r = take_some(m, 0, TICK_NS);
         upkeep_progress(m, false);
     }
     return r;
@@ -346,7 +346,12 @@ static int keep_up(struct meter *m)
 static int loop(struct meter *m)
 {
     while (!m->stopping && !finite_ended(m)) {
-        int r = take_some(m, next_due(m));
+        int64_t wait = next_due(m);
+        int r = take_some(m, rest_of(m, wait), wait);
+        if (m->came_calmly) { // what it changed goes with the commit that is due
+            upkeep_preview(m);
+            m->came_calmly = false;
+        }
         if (r == 0) {
             r = pass_on(m);
         }

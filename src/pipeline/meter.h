@@ -54,6 +54,7 @@ struct meter {
     bool advance_due;      // a shard may have more to compute: advance_next is looked at first
     uint32_t advance_next; // of shards that are owned for a time
     bool began;            // a record was sent
+    bool came_calmly;      // what was stored lay there until the next commit is due
     bool preview_due;      // something has changed since
     bool preview_out;      // the last one is not stored yet
     int64_t advanced_to;   // watermark of the last advance; without an owner

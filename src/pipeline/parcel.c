@@ -31,12 +31,17 @@ void parcel_clear(struct parcel *p)
 {
     batch_clear(&p->batch);
     outbox_clear(&p->outbox);
-    p->stored = p->reload_prices = p->preview = false;
+    p->stored = p->calm = p->reload_prices = p->preview = false;
     p->result = 0;
     p->n_lost = 0;
     p->preview_took = 0;
     p->newest_ts[RECORD_SAMPLE] = p->newest_ts[RECORD_USAGE] = INT64_MIN;
     p->expire_newest = INT64_MIN;
+}
+
+int parcel_push(struct queue *inbox, struct parcel *p)
+{
+    return p->calm ? queue_push_calmly(inbox, p) : queue_push(inbox, p);
 }
 
 void parcel_make_entries(struct parcel *p)

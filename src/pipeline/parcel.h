@@ -2,6 +2,7 @@
 // of it; a queue push hands it over.
 #pragma once
 
+#include "base/queue.h"
 #include "input/input.h"
 #include "output/store.h"
 #include "pipeline/outbox.h"
@@ -11,6 +12,7 @@ struct source;
 struct parcel {
     struct source *source; // whose records these are; NULL: it only carries computed rows
     bool stored;           // it comes from the writer
+    bool calm;             // nobody waits for it: it may lie until something else is due
     int result;            // of input_next (INPUT_*), or of the commit; negative: see err
     struct error err;
 
@@ -39,6 +41,9 @@ struct parcel {
 struct parcel *parcel_new(struct source *source);
 void parcel_free(struct parcel *p);  // accepts NULL
 void parcel_clear(struct parcel *p); // empty, to be filled again
+
+// Hands it to the meter, whom a calm one does not wake up before something else does.
+int parcel_push(struct queue *inbox, struct parcel *p) GTAP_CHECK;
 
 // Makes the store's entries for the records of the batch.
 void parcel_make_entries(struct parcel *p);

@@ -134,8 +134,8 @@ static void *source_main(void *ctx)
         } while (says_nothing(s, p, said));
         spent(&s->read_ns, &since);
         said = since;
-        bool calm = is_calm(s, p);
-        if ((calm ? queue_push_calmly(s->inbox, p) : queue_push(s->inbox, p)) < 0) {
+        p->calm = is_calm(s, p);
+        if (parcel_push(s->inbox, p) < 0) {
             return NULL;
         }
     }

@@ -347,7 +347,8 @@ static void serve(struct writer *w, struct parcel *const *parcels, size_t n)
             parcels[i]->err.code = r;
         }
         parcels[i]->result = r < 0 ? r : parcels[i]->result;
-        if (queue_push(w->c.done, parcels[i]) < 0) {
+        parcels[i]->calm &= r == 0 && parcels[i]->n_lost == 0;
+        if (parcel_push(w->c.done, parcels[i]) < 0) {
             parcel_free(parcels[i]->source ? NULL : parcels[i]);
         }
     }
