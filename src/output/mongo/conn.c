@@ -218,7 +218,8 @@ int mg_do(struct mg_conn *c, enum mg_kind kind, const struct mg_buf *b, size_t a
 
 void mg_batch_init(struct mg_batch *m, const char *verb, const char *collection)
 {
-    *m = (struct mg_batch){.verb = verb, .collection = collection, .kind = MG_WRITE};
+    *m = (struct mg_batch){
+        .verb = verb, .collection = collection, .kind = MG_WRITE, .most = MG_BATCH_MAX};
     m->key = strcmp(verb, "insert") == 0   ? "documents"
              : strcmp(verb, "update") == 0 ? "updates"
                                            : "deletes";
@@ -255,13 +256,33 @@ size_t mg_batch_add(struct mg_batch *m)
 
 bool mg_batch_full(const struct mg_batch *m)
 {
-    return m->n >= MG_BATCH_MAX || m->b.n >= MG_BATCH_BYTES;
+    return m->n >= m->most || m->b.n >= MG_BATCH_BYTES;
 }
 
-void mg_batch_close(struct mg_batch *m)
+// A few milliseconds for each on a server that is overloaded, or on a small one, are half a minute
+// for all; elsewhere the largest takes a tenth of a second.
+void mg_batch_learn(struct mg_batch *m, int64_t took, bool answered)
 {
+    const int64_t good = NS_PER_S;
+    size_t most = m->most;
+    if (!answered) {
+        most = MIN(most, m->n / 2);
+    } else if (took > 2 * good) {
+        most = MIN(most, (size_t)((double)m->n * (double)good / (double)took));
+    } else if (took < good / 2 && m->n >= most) {
+        most = 2 * most;
+    }
+    m->most = MIN(MAX(most, (size_t)MG_BATCH_MIN), (size_t)MG_BATCH_MAX);
+}
+
+int mg_batch_run(struct mg_conn *c, struct mg_batch *m, bson_t *reply, struct error *err)
+{
+    struct mono begin = clock_mono(&clock_system);
     mg_end(&m->b, m->array);
     mg_end(&m->b, 0);
+    int r = mg_run(c, m->kind, &m->b, 0, reply, err);
+    mg_batch_learn(m, clock_mono(&clock_system).ns - begin.ns, !c->away);
+    return r;
 }
 
 int mg_batch_flush(struct mg_conn *c, struct mg_batch *m, struct error *err)
@@ -272,8 +293,7 @@ int mg_batch_flush(struct mg_conn *c, struct mg_batch *m, struct error *err)
     if (m->n == 0) {
         return 0;
     }
-    mg_batch_close(m);
-    int r = mg_run(c, m->kind, &m->b, 0, &reply, err);
+    int r = mg_batch_run(c, m, &reply, err);
     if (r == 0 && mg_write_errors_begin(&reply, &it) && mg_write_errors_next(&it, &failed)) {
         r = mg_fail_code(c, failed.duplicate_id ? 112 : failed.code, failed.text.p, err);
     }

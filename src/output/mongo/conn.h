@@ -56,14 +56,17 @@ int64_t mg_reply_int(const bson_t *reply, const char *field); // 0: not there
 // ---- many statements -----------------------------------------------------------------------
 
 // A command of many statements that is sent when it is full: {insert|update|delete: collection,
-// ordered: false, KEY: [...]}. Cursors are answered with as many documents at a time.
-enum { MG_BATCH_MAX = 5000, MG_BATCH_BYTES = 8 << 20 };
+// ordered: false, KEY: [...]}. How many that are follows from how long the server takes: one for
+// which it needs longer than it is waited for (socketTimeoutMS) would be sent again for ever.
+// Cursors are answered with MG_BATCH_MAX documents at a time.
+enum { MG_BATCH_MAX = 5000, MG_BATCH_MIN = 20, MG_BATCH_BYTES = 8 << 20 };
 
 struct mg_batch {
     const char *verb, *collection, *key;
     enum mg_kind kind;
     struct mg_buf b;
     size_t array, n; // n statements so far
+    size_t most;     // in one command
     int64_t matched; // of all that were sent: "n" of the replies
 };
 void mg_batch_init(struct mg_batch *m, const char *verb, const char *collection);
@@ -71,9 +74,12 @@ void mg_batch_done(struct mg_batch *m);
 // Opens the next statement: a document in m->b, to be closed by mg_end().
 size_t mg_batch_add(struct mg_batch *m);
 bool mg_batch_full(const struct mg_batch *m);
-// Closes the command, whose document begins at 0; mg_batch_clear() makes it empty.
-void mg_batch_close(struct mg_batch *m);
+// Sends it, as mg_run() does, and learns from it; mg_batch_clear() makes it empty.
+int mg_batch_run(struct mg_conn *c, struct mg_batch *m, bson_t *reply, struct error *err)
+    GTAP_CHECK;
 void mg_batch_clear(struct mg_batch *m);
+// Its n statements took so long, ns; without an answer they took too long.
+void mg_batch_learn(struct mg_batch *m, int64_t took, bool answered);
 // Sends what is there, or only when it is full; a statement that failed is an error.
 int mg_batch_flush(struct mg_conn *c, struct mg_batch *m, struct error *err) GTAP_CHECK;
 int mg_batch_spill(struct mg_conn *c, struct mg_batch *m, struct error *err) GTAP_CHECK;

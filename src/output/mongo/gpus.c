@@ -141,8 +141,7 @@ static int send_batch(struct mg_store *s, struct mg_batch *m, struct mg_gpu *con
     if (m->n == 0) {
         return 0;
     }
-    mg_batch_close(m);
-    int r = mg_run(&s->conn, MG_WRITE, &m->b, 0, &reply, err);
+    int r = mg_batch_run(&s->conn, m, &reply, err);
     bool failed = r == 0 && mg_write_errors_begin(&reply, &it);
     while (r == 0 && failed && mg_write_errors_next(&it, &e)) {
         if (e.duplicate_id && e.index >= 0 && e.index < (int64_t)m->n) {

@@ -64,8 +64,7 @@ int mg_flush_letters(struct mg_store *s, struct error *err)
     if (m->n == 0) {
         return 0;
     }
-    mg_batch_close(m);
-    int r = mg_run(&s->conn, MG_WRITE, &m->b, 0, &reply, err);
+    int r = mg_batch_run(&s->conn, m, &reply, err);
     bool failed = r == 0 && mg_write_errors_begin(&reply, &it);
     while (r == 0 && failed && mg_write_errors_next(&it, &e)) {
         r = e.duplicate_id ? 0 : mg_fail_code(&s->conn, e.code, e.text.p, err);

@@ -177,8 +177,7 @@ static int send_batch(struct insertion *in, struct error *err)
     if (m->n == 0) {
         return 0;
     }
-    mg_batch_close(m);
-    int r = mg_run(&in->s->conn, MG_WRITE, &m->b, 0, &reply, err);
+    int r = mg_batch_run(&in->s->conn, m, &reply, err);
     r = r < 0 ? r : take_errors(in, &reply, m->n, &failed, err);
     if (r == 0 && mg_reply_int(&reply, "n") + (int64_t)failed != (int64_t)m->n) {
         r = mg_fail_code(&in->s->conn, 0, "it does not say what became of each record", err);
