@@ -18,8 +18,11 @@ DEFINE_SORT(sort_places, struct place, by_seq); // stable
 static void write_update(struct mg_batch *m, const struct usage_cost *c, bool late)
 {
     size_t one = mg_batch_add(m), q = MG_DOC(&m->b, "q");
-    MG_MAYBE_STR(&m->b, "_id", c->event_id);
-    MG_I64(&m->b, "seq", c->seq);
+    if (str_present(c->event_id)) { // and nothing else: such a filter needs no plan
+        MG_STR(&m->b, "_id", c->event_id);
+    } else {
+        MG_I64(&m->b, "seq", c->seq);
+    }
     mg_end(&m->b, q);
     mg_write_cost(&m->b, c, late);
     mg_end(&m->b, one);
