@@ -109,7 +109,7 @@ static void settle_samples(struct gpu *g)
     if (tail == 0) {
         return;
     }
-    AUTO_FREE struct sample *scratch = x_array(g->n_samples, sizeof(*scratch));
+    AUTO_FREE struct sample *scratch = x_realloc_array(NULL, g->n_samples, sizeof(*scratch));
     sort_samples(&g->samples[g->sorted_samples], tail, scratch);
     sort_samples_merge(g->samples, g->sorted_samples, g->n_samples, scratch);
     drop_simultaneous(g);
@@ -122,7 +122,7 @@ static void settle_uses(struct gpu *g)
     if (tail == 0) {
         return;
     }
-    AUTO_FREE struct use *scratch = x_array(g->n_uses, sizeof(*scratch));
+    AUTO_FREE struct use *scratch = x_realloc_array(NULL, g->n_uses, sizeof(*scratch));
     sort_uses(&g->uses[g->sorted_uses], tail, scratch);
     // Only the end of the sorted part can be behind the tail's beginning.
     size_t first = g->sorted_uses;
