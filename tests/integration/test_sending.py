@@ -113,6 +113,23 @@ class Agent(sending.Case):
         self.assertEqual(agent.stop(), 0)
         self.assertIn("dropped for want of room", agent.said[-1])
 
+    def test_the_newest_are_dropped_where_there_is_no_room(self):
+        self.kafka.tell("broker down all")
+        agent = self.send("agent", "--in", "seed:?every=10ms", "--spool", self.spool(),
+                          "--spool-max", "64K")
+        self.wait_for(lambda: agent.metric("gtap_dropped_total"))
+        self.kafka.tell("broker up all")
+        self.wait_for(lambda: self.spooled() == 0)
+        read = len(self.topics.read())
+        self.wait_for(lambda: len(self.topics.read()) > read + 100)
+        dropped = agent.metric("gtap_dropped_total")
+        numbers = [int(name.rsplit(":", 1)[1]) for name in dict.fromkeys(self.topics.ids())]
+        self.assertEqual(agent.stop(), 0)
+        self.assertEqual(numbers, sorted(numbers))
+        kept = next(i for i, n in enumerate(numbers, 1) if n != i)
+        self.assertGreater(kept, 50)
+        self.assertEqual(numbers[-1] - len(numbers), dropped)
+
     def test_a_file_waits_for_room(self):
         uri = self.write("day.ndjson", many(1, 10000))  # 2.7 MB
         self.kafka.tell("broker down all")

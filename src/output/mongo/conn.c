@@ -219,7 +219,7 @@ int mg_do(struct mg_conn *c, enum mg_kind kind, const struct mg_buf *b, size_t a
 void mg_batch_init(struct mg_batch *m, const char *verb, const char *collection)
 {
     *m = (struct mg_batch){
-        .verb = verb, .collection = collection, .kind = MG_WRITE, .most = MG_BATCH_MAX};
+        .verb = verb, .collection = collection, .kind = MG_WRITE, .most = MG_BATCH_FIRST};
     m->key = strcmp(verb, "insert") == 0   ? "documents"
              : strcmp(verb, "update") == 0 ? "updates"
                                            : "deletes";

@@ -59,7 +59,7 @@ int64_t mg_reply_int(const bson_t *reply, const char *field); // 0: not there
 // ordered: false, KEY: [...]}. How many that are follows from how long the server takes: one for
 // which it needs longer than it is waited for (socketTimeoutMS) would be sent again for ever.
 // Cursors are answered with MG_BATCH_MAX documents at a time.
-enum { MG_BATCH_MAX = 5000, MG_BATCH_MIN = 20, MG_BATCH_BYTES = 8 << 20 };
+enum { MG_BATCH_MAX = 5000, MG_BATCH_MIN = 20, MG_BATCH_FIRST = 500, MG_BATCH_BYTES = 8 << 20 };
 
 struct mg_batch {
     const char *verb, *collection, *key;
