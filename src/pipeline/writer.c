@@ -11,6 +11,9 @@
 #include "pipeline/source.h"
 
 enum { GROUP_MAX = 16, GROUP_LOAD = 16384, EXPIRE_ROWS = 20000 };
+// Of a commit to a server: half of what an input has parcels for, so that the others are filled
+// while it works. One on this machine writes the more at once the better.
+enum { SERVER_LOAD = SOURCE_PARCELS * BATCH_RECORDS / 2 };
 #define LOOK_NS (20 * NS_PER_S)       // how often it looks up while there is nothing to do
 #define ALIVE_EVERY_NS (2 * NS_PER_S) // see store_alive()
 #define ALIVE_LOOK_NS (500 * NS_PER_MS)
@@ -377,7 +380,8 @@ static size_t load_of(const struct parcel *p)
 static size_t group(struct writer *w, struct parcel **parcels)
 {
     size_t n = 1, load = load_of(parcels[0]);
-    while (n < GROUP_MAX && load < GROUP_LOAD && (parcels[n] = queue_pop(w->queue, 0))) {
+    size_t most = store_is_shared(w->c.store) ? SERVER_LOAD : GROUP_LOAD;
+    while (n < GROUP_MAX && load < most && (parcels[n] = queue_pop(w->queue, 0))) {
         load += load_of(parcels[n++]);
     }
     return n;

@@ -89,6 +89,24 @@ static int keeper_commit(struct store *s, struct store_write *w, struct error *e
 
 static const struct store_ops keeper_ops = {.scheme = "keeper", .commit = keeper_commit};
 
+static int never_taken(struct store *s, uint32_t shard, enum shard_claim claim,
+                       struct shard_hold *ret, struct error *err)
+{
+    (void)s, (void)shard, (void)claim, (void)ret, (void)err;
+    fail();
+    return -1;
+}
+
+static int is_alive(struct store *s, struct error *err)
+{
+    (void)s, (void)err;
+    return 0;
+}
+
+// Of many processes.
+static const struct store_ops shared_ops = {
+    .scheme = "shared", .commit = keeper_commit, .take_shard = never_taken, .alive = is_alive};
+
 struct bench {
     struct keeper store;
     struct run_config config;
@@ -102,9 +120,9 @@ struct bench {
     int64_t records, costs, rows; // so many are in the parcels
 };
 
-static void bench_init(struct bench *b)
+static void bench_open(struct bench *b, const struct store_ops *ops)
 {
-    *b = (struct bench){.store = {.base = {.ops = &keeper_ops, .access = STORE_WRITE}}};
+    *b = (struct bench){.store = {.base = {.ops = ops, .access = STORE_WRITE}}};
     b->store.base.name = x_strdup("keeper");
     b->config.env = (struct input_env){.clock = &clock_system, .stop_fd = -1};
     b->config.retry_ns = b->config.retry_max_ns = NS_PER_MS;
@@ -114,6 +132,11 @@ static void bench_init(struct bench *b)
     struct writer_config c = {&b->store.base, b->done, &b->config, &b->patience, &b->gauges};
     struct error err;
     assert_ok(writer_start(&c, &b->writer, &b->queue, &err), &err);
+}
+
+static void bench_init(struct bench *b)
+{
+    bench_open(b, &keeper_ops);
 }
 
 static void bench_stop(struct bench *b)
@@ -305,6 +328,27 @@ static void test_one_above_the_bound(void **state)
     }
 }
 
+// A server works while the input's other parcels are filled.
+static void test_half_to_a_server(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, &shared_ops);
+    hold_up(&b);
+    for (int i = 0; i < 10; i++) {
+        put(&b, BATCH_RECORDS, 0, 0);
+    }
+    let_go(&b);
+    take_back(&b, b.n, 0);
+    bench_stop(&b);
+    static const size_t parcels[] = {1, 4, 4, 2};
+    assert_int_equal(b.store.n, ARRAY_LEN(parcels));
+    for (size_t i = 0; i < ARRAY_LEN(parcels); i++) {
+        assert_int_equal(b.store.seen[i].parcels, parcels[i]);
+    }
+    bench_done(&b);
+}
+
 // Rows of open windows that came twice go once, as they were last, whichever parcel brought them.
 static void test_open_windows_go_once(void **state)
 {
@@ -404,6 +448,6 @@ static void test_stopped_in_a_commit(void **state)
 int main(void)
 {
     return TEST_RUN(TEST(test_a_commit_is_bounded), TEST(test_one_above_the_bound),
-                    TEST(test_open_windows_go_once), TEST(test_again), TEST(test_for_good),
-                    TEST(test_stopped_in_a_commit));
+                    TEST(test_half_to_a_server), TEST(test_open_windows_go_once), TEST(test_again),
+                    TEST(test_for_good), TEST(test_stopped_in_a_commit));
 }
