@@ -83,7 +83,7 @@ struct run_config {
     } letters;
     bool wait_for_store;            // also to be there at the start; else that is an error
     int64_t retry_ns, retry_max_ns; // the first wait after a failure, the longest; 0: 1 s, 10 s
-    int64_t drain_ns;               // how long a stop tries to write; 0: 18 s
+    int64_t drain_ns;               // how long a stop tries to write; 0: 16 s
     int64_t claim_ns;               // how long to wait for shards that others have; 0: 20 s
     int64_t audit_ns;               // after a takeover, see pipeline/shards.h; 0: 60 s
     // Clock, environment; stop_fd is the caller's: readable = stop. env.http is the caller's too:

@@ -14,7 +14,7 @@ import watched
 from daemon import wait_for
 
 STORE = "the store cannot be written"
-KILLED_S = 30  # what docs/operations.md says to give a processor that is told to stop
+DRAINED_S = 25  # what docs/operations.md says that a processor takes which is told to stop
 
 
 class Database(watched.Faked):
@@ -142,9 +142,9 @@ class Database(watched.Faked):
         for one in two:
             one.wait()
             print(f"# ended {time.monotonic() - began:.1f} s after it was told to")
-        # Before it would be killed. What makes these 25 s, of which 23 are waited for here, is exact
-        # in tests/unit/pipeline/test_patience.c; a busy machine needs some time to end a process.
-        self.assertLess(time.monotonic() - began, KILLED_S)
+        # Of which 21 are waited for here: how long it tries is exact in
+        # tests/unit/pipeline/test_patience.c; the rest is for a busy machine.
+        self.assertLess(time.monotonic() - began, DRAINED_S)
         for one in two:
             self.assertTrue(one.says("was not acknowledged, and comes again"), one.said)
         self.assertTrue(refusing.says("stopped while the store could not be written"))
@@ -160,7 +160,7 @@ class Database(watched.Faked):
         one.wait_unready("no input can be read")
         began = time.monotonic()
         one.stop()
-        self.assertLess(time.monotonic() - began, KILLED_S)
+        self.assertLess(time.monotonic() - began, DRAINED_S)
         self.kafka.tell("broker up all")
         self.finish()
 
