@@ -141,6 +141,13 @@ static size_t put_ranges(const struct owned_store *s, const struct store_write *
     return n;
 }
 
+static void look(struct owned_store *s)
+{
+    for (size_t i = 0; i < OWNED_SHARDS; i++) {
+        s->lost[i] |= s->epochs[i] != s->db->epochs[i];
+    }
+}
+
 static int commit_computed(struct owned_store *s, const struct store_write *w, struct error *err)
 {
     AUTO_FREE struct usage_cost *costs = x_array(w->n_costs + 1, sizeof(*costs));
@@ -148,6 +155,9 @@ static int commit_computed(struct owned_store *s, const struct store_write *w, s
     AUTO_FREE struct shard_state *states = x_array(w->n_shards + 1, sizeof(*states));
     AUTO_FREE struct unsettled_range *ranges = x_array(w->n_unsettled + 1, sizeof(*ranges));
     pthread_mutex_lock(&s->db->lock);
+    if (s->looks) {
+        look(s);
+    }
     struct store_write out = {
         .costs = costs, .windows = windows, .shards = states, .unsettled = ranges};
     out.n_costs = put_costs(s, w, costs); // what it does not know yet shuts nothing out

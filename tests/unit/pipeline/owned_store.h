@@ -1,7 +1,7 @@
 // What MongoDB is to its writers, over a memory store: any number of handles write it, each as if
 // it were a process; a shard has an owner, whom an epoch in the shard's state shuts out; seqs hold
 // shard, epoch and a counter; a commit is no transaction, and a former owner's computed rows land
-// unless it knows already that it is none.
+// unless it knows already that it is none, or looks.
 #pragma once
 
 #include <pthread.h>
@@ -27,6 +27,7 @@ struct owned_store {
     struct owned_db *db;
     uint32_t epochs[OWNED_SHARDS]; // own ones; 0: never taken
     bool lost[OWNED_SHARDS];       // and it has noticed
+    bool looks;                    // whose they are, before what was computed is written
     atomic_int alive;              // so often it said so
     atomic_int taken, kept;
     // Called within a commit: after its raw records, before what was computed.
