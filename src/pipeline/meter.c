@@ -185,7 +185,8 @@ static int64_t rest_of(const struct meter *m, int64_t wait)
     return MAX(MIN(wait, due), (int64_t)0);
 }
 
-// Takes in what has come; waits for something at most so long, of which it rests at first.
+// Takes in what has come, up to what is worth being passed on first: the writer has something to do
+// while the engines are fed. Waits for something at most so long, of which it rests at first.
 static int take_some(struct meter *m, int64_t rest, int64_t wait)
 {
     gauges_spent(&m->gauges, STAGE_METER, &m->since);
@@ -194,8 +195,9 @@ static int take_some(struct meter *m, int64_t rest, int64_t wait)
     pass_time(m, MAX(wait, TICK_NS));
     int r = 0;
     while (p && r == 0) {
+        bool much = !p->stored && p->batch.n_records >= TRICKLE_RECORDS;
         r = intake_take(m, p);
-        p = r == 0 ? queue_pop(m->inbox, 0) : NULL;
+        p = r == 0 && !much ? queue_pop(m->inbox, 0) : NULL;
     }
     return r;
 }

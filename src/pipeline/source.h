@@ -7,7 +7,7 @@
 #include "input/input.h"
 #include "pipeline/parcel.h"
 
-enum { SOURCE_PARCELS = 8 };
+enum { SOURCE_PARCELS = 16 };
 
 // The meter's view of a source. The thread touches nothing here but `input`, the queues, and what
 // is said to be its own.

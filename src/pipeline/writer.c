@@ -11,9 +11,10 @@
 #include "pipeline/source.h"
 
 enum { GROUP_MAX = 16, GROUP_LOAD = 16384, EXPIRE_ROWS = 20000 };
-// Of a commit to a server: half of what an input has parcels for, so that the others are filled
-// while it works. One on this machine writes the more at once the better.
-enum { SERVER_LOAD = SOURCE_PARCELS * BATCH_RECORDS / 2 };
+// Of a commit to a server: a quarter of what an input has parcels for, so that others are filled,
+// and taken in by the engines, while it works. A database on this machine takes the more at once
+// the better.
+enum { SERVER_LOAD = SOURCE_PARCELS * BATCH_RECORDS / 4 };
 #define LOOK_NS (20 * NS_PER_S)       // how often it looks up while there is nothing to do
 #define ALIVE_EVERY_NS (2 * NS_PER_S) // see store_alive()
 #define ALIVE_LOOK_NS (500 * NS_PER_MS)

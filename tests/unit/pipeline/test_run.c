@@ -126,7 +126,7 @@ static void test_stop_and_go_on(void **state)
     (void)state;
     struct buf load, plain;
     buf_init(&load, RIG_TEXT_MAX);
-    int64_t n = put_load(&load, 0, 80000);
+    int64_t n = put_load(&load, 0, 160000);
     // The first commit may be of all parcels, which may be full again before it is told.
     assert_true(n > 2 * SOURCE_PARCELS * BATCH_RECORDS + BATCH_RECORDS);
     plain_dump(&load, &plain);
