@@ -101,6 +101,40 @@ static bool ids_remove(struct coll *c, uint64_t h)
     return true;
 }
 
+// ---- parts ---------------------------------------------------------------------------------
+
+static int part_of(struct doc d)
+{
+    int64_t n;
+    bool known = value_i64(doc_get(d, "partition"), &n) && n >= 0 && n < PARTS;
+    return known ? (int)n : -1;
+}
+
+static void join_part(struct coll *c, struct kept *k)
+{
+    k->part = part_of(kept_doc(k));
+    if (k->part < 0) {
+        c->n_partless++;
+    } else {
+        order_add(&c->parts[k->part], k);
+    }
+}
+
+static void leave_part(struct coll *c, struct kept *k)
+{
+    if (k->part < 0) {
+        c->n_partless--;
+    } else {
+        order_remove(&c->parts[k->part], k);
+    }
+}
+
+const struct order *coll_order(const struct coll *c, struct doc filter)
+{
+    int part = c->n_partless == 0 ? part_of(filter) : -1;
+    return part < 0 ? &c->order : &c->parts[part];
+}
+
 // ---- collections ---------------------------------------------------------------------------
 
 static void empty_coll(struct docs *d, struct coll *c)
@@ -159,6 +193,9 @@ struct coll *docs_coll(struct docs *d, struct str ns)
         c = x_zalloc(sizeof(*c));
         c->ns = x_strndup(ns.p, ns.n);
         c->memory = is_about(d, ns) ? d->memory : MEMORY_KEEP;
+        for (size_t i = 0; i < PARTS; i++) {
+            c->parts[i].of_part = true;
+        }
         c->next = d->colls;
         d->colls = c;
     }
@@ -201,7 +238,7 @@ static enum added keep(struct docs *d, struct coll *c, struct value id, struct d
         return ADDED_NOT_FULL;
     }
     unsigned height = order_height(&c->order);
-    struct kept *k = x_zalloc(sizeof(*k) + height * sizeof(k->after[0]));
+    struct kept *k = x_zalloc(sizeof(*k) + 2 * height * sizeof(k->after[0]));
     k->height = height;
     k->bytes = x_alloc(doc.n);
     memcpy(k->bytes, doc.p, doc.n);
@@ -213,6 +250,7 @@ static enum added keep(struct docs *d, struct coll *c, struct value id, struct d
     *(c->last ? &c->last->next : &c->first) = k;
     c->last = k;
     order_add(&c->order, k);
+    join_part(c, k);
     d->bytes += doc.n;
     return ADDED;
 }
@@ -252,6 +290,7 @@ static bool remove_kept(struct docs *d, struct coll *c, struct value id)
     }
     unchain(c, k);
     order_remove(&c->order, k);
+    leave_part(c, k);
     *(k->prev ? &k->prev->next : &c->first) = k->next;
     *(k->next ? &k->next->prev : &c->last) = k->prev;
     d->bytes -= k->n;
@@ -269,14 +308,21 @@ bool coll_remove(struct docs *d, struct coll *c, struct value id)
     return was;
 }
 
-void coll_replace(struct docs *d, struct kept *k, struct doc with)
+void coll_replace(struct docs *d, struct coll *c, struct kept *k, struct doc with)
 {
+    bool moves = part_of(with) != k->part;
     uint8_t *bytes = x_alloc(with.n);
     memcpy(bytes, with.p, with.n);
+    if (moves) {
+        leave_part(c, k);
+    }
     free(k->bytes);
     d->bytes = d->bytes - k->n + with.n;
     k->bytes = bytes;
     k->n = with.n;
+    if (moves) {
+        join_part(c, k);
+    }
 }
 
 void coll_add_index(struct coll *c, struct str name, struct doc spec)

@@ -26,8 +26,9 @@ struct kept {
     uint64_t hash;
     uint8_t *bytes;
     uint32_t n;
+    int part; // of coll.parts, or -1
     unsigned height;
-    struct kept *after[]; // by _id, on so many levels
+    struct kept *after[]; // by _id, on so many levels; then the same within its part
 };
 
 struct index {
@@ -35,6 +36,8 @@ struct index {
     uint8_t *spec; // the document of createIndexes
     struct index *next;
 };
+
+enum { PARTS = 64 };
 
 struct coll {
     char *ns; // "database.collection"
@@ -44,6 +47,10 @@ struct coll {
     uint64_t count;        // documents that are there, or were inserted and not deleted
     struct map by_id;      // MEMORY_KEEP: hash to the first of a chain
     struct order order;    // of the same
+    // As in an index on {partition, _id}: the documents whose `partition` is a number below PARTS,
+    // while all are such. Without it, each shard's rows are looked for among those of all.
+    struct order parts[PARTS];
+    uint64_t n_partless;
     struct kept *first, *last;
     uint64_t *ids; // MEMORY_IDS: open addressing, 0 is free
     size_t n_ids, cap_ids;
@@ -74,7 +81,9 @@ bool coll_has(const struct coll *c, struct value id);
 
 enum added { ADDED, ADDED_NOT_DUPLICATE, ADDED_NOT_FULL };
 enum added coll_add(struct docs *d, struct coll *c, struct value id, struct doc doc);
-bool coll_remove(struct docs *d, struct coll *c, struct value id);  // whether it was there
-void coll_replace(struct docs *d, struct kept *k, struct doc with); // the same _id
+bool coll_remove(struct docs *d, struct coll *c, struct value id); // whether it was there
+void coll_replace(struct docs *d, struct coll *c, struct kept *k, struct doc with); // the same _id
+// The shortest order that has all documents that a filter can match.
+const struct order *coll_order(const struct coll *c, struct doc filter);
 
 void coll_add_index(struct coll *c, struct str name, struct doc spec); // replaces one of that name

@@ -7,6 +7,11 @@ static struct value id_of(const struct kept *k)
     return doc_get(kept_doc(k), "_id");
 }
 
+static struct kept **links(const struct order *o, struct kept *k)
+{
+    return k->after + (o->of_part ? k->height : 0);
+}
+
 // Ids that compare as equal may be two, as 1 and 1.0 are here.
 static bool before(const struct kept *k, struct value id, const struct kept *other)
 {
@@ -21,7 +26,7 @@ static void find(struct order *o, struct value id, const struct kept *k,
     struct kept **at = o->first;
     for (unsigned level = ORDER_LEVELS; level-- > 0;) {
         while (at[level] && before(at[level], id, k)) {
-            at = at[level]->after;
+            at = links(o, at[level]);
         }
         ret[level] = &at[level];
     }
@@ -39,20 +44,20 @@ unsigned order_height(struct order *o)
 
 void order_add(struct order *o, struct kept *k)
 {
-    struct kept **places[ORDER_LEVELS];
+    struct kept **places[ORDER_LEVELS], **own = links(o, k);
     find(o, id_of(k), k, places);
     for (unsigned i = 0; i < k->height; i++) {
-        k->after[i] = *places[i];
+        own[i] = *places[i];
         *places[i] = k;
     }
 }
 
 void order_remove(struct order *o, struct kept *k)
 {
-    struct kept **places[ORDER_LEVELS];
+    struct kept **places[ORDER_LEVELS], **own = links(o, k);
     find(o, id_of(k), k, places);
     for (unsigned i = 0; i < k->height; i++) {
-        *places[i] = k->after[i];
+        *places[i] = own[i];
     }
 }
 
@@ -61,8 +66,13 @@ struct kept *order_from(const struct order *o, struct value id)
     struct kept *const *at = o->first;
     for (unsigned level = ORDER_LEVELS; level-- > 0;) {
         while (at[level] && value_cmp(id_of(at[level]), id) < 0) {
-            at = at[level]->after;
+            at = links(o, at[level]);
         }
     }
     return at[0];
+}
+
+struct kept *order_next(const struct order *o, struct kept *k)
+{
+    return links(o, k)[0];
 }

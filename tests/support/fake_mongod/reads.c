@@ -85,8 +85,9 @@ static int match_in_range(const struct coll *c, struct doc filter, struct list *
     if (low.type == BSON_NONE) {
         return 0;
     }
-    const struct kept *k = order_from(&c->order, low);
-    for (; k; k = k->after[0]) {
+    const struct order *order = coll_order(c, filter);
+    struct kept *k = order_from(order, low);
+    for (; k; k = order_next(order, k)) {
         if (high.type != BSON_NONE && value_cmp(doc_get(kept_doc(k), "_id"), high) > 0) {
             break;
         }

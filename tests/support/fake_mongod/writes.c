@@ -169,8 +169,8 @@ static void upsert(struct server *s, struct coll *c, struct outcome *out, size_t
 }
 
 // False: it was refused.
-static bool change_kept(struct server *s, struct kept *k, struct doc with, bool *ret_modified,
-                        struct refusal *why)
+static bool change_kept(struct server *s, struct coll *c, struct kept *k, struct doc with,
+                        bool *ret_modified, struct refusal *why)
 {
     struct doc old = kept_doc(k);
     buf_clear(&s->scratch);
@@ -180,7 +180,7 @@ static bool change_kept(struct server *s, struct kept *k, struct doc with, bool 
     struct doc new = doc_of(&s->scratch, 0);
     *ret_modified = new.n != old.n || memcmp(new.p, old.p, old.n) != 0;
     if (*ret_modified) {
-        coll_replace(&s->docs, k, new);
+        coll_replace(&s->docs, c, k, new);
     }
     return true;
 }
@@ -193,7 +193,7 @@ static void change_all(struct server *s, struct coll *c, struct outcome *out, si
         struct refusal why;
         bool modified = false;
         struct kept *k = coll_get(c, first_id(l->v[j]));
-        if (!change_kept(s, k, u->with, &modified, &why)) {
+        if (!change_kept(s, c, k, u->with, &modified, &why)) {
             outcome_error(out, i, why.code, why.why);
             return;
         }
@@ -341,15 +341,15 @@ static void put_found(struct buf *to, bool existing, int32_t n, struct doc value
     reply_ok(to);
 }
 
-static void modify_found(struct server *s, struct kept *k, const struct request *r, struct doc with,
-                         struct buf *to)
+static void modify_found(struct server *s, struct coll *c, struct kept *k, const struct request *r,
+                         struct doc with, struct buf *to)
 {
     struct refusal why;
     bool modified = false, wants_new = value_true(doc_get(r->body, "new"));
     AUTO_FREE uint8_t *old = x_alloc(k->n);
     struct doc before = {old, k->n};
     memcpy(old, k->bytes, k->n);
-    if (!change_kept(s, k, with, &modified, &why)) {
+    if (!change_kept(s, c, k, with, &modified, &why)) {
         reply_error(to, why.code, why.why);
         return;
     }
@@ -414,7 +414,7 @@ void run_find_and_modify(struct server *s, const struct request *r, struct buf *
     } else if (k && removes) {
         remove_found(s, c, k, to);
     } else if (k) {
-        modify_found(s, k, r, u.with, to);
+        modify_found(s, c, k, r, u.with, to);
     } else if (u.upsert && !removes) {
         upsert_found(s, c, r, &u, to);
     } else {

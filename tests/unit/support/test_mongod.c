@@ -223,6 +223,79 @@ static void test_ranges_of_ids(void **state)
     assert_string_equal(number, "{ \"_id\" : 7 }");
 }
 
+enum { PLACES = 120, STEP_OF_PLACES = 77 }; // without a common divisor
+enum { FAR = 1000, NOWHERE = -1 };          // partitions
+
+// Which of the documents from 050 on are in a partition: those that are said to be, and no other.
+static void check_partition(const int *partitions, int wanted)
+{
+    char *filter AUTO_FREE =
+        x_asprintf("{\"partition\": %d, \"_id\": {\"$gte\": \"050\"}}", wanted);
+    char *text AUTO_FREE = found(filter, "{}");
+    const char *at = text;
+    for (int i = 50; i < PLACES; i++) {
+        char *one AUTO_FREE = x_asprintf("{ \"_id\" : \"%03d\", ", i);
+        bool next = strncmp(at, one, strlen(one)) == 0;
+        assert_int_equal(next, partitions[i] == wanted);
+        at += next ? strcspn(at, "}") + 1 : 0;
+    }
+    assert_string_equal(at, "");
+}
+
+static void check_partitions(const int *partitions)
+{
+    for (int i = 0; i < 4; i++) {
+        check_partition(partitions, i);
+    }
+}
+
+static void update_place(int *partitions, int id, int partition)
+{
+    char *json AUTO_FREE =
+        x_asprintf("{\"update\": \"c\", \"updates\": [{\"q\": {\"_id\": \"%03d\"}, "
+                   "\"u\": {\"$set\": {\"partition\": %d}}}]}",
+                   id, partition);
+    bson_free(command(json, false));
+    partitions[id] = partition;
+}
+
+static void delete_place(int *partitions, int id)
+{
+    char *json AUTO_FREE = x_asprintf(
+        "{\"delete\": \"c\", \"deletes\": [{\"q\": {\"_id\": \"%03d\"}, \"limit\": 1}]}", id);
+    bson_free(command(json, false));
+    partitions[id] = NOWHERE;
+}
+
+// Documents that come, move from one partition to another and go; then one of a partition that is
+// not among those with an order of their own.
+static void test_ranges_in_a_partition(void **state)
+{
+    (void)state;
+    int partitions[PLACES];
+    for (int i = 0; i < PLACES; i++) {
+        int id = i * STEP_OF_PLACES % PLACES;
+        char *json AUTO_FREE =
+            x_asprintf("{\"_id\": \"%03d\", \"partition\": %d%s}", id, i % 3, i % 2 ? ".0" : "");
+        insert_json(json);
+        partitions[id] = i % 3;
+    }
+    check_partitions(partitions);
+    for (int id = 0; id < PLACES; id += 4) {
+        update_place(partitions, id, (id + 1) % 4);
+    }
+    check_partitions(partitions);
+    for (int id = 0; id < PLACES; id += 5) {
+        delete_place(partitions, id);
+    }
+    check_partitions(partitions);
+    update_place(partitions, 61, FAR);
+    check_partitions(partitions);
+    check_partition(partitions, FAR);
+    update_place(partitions, 61, 2);
+    check_partitions(partitions);
+}
+
 static void test_cursors_give_all_of_it(void **state)
 {
     (void)state;
@@ -542,6 +615,7 @@ int main(int argc, char **argv)
         AFRESH(test_what_it_does_not_know_is_refused),
         AFRESH(test_sort_skip_limit),
         AFRESH(test_ranges_of_ids),
+        AFRESH(test_ranges_in_a_partition),
         AFRESH(test_cursors_give_all_of_it),
         AFRESH(test_updates),
         AFRESH(test_what_an_update_answers),
