@@ -23,6 +23,7 @@ HORIZON_S = 360       # a window and the horizon
 PARTITIONS = 12       # that gtap processor --create-topics makes
 CORES = 2             # of the machine that was measured
 BENCH_PER_S = 3000    # of event time, in the benchmark
+RATE_GOAL = 0.8       # of the bare loop's
 UNITS = {"": 1, "k": 1e3, "M": 1e6}
 
 BARE = "fake mongod: bare C loop, the same with an update of each request"
@@ -42,7 +43,6 @@ NEEDED = {
     "held_mb": ("Engine", "mixed, held at 10,000,000 records", r"(\d+) MB"),
     "bare_us": ("Pipeline", BARE, r"([\d.]+) us of processor"),
     "bare_per_s": ("Pipeline", BARE, r"([\d.]+) ([kM]?) ?records/s"),
-    "bare_server_us": ("Pipeline", BARE, r"([\d.]+) us of the server"),
     "gtap_us": ("Pipeline", "fake mongod: gtap", r"([\d.]+) us of processor"),
     "gtap_server_us": ("Pipeline", "fake mongod: gtap", r"([\d.]+) us of the server"),
     "connect_us": ("Pipeline", CONNECT, r"([\d.]+) us of processor"),
@@ -132,8 +132,7 @@ def parts(m):
     """Where a record's processor time goes, and what that allows."""
     decode, engine = m["decode_ns"] / 1e3, m["engine_ns"] / 1e3
     together = m["bare_us"] + decode + engine
-    machine = CORES / m["bare_per_s"] * 1e6  # all processes' time a record, at the bare loop's rate
-    most = machine / (machine + decode + engine + m["gtap_server_us"] - m["bare_server_us"])
+    machine = CORES / (RATE_GOAL * m["bare_per_s"]) * 1e6
     held = BENCH_PER_S * HORIZON_S * m["held_mb"] / m["held"]
     rows = {
         "the bare loop: librdkafka, libmongoc, the kernel": f"{m['bare_us']:.2f} us a record",
@@ -141,8 +140,9 @@ def parts(m):
         "the engine, alone": f"{engine:.2f} us",
         "these together": f"{together:.2f} us",
         "gtap": f"{m['gtap_us']:.2f} us",
+        "gtap, and the server under it": f"{m['gtap_us'] + m['gtap_server_us']:.2f} us",
+        f"what {CORES} cores have at {RATE_GOAL} of the bare loop's rate": f"{machine:.2f} us",
         "a tenth of Kafka Connect's": f"{m['connect_us'] / 10:.2f} us",
-        "rate over the bare loop's, if gtap were these parts and nothing else": f"{most:.2f}",
         f"held by the engines, {BENCH_PER_S:,} records a second": f"{held:.0f} MB",
         "a tenth of Kafka Connect's memory": f"{m['connect_mb'] / 10:.0f} MB",
     }
